@@ -1,0 +1,7 @@
+//! What the kernel programs and the agent share: wire parsing, flow tracking, the event ABI.
+//!
+//! `no_std`, no allocation, no I/O, no clock: `now` is always passed in. The same code runs in
+//! XDP and TC, in pcap replay and under the fuzzer.
+#![no_std]
+
+pub mod wire;

@@ -1,0 +1,14 @@
+//! The agent: sources of reset records, the engine that explains them, and the sinks.
+//!
+//! One reset, straight through: `source` decodes a record, `correlate` joins what belongs to it,
+//! `classify` explains it, a `sink` writes one line.
+
+pub mod classify;
+pub mod correlate;
+pub mod demo;
+pub mod doctor;
+pub mod event;
+pub mod exit;
+pub mod links;
+pub mod sink;
+pub mod source;

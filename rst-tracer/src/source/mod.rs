@@ -1,0 +1,4 @@
+//! Where records come from: the running kernel or capture files.
+
+pub mod capture;
+pub mod live;
