@@ -3,5 +3,10 @@
 //! `no_std`, no allocation, no I/O, no clock: `now` is always passed in. The same code runs in
 //! XDP and TC, in pcap replay and under the fuzzer.
 #![no_std]
+#![deny(unsafe_code)]
+#![warn(missing_docs)]
 
+pub mod event;
+pub mod flow;
 pub mod wire;
+pub mod words;

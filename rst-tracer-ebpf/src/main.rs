@@ -1,54 +1,107 @@
-//! The kernel programs: thin entries over `rst-tracer-common`.
+//! The kernel programs: thin entries over `rst-tracer-common`, one per hook and link layer.
+//!
+//! XDP and TC ingress see what arrives, TC egress what leaves. None of them ever drops, changes or
+//! redirects a packet. The `_l3` entries are for devices without a link header (tun, WireGuard).
 #![no_std]
 #![no_main]
+#![feature(asm_experimental_arch)]
+
+mod frame;
+mod maps;
+mod see;
 
 use aya_ebpf::{
-    bindings::{TC_ACT_UNSPEC, xdp_action::XDP_PASS},
-    macros::{classifier, map, xdp},
-    maps::{Array, RingBuf},
+    bindings::xdp_action::XDP_PASS,
+    macros::{classifier, xdp},
     programs::{TcContext, XdpContext},
 };
+use rst_tracer_common::{event::Hook, flow::Port, wire::LinkType};
 
-/// Reset records on their way to the agent.
-#[map]
-static EVENTS: RingBuf = RingBuf::with_byte_size(8 << 20, 0);
+use crate::{
+    frame::{SkbFrame, XdpFrame},
+    see::{Seen, see},
+};
 
-/// One entry so that the skeleton has a resizable map.
-#[map]
-static FLOWS: Array<[u64; 32]> = Array::with_max_entries(1 << 13, 0);
+/// Leaves the decision to the next program or to the stack: `TCX_NEXT`, and `TC_ACT_UNSPEC` for
+/// clsact. `TC_ACT_OK` would end the chain.
+const NEXT: i32 = -1;
 
-macro_rules! xdp_entry {
-    ($name:ident) => {
-        /// Skeleton.
-        #[xdp(frags)]
-        pub fn $name(_ctx: XdpContext) -> u32 {
-            let _ = FLOWS.get_ptr_mut(0);
-            let _ = EVENTS.query(0);
-            XDP_PASS
-        }
-    };
+/// What arrives at an Ethernet device, before the stack.
+#[xdp(frags)]
+#[inline(always)]
+pub fn xdp_ingress(context: XdpContext) -> u32 {
+    xdp(&context, LinkType::ETHERNET)
 }
-macro_rules! tc_entry {
-    ($name:ident) => {
-        /// Skeleton.
-        #[classifier]
-        pub fn $name(_ctx: TcContext) -> i32 {
-            TC_ACT_UNSPEC
-        }
-    };
-}
-xdp_entry!(xdp_ingress);
-xdp_entry!(xdp_ingress_l3);
-tc_entry!(tc_ingress);
-tc_entry!(tc_ingress_l3);
-tc_entry!(tc_egress);
-tc_entry!(tc_egress_l3);
 
+/// What arrives at a device without a link header.
+#[xdp(frags)]
+#[inline(always)]
+pub fn xdp_ingress_l3(context: XdpContext) -> u32 {
+    xdp(&context, LinkType::RAW)
+}
+
+/// What arrives at an Ethernet device, where XDP is not used.
+#[classifier]
+#[inline(always)]
+pub fn tc_ingress(context: TcContext) -> i32 {
+    tc(&context, Hook::TC_INGRESS, LinkType::ETHERNET)
+}
+
+/// What arrives at a device without a link header, where XDP is not used.
+#[classifier]
+#[inline(always)]
+pub fn tc_ingress_l3(context: TcContext) -> i32 {
+    tc(&context, Hook::TC_INGRESS, LinkType::RAW)
+}
+
+/// What leaves through an Ethernet device.
+#[classifier]
+#[inline(always)]
+pub fn tc_egress(context: TcContext) -> i32 {
+    tc(&context, Hook::TC_EGRESS, LinkType::ETHERNET)
+}
+
+/// What leaves through a device without a link header.
+#[classifier]
+#[inline(always)]
+pub fn tc_egress_l3(context: TcContext) -> i32 {
+    tc(&context, Hook::TC_EGRESS, LinkType::RAW)
+}
+
+#[inline(always)]
+fn xdp(context: &XdpContext, link: LinkType) -> u32 {
+    // SAFETY: the context of a running program is valid.
+    let ifindex = unsafe { (*context.ctx).ingress_ifindex };
+    let port = Port::ingress(ifindex);
+    let seen = Seen { hook: Hook::XDP, link, ifindex, port, came_by: 0, vlan: 0 };
+    see(&XdpFrame::new(context), &seen);
+    XDP_PASS
+}
+
+#[inline(always)]
+fn tc(context: &TcContext, hook: Hook, link: LinkType) -> i32 {
+    let skb = context.skb.skb;
+    // SAFETY: the context of a running program is valid.
+    let (ifindex, came_by, tagged, tci) = unsafe {
+        ((*skb).ifindex, (*skb).ingress_ifindex, (*skb).vlan_present, (*skb).vlan_tci)
+    };
+    let leaving = hook == Hook::TC_EGRESS;
+    let port = if leaving { Port::egress(ifindex) } else { Port::ingress(ifindex) };
+    let came_by = if leaving { came_by } else { 0 };
+    let vlan = if tagged != 0 { tci & 0xffff | 1 << 16 } else { 0 };
+    let seen = Seen { hook, link, ifindex, port, came_by, vlan };
+    frame::pull_headers(context);
+    see(&SkbFrame::new(context), &seen);
+    NEXT
+}
+
+/// The verifier refuses a program in which this loop can be reached: there is no panic.
 #[panic_handler]
 fn panic(_info: &core::panic::PanicInfo) -> ! {
     loop {}
 }
 
+/// The ring buffer and packet helpers are open to GPL-compatible programs only.
 #[unsafe(link_section = "license")]
 #[unsafe(no_mangle)]
 static LICENSE: [u8; 13] = *b"Dual MIT/GPL\0";

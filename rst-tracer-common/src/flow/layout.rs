@@ -1,0 +1,323 @@
+//! What is kept per flow, and where: hot entries in buckets, the flow, the flight recorder.
+//!
+//! The layout is the ABI between kernel and agent: `zerocopy` proves it free of padding at compile
+//! time. The hot entry and a side's first 32 bytes are written for every segment; the rest is
+//! written at the handshake, FIN and RST only.
+
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+
+use crate::wire::{Endpoint, Flags, Seq};
+
+/// Entries per bucket.
+pub const WAYS: u32 = 8;
+/// Segments in a flight recorder.
+pub const SLOTS: u32 = 16;
+/// First payload bytes that are kept per side.
+pub const HEAD: usize = 16;
+
+/// Coarse time: units of 2^20 ns (1.05 ms), modulo 2^32 (52 days).
+#[inline(always)]
+pub const fn ticks(ns: u64) -> u32 {
+    (ns >> 20) as u32
+}
+
+/// Ticks in so many seconds.
+pub const fn ticks_of_secs(secs: u64) -> u32 {
+    ticks(secs * 1_000_000_000)
+}
+
+/// Bits of [`Hot::flags`]. Those of a side are shifted left by the side's number.
+pub mod flag {
+    /// A SYN was seen.
+    pub const SYN: u16 = 1 << 0;
+    /// A SYN-ACK was seen that answers the SYN.
+    pub const SYN_ACK: u16 = 1 << 1;
+    /// The handshake was completed.
+    pub const ESTABLISHED: u16 = 1 << 2;
+    /// Side 1 opened the connection (meaningful once SYN or SYN_ACK is set).
+    pub const OPENED_BY_1: u16 = 1 << 3;
+    /// Side 0 sent a FIN; side 1 is the next bit.
+    pub const FIN: u16 = 1 << 4;
+    /// The FIN of side 0 was acknowledged; side 1 is the next bit.
+    pub const FIN_ACKED: u16 = 1 << 6;
+    /// A reset was seen that ends the connection.
+    pub const RESET: u16 = 1 << 8;
+    /// Side 0 was heard; side 1 is the next bit.
+    pub const HEARD: u16 = 1 << 9;
+    /// Side 0 sent a pure ACK; side 1 is the next bit.
+    pub const ACKED: u16 = 1 << 11;
+    /// Side 0 sent data; side 1 is the next bit.
+    pub const DATA: u16 = 1 << 13;
+    /// Some reset was seen, whether or not it could end the connection.
+    pub const RST_SEEN: u16 = 1 << 15;
+
+    /// Both FINs were acknowledged.
+    pub const BOTH_FINS_ACKED: u16 = FIN_ACKED | FIN_ACKED << 1;
+    /// Both sides were heard.
+    pub const BOTH_HEARD: u16 = HEARD | HEARD << 1;
+}
+
+/// What every segment reads and writes.
+#[repr(C)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout,
+)]
+pub struct Hot {
+    /// Low bits of the identity; 0 when the entry is empty.
+    pub tag: u32,
+    /// When a segment was last seen, in [`ticks`].
+    pub last: u32,
+    /// Highest sequence number seen plus one, per side.
+    pub seq_end: [Seq; 2],
+    /// Highest acknowledgment sent, per side.
+    pub ack: [Seq; 2],
+    /// At which port of this host each side is observed (see [`Port`](super::Port)).
+    pub ports: [u16; 2],
+    /// Bits of [`flag`].
+    pub flags: u16,
+    /// Segments recorded; the next one goes to this number modulo [`SLOTS`].
+    pub recorded: u16,
+}
+
+impl Hot {
+    /// Whether the connection is over: reset, or both FINs acknowledged.
+    #[inline(always)]
+    pub const fn is_closed(&self) -> bool {
+        self.flags & flag::RESET != 0
+            || self.flags & flag::BOTH_FINS_ACKED == flag::BOTH_FINS_ACKED
+    }
+
+    /// Whether more than a first word was exchanged: a completed handshake, or traffic both ways of
+    /// a connection older than the tracer. Only such flows are protected from newcomers.
+    #[inline(always)]
+    pub const fn is_confirmed(&self) -> bool {
+        let no_handshake = self.flags & (flag::SYN | flag::SYN_ACK) == 0;
+        self.flags & flag::ESTABLISHED != 0
+            || no_handshake && self.flags & flag::BOTH_HEARD == flag::BOTH_HEARD
+    }
+
+    /// The side that opened the connection, if a SYN or SYN-ACK was seen.
+    #[inline(always)]
+    pub const fn opener(&self) -> Option<u32> {
+        if self.flags & (flag::SYN | flag::SYN_ACK) == 0 {
+            return None;
+        }
+        Some((self.flags >> 3 & 1) as u32)
+    }
+}
+
+/// One set of the table.
+#[repr(C)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout,
+)]
+pub struct Bucket {
+    /// The entries.
+    pub hot: [Hot; WAYS as usize],
+}
+
+/// Bits of [`Side::traits`].
+pub mod side_trait {
+    /// The last segment had the don't-fragment bit.
+    pub const DONT_FRAGMENT: u8 = 1;
+    /// The last segment carried timestamps.
+    pub const TIMESTAMPS: u8 = 2;
+    /// More than one time to live was seen from this side.
+    pub const TTL_VARIES: u8 = 4;
+}
+
+/// What is kept per direction: first what every segment writes, then what is written once.
+#[repr(C)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout,
+)]
+pub struct Side {
+    /// Payload bytes, retransmissions included.
+    pub bytes: u64,
+    /// Segments.
+    pub packets: u32,
+    /// Last timestamp value.
+    pub tsval: u32,
+    /// When this side was last seen, in [`ticks`].
+    pub last: u32,
+    /// Last IPv4 identification.
+    pub ip_id: u16,
+    /// Last window, unscaled.
+    pub window: u16,
+    /// Segments that repeated data already seen.
+    pub retransmits: u16,
+    /// Segments that brought new data; stays at its maximum.
+    pub data_segments: u16,
+    /// Last time to live.
+    pub ttl: u8,
+    /// Last type of service.
+    pub tos: u8,
+    /// Bits of [`side_trait`].
+    pub traits: u8,
+    /// Window scale shift of the SYN, or [`NO_SCALE`](crate::wire::NO_SCALE).
+    pub scale: u8,
+}
+
+/// What is kept per direction and written rarely.
+#[repr(C)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout,
+)]
+pub struct Facts {
+    /// Initial sequence number, or the first one seen.
+    pub isn: Seq,
+    /// IPv6 flow label of the first segment.
+    pub flow_label: u32,
+    /// Maximum segment size offered.
+    pub mss: u16,
+    /// Options of the SYN or SYN-ACK: bits of [`option`](crate::wire::option).
+    pub options: u16,
+    /// Window of the first segment.
+    pub first_window: u16,
+    /// Keepalive and zero-window probes sent.
+    pub probes: u16,
+    /// IPv4 identification of the first segment.
+    pub first_ip_id: u16,
+    /// Time to live of the first segment.
+    pub first_ttl: u8,
+    /// How many bytes of `head` are valid.
+    pub head_len: u8,
+    /// First payload bytes.
+    pub head: [u8; HEAD],
+    /// Hardware address of the first segment.
+    pub mac: [u8; 6],
+    /// Zeros.
+    pub reserved: [u8; 6],
+}
+
+/// How we know who opened the connection.
+#[repr(transparent)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout,
+)]
+pub struct OpenedBy(pub u8);
+
+impl OpenedBy {
+    /// Not known: picked up in mid-stream.
+    pub const UNKNOWN: Self = Self(0);
+    /// Its SYN was seen.
+    pub const SYN: Self = Self(1);
+    /// The SYN-ACK that answered it was seen.
+    pub const SYN_ACK: Self = Self(2);
+}
+
+/// Letters that a history holds at most: ten kinds, each once per direction.
+pub const HISTORY: usize = 24;
+
+/// What is known of one connection beyond its hot entry.
+#[repr(C)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout,
+)]
+pub struct Flow {
+    /// What every segment of a side writes.
+    pub sides: [Side; 2],
+    /// The two ends.
+    pub ends: [Endpoint; 2],
+    /// When the first segment was seen, in nanoseconds of the source's clock.
+    pub first_ns: u64,
+    /// When the (last) SYN was seen; 0 if none.
+    pub syn_ns: u64,
+    /// When the (first) SYN-ACK was seen; 0 if none.
+    pub syn_ack_ns: u64,
+    /// When the handshake was completed; 0 if that was not seen.
+    pub established_ns: u64,
+    /// When the last reset was seen; 0 if none.
+    pub reset_ns: u64,
+    /// What is written rarely, per side.
+    pub facts: [Facts; 2],
+    /// Which history letters stand in `history`.
+    pub history_seen: u32,
+    /// Sequence number of a SYN that contests a live connection; with [`Flow::contested`].
+    pub contesting_syn: Seq,
+    /// Resets seen on this flow.
+    pub resets: u32,
+    /// Resets of this flow that were counted but not reported one by one.
+    pub suppressed: u32,
+    /// Zeek-like history letters in order of first occurrence (see `history`).
+    pub history: [u8; HISTORY],
+    /// How many of them.
+    pub history_len: u8,
+    /// How we know who opened it.
+    pub opened_by: OpenedBy,
+    /// 1 when a SYN contests this live connection.
+    pub contested: u8,
+    /// Segments reported as aftermath of the last reset.
+    pub aftermath: u8,
+    /// Resets reported in full since `reset_window`.
+    pub reported: u16,
+    /// Times this entry was reused by the same two endpoints.
+    pub reuses: u16,
+    /// Start of the current budget of reports, in [`ticks`].
+    pub reset_window: u32,
+    /// Zeros, up to whole cache lines.
+    pub reserved: [u32; 7],
+}
+
+/// Bits of [`Slot::traits`].
+pub mod slot_trait {
+    /// Sent by side 1.
+    pub const SIDE_1: u8 = 1;
+    /// Don't-fragment was set.
+    pub const DONT_FRAGMENT: u8 = 2;
+    /// `tsval` is valid.
+    pub const TIMESTAMPS: u8 = 4;
+    /// Repeated data already seen.
+    pub const RETRANSMIT: u8 = 8;
+}
+
+/// One recorded segment.
+#[repr(C)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout,
+)]
+pub struct Slot {
+    /// When it was seen, in nanoseconds of the source's clock.
+    pub time_ns: u64,
+    /// Sequence number.
+    pub seq: Seq,
+    /// Acknowledgment field.
+    pub ack: Seq,
+    /// Payload length in bytes.
+    pub len: u32,
+    /// Timestamp value.
+    pub tsval: u32,
+    /// Window, unscaled.
+    pub window: u16,
+    /// IPv4 identification.
+    pub ip_id: u16,
+    /// Control bits.
+    pub flags: Flags,
+    /// Time to live.
+    pub ttl: u8,
+    /// Bits of [`slot_trait`].
+    pub traits: u8,
+    /// Type of service.
+    pub tos: u8,
+}
+
+/// The last segments of a flow. Slots that were never written hold older flows' segments:
+/// [`Hot::recorded`] says which are valid.
+#[repr(C)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout,
+)]
+pub struct Recorder {
+    /// A ring.
+    pub slots: [Slot; SLOTS as usize],
+}
+
+const _: () = {
+    assert!(size_of::<Hot>() == 32);
+    assert!(size_of::<Bucket>() == 256);
+    assert!(size_of::<Side>() == 32);
+    assert!(size_of::<Facts>() == 48);
+    assert!(size_of::<Flow>() == 320);
+    assert!(size_of::<Slot>() == 32);
+    assert!(size_of::<Recorder>() == 512);
+};

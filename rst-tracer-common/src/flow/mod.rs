@@ -1,0 +1,31 @@
+//! Flow tracking: the state of one connection, and the bounded set-associative table it lives in.
+//!
+//! In: segments, with who saw them where and when. Out: per segment, whether it was tracked and
+//! whether it must be reported. Pure and shared: kernel maps and plain vectors both implement
+//! [`Memory`].
+
+mod history;
+mod identity;
+mod layout;
+mod observe;
+mod stage;
+mod table;
+
+pub use history::Letter;
+pub use identity::{Identity, Keys};
+pub use layout::{
+    Bucket, Facts, Flow, HEAD, HISTORY, Hot, OpenedBy, Recorder, SLOTS, Side, Slot, WAYS, flag,
+    side_trait, slot_trait, ticks, ticks_of_secs,
+};
+pub use stage::Stage;
+pub use table::{Evicted, Memory, Observed, Place, Port, note_payload, note_reset, observe};
+
+/// The three parts of one flow, wherever they live.
+pub struct Entry<'a> {
+    /// What every segment writes.
+    pub hot: &'a mut Hot,
+    /// The rest of the state.
+    pub flow: &'a mut Flow,
+    /// The last segments.
+    pub recorder: &'a mut Recorder,
+}

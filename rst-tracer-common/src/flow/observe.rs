@@ -1,0 +1,320 @@
+//! What one segment does to a flow.
+//!
+//! In: the flow's three parts, a segment, which side sent it, and now. Out: nothing but the state.
+//! Resets are noted by [`note_reset`] after they have been reported, so that the report shows the
+//! flow as it stood before.
+
+use super::{
+    Entry, Flow, Hot, OpenedBy, Recorder, SLOTS, Side, Slot, flag,
+    history::{self, Letter},
+    side_trait, slot_trait, ticks, ticks_of_secs,
+};
+use crate::{
+    wire::{Flags, NO_SCALE, Segment, Seq, option},
+    words,
+};
+
+/// A connection that was silent so long may be replaced by a SYN between the same two ends.
+const IDLE_BEFORE_REUSE: u32 = ticks_of_secs(30);
+/// Sequence numbers further ahead than the largest window (RFC 7323 2.2) are not believed.
+const LARGEST_WINDOW: i32 = 1 << 30;
+
+/// Makes an entry that of a new flow. The tag is written by the caller, last.
+#[inline(always)]
+pub(super) fn begin(entry: &mut Entry<'_>, side: u32, segment: &Segment, now: u64) {
+    let hot = &mut *entry.hot;
+    words::clear(hot);
+    hot.last = ticks(now);
+    let flow = &mut *entry.flow;
+    words::clear(flow);
+    flow.first_ns = now;
+    words::copy(&mut flow.ends[side as usize & 1], &segment.src);
+    words::copy(&mut flow.ends[(side ^ 1) as usize & 1], &segment.dst);
+    flow.sides[0].scale = NO_SCALE;
+    flow.sides[1].scale = NO_SCALE;
+}
+
+/// Makes an entry that of the next connection between the same two ends. What belongs to the pair
+/// of ends stays: where they are seen, and the budget of reports.
+#[inline(always)]
+fn begin_again(entry: &mut Entry<'_>, side: u32, segment: &Segment, now: u64) {
+    let (tag, ports) = (entry.hot.tag, entry.hot.ports);
+    let (reuses, reported) = (entry.flow.reuses, entry.flow.reported);
+    let reset_window = entry.flow.reset_window;
+    begin(entry, side, segment, now);
+    entry.hot.tag = tag;
+    entry.hot.ports = ports;
+    entry.flow.reuses = reuses.saturating_add(1);
+    entry.flow.reported = reported;
+    entry.flow.reset_window = reset_window;
+}
+
+/// Whether a SYN may start a new connection in place of the one remembered.
+#[inline(always)]
+fn replaces(hot: &Hot, flow: &Flow, side: u32, segment: &Segment, now: u64) -> bool {
+    let retransmitted = flow.sides[side as usize & 1].packets > 0
+        && flow.facts[side as usize & 1].isn == segment.tcp.seq;
+    let idle = ticks(now).wrapping_sub(hot.last) > IDLE_BEFORE_REUSE;
+    !retransmitted && (hot.is_closed() || !hot.is_confirmed() || idle)
+}
+
+/// Applies one segment that is not a RST.
+#[inline(always)]
+pub(super) fn apply(entry: &mut Entry<'_>, side: u32, segment: &Segment, now: u64) {
+    let side = side & 1;
+    let flags = segment.tcp.flags;
+    if flags.has(Flags::SYN) {
+        if restarts(entry, side, segment, now) {
+            begin_again(entry, side, segment, now);
+        }
+        note_syn(entry.hot, entry.flow, side, segment, now);
+    }
+    let fresh = entry.flow.sides[side as usize].packets == 0;
+    if fresh {
+        note_first(entry.flow, side, segment);
+    }
+    let kind = advance(entry.hot, entry.flow, side, segment, fresh, now);
+    history::note_segment(entry.hot, entry.flow, side, segment);
+    if kind.is_retransmit {
+        history::note(entry.flow, side, Letter::Retransmit);
+    }
+    count(&mut entry.flow.sides[side as usize], segment, &kind, now);
+    record(entry.hot, entry.recorder, side, segment, kind.is_retransmit, now);
+    entry.hot.last = ticks(now);
+}
+
+/// A new SYN on a closed or idle connection, or the SYN-ACK that answers a contesting SYN.
+#[inline(always)]
+fn restarts(entry: &mut Entry<'_>, side: u32, segment: &Segment, now: u64) -> bool {
+    let (hot, flow) = (&*entry.hot, &mut *entry.flow);
+    if hot.flags == 0 {
+        return false;
+    }
+    if segment.tcp.flags.has(Flags::ACK) {
+        return flow.contested != 0 && segment.tcp.ack == flow.contesting_syn + 1;
+    }
+    if replaces(hot, flow, side, segment, now) {
+        return true;
+    }
+    let known = flow.sides[side as usize].packets > 0;
+    if known && flow.facts[side as usize].isn != segment.tcp.seq {
+        flow.contesting_syn = segment.tcp.seq;
+        flow.contested = 1;
+    }
+    false
+}
+
+#[inline(always)]
+fn note_syn(hot: &mut Hot, flow: &mut Flow, side: u32, segment: &Segment, now: u64) {
+    let answers = segment.tcp.flags.has(Flags::ACK);
+    let opener = if answers { side ^ 1 } else { side };
+    let known_opener = hot.opener();
+    let first = flow.sides[side as usize].packets == 0;
+    if first {
+        let facts = &mut flow.facts[side as usize];
+        facts.isn = segment.tcp.seq;
+        facts.mss = segment.tcp.mss;
+        facts.options = segment.tcp.options;
+        flow.sides[side as usize].scale = segment.tcp.scale;
+    }
+    if known_opener.is_none() {
+        if hot.flags & flag::BOTH_HEARD != 0 {
+            // A SYN amid a connection picked up in mid-stream says nothing about who opened it.
+            return;
+        }
+        hot.flags |= (opener as u16) << 3;
+        flow.opened_by = if answers { OpenedBy::SYN_ACK } else { OpenedBy::SYN };
+    }
+    if !answers {
+        if known_opener.is_none_or(|opener| opener == side) {
+            hot.flags |= flag::SYN;
+            flow.syn_ns = now;
+        }
+        return;
+    }
+    let ours = known_opener.is_none_or(|opener| opener != side);
+    let fits = hot.flags & flag::SYN == 0
+        || segment.tcp.ack == flow.facts[opener as usize & 1].isn + 1
+        || segment.tcp.ack == hot.seq_end[opener as usize & 1];
+    if ours && fits && hot.flags & flag::SYN_ACK == 0 {
+        hot.flags |= flag::SYN_ACK;
+        flow.syn_ack_ns = now;
+    }
+}
+
+/// What a side's first segment tells.
+#[inline(always)]
+fn note_first(flow: &mut Flow, side: u32, segment: &Segment) {
+    let facts = &mut flow.facts[side as usize & 1];
+    facts.isn = segment.tcp.seq;
+    facts.flow_label = segment.flow_label;
+    facts.first_window = segment.tcp.window;
+    facts.first_ttl = segment.ttl;
+    facts.first_ip_id = segment.ip_id;
+    words::copy(&mut facts.mac, &segment.mac);
+    flow.sides[side as usize & 1].ttl = segment.ttl;
+}
+
+/// What kind of step a segment was.
+struct Step {
+    is_retransmit: bool,
+    brings_data: bool,
+}
+
+/// Moves sequence and acknowledgment numbers and the handshake and FIN marks.
+#[inline(always)]
+fn advance(
+    hot: &mut Hot,
+    flow: &mut Flow,
+    side: u32,
+    segment: &Segment,
+    fresh: bool,
+    now: u64,
+) -> Step {
+    let me = side as usize & 1;
+    let flags = segment.tcp.flags;
+    let end = segment.seq_end();
+    let known = hot.seq_end[me];
+    let ahead = end.since(known);
+    let is_new = fresh || (ahead > 0 && ahead < LARGEST_WINDOW);
+    let has_data = segment.tcp.payload_len > 0;
+    let is_probe = !fresh
+        && !flags.has(Flags::SYN)
+        && !flags.has(Flags::FIN)
+        && segment.tcp.payload_len <= 1
+        && segment.tcp.seq + 1 == known;
+    if is_probe {
+        let probes = &mut flow.facts[me].probes;
+        *probes = probes.saturating_add(1);
+    }
+    if is_new {
+        hot.seq_end[me] = end;
+    }
+    if flags.has(Flags::FIN) {
+        hot.flags |= flag::FIN << side;
+    }
+    if flags.has(Flags::ACK) {
+        let progress = segment.tcp.ack.since(hot.ack[me]);
+        // A SYN has no acknowledgment: the first segment with one sets the number.
+        let first_ack = hot.ack[me] == Seq(0);
+        if first_ack || (progress > 0 && progress < LARGEST_WINDOW) {
+            hot.ack[me] = segment.tcp.ack;
+        }
+        note_ack(hot, flow, side, segment, now);
+    }
+    hot.flags |= flag::HEARD << side;
+    Step { is_retransmit: has_data && !is_new && !is_probe, brings_data: has_data && is_new }
+}
+
+/// An acknowledgment may complete the handshake or confirm the peer's FIN.
+#[inline(always)]
+fn note_ack(hot: &mut Hot, flow: &mut Flow, side: u32, segment: &Segment, now: u64) {
+    let peer = (side ^ 1) as usize & 1;
+    let covers_peer = segment.tcp.ack.since(hot.seq_end[peer]) >= 0;
+    if hot.flags & (flag::FIN << (side ^ 1)) != 0 && covers_peer {
+        hot.flags |= flag::FIN_ACKED << (side ^ 1);
+    }
+    if hot.flags & flag::ESTABLISHED != 0 || segment.tcp.flags.has(Flags::SYN) {
+        return;
+    }
+    let Some(opener) = hot.opener() else { return };
+    let peer_heard = hot.flags & (flag::HEARD << (side ^ 1)) != 0;
+    let answers_syn_ack = hot.flags & flag::SYN_ACK != 0
+        && segment.tcp.ack.since(flow.facts[peer].isn) > 0;
+    // In a capture of one direction only, the opener's ACK is all there is to see.
+    if opener == side && (answers_syn_ack || !peer_heard) {
+        hot.flags |= flag::ESTABLISHED;
+        flow.established_ns = now;
+    }
+}
+
+/// The counters and last-seen values of a side.
+#[inline(always)]
+fn count(side: &mut Side, segment: &Segment, step: &Step, now: u64) {
+    side.bytes = side.bytes.wrapping_add(u64::from(segment.tcp.payload_len));
+    side.packets = side.packets.wrapping_add(1);
+    side.last = ticks(now);
+    side.ip_id = segment.ip_id;
+    side.window = segment.tcp.window;
+    side.tos = segment.tos;
+    side.retransmits = side.retransmits.saturating_add(u16::from(step.is_retransmit));
+    side.data_segments = side.data_segments.saturating_add(u16::from(step.brings_data));
+    let mut traits = side.traits & side_trait::TTL_VARIES;
+    traits |= segment.traits & Segment::DONT_FRAGMENT;
+    if segment.tcp.options & option::TIMESTAMPS != 0 {
+        traits |= side_trait::TIMESTAMPS;
+        side.tsval = segment.tcp.tsval;
+    }
+    if side.ttl != segment.ttl {
+        traits |= side_trait::TTL_VARIES;
+    }
+    side.ttl = segment.ttl;
+    side.traits = traits;
+}
+
+/// Writes one slot of the flight recorder.
+#[inline(always)]
+pub(super) fn record(
+    hot: &mut Hot,
+    recorder: &mut Recorder,
+    side: u32,
+    segment: &Segment,
+    is_retransmit: bool,
+    now: u64,
+) {
+    let n = u32::from(hot.recorded);
+    let slot: &mut Slot = &mut recorder.slots[(n & (SLOTS - 1)) as usize];
+    slot.time_ns = now;
+    slot.seq = segment.tcp.seq;
+    slot.ack = segment.tcp.ack;
+    slot.len = segment.tcp.payload_len;
+    slot.tsval = segment.tcp.tsval;
+    slot.window = segment.tcp.window;
+    slot.ip_id = segment.ip_id;
+    slot.flags = segment.tcp.flags;
+    slot.ttl = segment.ttl;
+    slot.tos = segment.tos;
+    let has_ts = segment.tcp.options & option::TIMESTAMPS != 0;
+    slot.traits = (side as u8 & slot_trait::SIDE_1)
+        | (segment.traits & Segment::DONT_FRAGMENT) << 1
+        | u8::from(has_ts) << 2
+        | u8::from(is_retransmit) << 3;
+    // Past the end the count restarts at a full ring, keeping its place in it.
+    hot.recorded = if n == 0xffff { SLOTS as u16 } else { (n + 1) as u16 };
+}
+
+/// Notes a RST that has been reported.
+#[inline(always)]
+pub(super) fn note_reset(entry: &mut Entry<'_>, side: u32, segment: &Segment, now: u64) {
+    let side = side & 1;
+    let (hot, flow) = (&mut *entry.hot, &mut *entry.flow);
+    if ends_connection(hot, flow, side, segment) {
+        hot.flags |= flag::RESET;
+    }
+    hot.flags |= flag::RST_SEEN;
+    hot.last = ticks(now);
+    flow.resets = flow.resets.wrapping_add(1);
+    flow.reset_ns = now;
+    flow.aftermath = 0;
+    let sender = &mut flow.sides[side as usize];
+    sender.packets = sender.packets.wrapping_add(1);
+    history::note(flow, side, Letter::of(segment));
+    record(hot, entry.recorder, side, segment, false, now);
+}
+
+/// Whether the receiver would believe this RST, as far as one can tell from outside: exactly the
+/// next sequence number it expects (RFC 5961 section 3.2), or an answer to its SYN that
+/// acknowledges it (RFC 9293 section 3.10.7.3).
+#[inline(always)]
+fn ends_connection(hot: &Hot, flow: &Flow, side: u32, segment: &Segment) -> bool {
+    let (me, peer) = (side as usize & 1, (side ^ 1) as usize & 1);
+    let exact = segment.tcp.seq == hot.ack[peer] || segment.tcp.seq == hot.seq_end[me];
+    let heard = hot.flags & (flag::HEARD << side) != 0;
+    let in_syn_sent = hot.flags & flag::SYN != 0 && hot.flags & flag::SYN_ACK == 0;
+    let answers_syn = in_syn_sent
+        && hot.opener() == Some(side ^ 1)
+        && segment.tcp.flags.has(Flags::ACK)
+        && segment.tcp.ack.since(flow.facts[peer].isn) > 0;
+    let peer_acked = hot.flags & (flag::HEARD << (side ^ 1)) != 0 && hot.ack[peer] != Seq(0);
+    answers_syn || exact && (heard || peer_acked)
+}

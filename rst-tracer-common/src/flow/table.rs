@@ -1,0 +1,295 @@
+//! The bounded, set-associative table, and what happens to a segment in it.
+//!
+//! A bucket has eight ways. A newcomer takes an empty way, else that of a closed or abandoned flow,
+//! else the oldest half-open one, and never that of a live confirmed connection: a flood of SYNs
+//! evicts half-open flows only. When every way holds a live connection the newcomer is not tracked
+//! and that is counted.
+
+use super::{
+    Bucket, Entry, Hot, Identity, SLOTS, WAYS, flag, observe as step, slot_trait, ticks,
+    ticks_of_secs,
+};
+use crate::wire::{self, Bytes, Flags, Segment};
+
+/// A confirmed connection silent for so long may be evicted by a newcomer.
+const ABANDONED: u32 = ticks_of_secs(600);
+/// A closed connection is remembered at least so long, for late segments.
+const LINGER: u32 = ticks_of_secs(5);
+/// How long after a RST the flow's segments are reported as aftermath.
+const AFTERMATH_NS: u64 = 5_000_000_000;
+/// How many of them at most.
+const AFTERMATH_LIMIT: u8 = 8;
+/// How many resets of one flow are reported one by one within [`BUDGET_WINDOW`].
+const BUDGET: u16 = 16;
+const BUDGET_WINDOW: u32 = ticks_of_secs(1);
+
+/// Where the table lives: kernel maps or plain memory.
+pub trait Memory {
+    /// One less than the number of buckets, which is a power of two.
+    fn mask(&self) -> u32;
+    /// A bucket.
+    fn bucket(&mut self, bucket: u32) -> Option<&mut Bucket>;
+    /// The three parts of the flow in a way of a bucket.
+    fn entry(&mut self, bucket: u32, way: u32) -> Option<Entry<'_>>;
+}
+
+/// A place of this host where segments are seen: interface index and direction. Never 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Port(pub u16);
+
+impl Port {
+    /// Seen arriving at this interface.
+    #[inline(always)]
+    pub const fn ingress(ifindex: u32) -> Self {
+        Self((ifindex as u16) << 2 | 1)
+    }
+
+    /// Seen leaving through this interface.
+    #[inline(always)]
+    pub const fn egress(ifindex: u32) -> Self {
+        Self((ifindex as u16) << 2 | 3)
+    }
+}
+
+/// Where a flow lies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The bucket.
+    pub bucket: u32,
+    /// The way in it.
+    pub way: u32,
+}
+
+/// What became of a segment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Observed {
+    /// Applied to a known flow.
+    Tracked(Place),
+    /// Began a flow. `evicted` says whose place it took.
+    Began(Place, Evicted),
+    /// Applied to a flow that saw a RST a moment ago: report it.
+    Aftermath(Place),
+    /// The same segment was seen before at another place of this host, or will be.
+    SecondSighting,
+    /// A RST: report it, then call [`note_reset`]. `None`: no flow is known.
+    Reset(Option<Place>),
+    /// A RST beyond what is reported one by one: counted here.
+    Suppressed,
+    /// Every way of the bucket holds a live connection.
+    Full,
+}
+
+/// Whose place a new flow took.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Evicted {
+    /// An empty one.
+    Nobody,
+    /// A connection that was closed or abandoned.
+    Finished,
+    /// A half-open one.
+    HalfOpen,
+}
+
+#[inline(always)]
+fn find(bucket: &Bucket, id: &Identity) -> Option<u32> {
+    let mut i = 0;
+    while i < WAYS {
+        let way = (id.first_way() + i) & (WAYS - 1);
+        if bucket.hot[way as usize].tag == id.tag() {
+            return Some(way);
+        }
+        i += 1;
+    }
+    None
+}
+
+/// How readily an entry gives way; 0 never.
+#[inline(always)]
+fn yields(hot: &Hot, now: u32) -> u32 {
+    let idle = now.wrapping_sub(hot.last);
+    if hot.tag == 0 {
+        return u32::MAX;
+    }
+    let age = if idle > 0x3fff_ffff { 0x3fff_ffff } else { idle };
+    if hot.is_closed() && idle > LINGER {
+        return 0x8000_0000 | age;
+    }
+    if !hot.is_confirmed() || hot.is_closed() {
+        return 0x4000_0000 | age;
+    }
+    if idle > ABANDONED { age } else { 0 }
+}
+
+/// Picks the way that a newcomer takes.
+#[inline(always)]
+fn choose(bucket: &Bucket, id: &Identity, now: u32) -> Option<(u32, Evicted)> {
+    let mut best = 0;
+    let mut chosen = 0;
+    let mut i = 0;
+    while i < WAYS {
+        let way = (id.first_way() + i) & (WAYS - 1);
+        let readiness = yields(&bucket.hot[way as usize], now);
+        if readiness > best {
+            best = readiness;
+            chosen = way;
+        }
+        i += 1;
+    }
+    if best == 0 {
+        return None;
+    }
+    let evicted = if best == u32::MAX {
+        Evicted::Nobody
+    } else if best & 0xc000_0000 == 0x4000_0000 {
+        Evicted::HalfOpen
+    } else {
+        Evicted::Finished
+    };
+    Some((chosen, evicted))
+}
+
+/// Whether this sighting is the one that counts for its side. A forwarding host sees each segment
+/// at two interfaces; the first port at which a side was seen keeps it, until another port brings
+/// something new first (the path changed).
+#[inline(always)]
+fn is_home(hot: &mut Hot, side: u32, segment: &Segment, port: Port) -> bool {
+    let side = side as usize & 1;
+    if hot.ports[side] == port.0 {
+        return true;
+    }
+    let unclaimed = hot.ports[side] == 0;
+    let news = segment.seq_end().is_after(hot.seq_end[side])
+        || segment.tcp.flags.has(Flags::ACK) && segment.tcp.ack.is_after(hot.ack[side]);
+    let is_handshake = segment.tcp.flags.has(Flags::SYN);
+    if unclaimed || news && !is_handshake {
+        hot.ports[side] = port.0;
+        return true;
+    }
+    // A SYN that opens another connection between the same two ends may come another way.
+    if is_handshake && hot.is_closed() && news {
+        hot.ports[side] = port.0;
+        return true;
+    }
+    false
+}
+
+/// Takes one segment into account and says what became of it.
+#[inline(always)]
+pub fn observe<M: Memory>(
+    memory: &mut M,
+    id: &Identity,
+    segment: &Segment,
+    port: Port,
+    now: u64,
+) -> Observed {
+    let is_rst = segment.tcp.flags.has(Flags::RST);
+    let index = id.bucket(memory.mask());
+    let Some(bucket) = memory.bucket(index) else { return Observed::Full };
+    if let Some(way) = find(bucket, id) {
+        let place = Place { bucket: index, way };
+        let Some(mut entry) = memory.entry(index, way) else { return Observed::Full };
+        if is_rst {
+            let (me, peer) = (id.side as usize & 1, (id.side ^ 1) as usize & 1);
+            if entry.flow.ends[me] != segment.src || entry.flow.ends[peer] != segment.dst {
+                return Observed::Reset(None); // The tag of another pair of ends.
+            }
+            return within_budget(&mut entry, place, now);
+        }
+        if !is_home(entry.hot, id.side, segment, port) {
+            return Observed::SecondSighting;
+        }
+        step::apply(&mut entry, id.side, segment, now);
+        let after_reset = entry.hot.flags & flag::RST_SEEN != 0;
+        if after_reset
+            && now.wrapping_sub(entry.flow.reset_ns) < AFTERMATH_NS
+            && entry.flow.aftermath < AFTERMATH_LIMIT
+        {
+            entry.flow.aftermath += 1;
+            return Observed::Aftermath(place);
+        }
+        return Observed::Tracked(place);
+    }
+    if is_rst {
+        return Observed::Reset(None);
+    }
+    let Some((way, evicted)) = choose(bucket, id, ticks(now)) else { return Observed::Full };
+    let Some(mut entry) = memory.entry(index, way) else { return Observed::Full };
+    step::begin(&mut entry, id.side, segment, now);
+    entry.hot.ports[id.side as usize & 1] = port.0;
+    step::apply(&mut entry, id.side, segment, now);
+    entry.hot.tag = id.tag();
+    Observed::Began(Place { bucket: index, way }, evicted)
+}
+
+/// Resets of one flow are reported one by one up to a budget, then only counted.
+#[inline(always)]
+fn within_budget(entry: &mut Entry<'_>, place: Place, now: u64) -> Observed {
+    let flow = &mut *entry.flow;
+    let tick = ticks(now);
+    if tick.wrapping_sub(flow.reset_window) > BUDGET_WINDOW {
+        flow.reset_window = tick;
+        flow.reported = 0;
+    }
+    if flow.reported >= BUDGET {
+        flow.suppressed = flow.suppressed.wrapping_add(1);
+        flow.resets = flow.resets.wrapping_add(1);
+        return Observed::Suppressed;
+    }
+    flow.reported += 1;
+    Observed::Reset(Some(place))
+}
+
+/// Notes a RST after it has been reported.
+#[inline(always)]
+pub fn note_reset<M: Memory>(
+    memory: &mut M,
+    place: Place,
+    side: u32,
+    segment: &Segment,
+    port: Port,
+    now: u64,
+) {
+    let Some(mut entry) = memory.entry(place.bucket, place.way) else { return };
+    let side = side & 1;
+    let home = entry.hot.ports[side as usize];
+    if home == 0 {
+        entry.hot.ports[side as usize] = port.0;
+    } else if home != port.0 && is_last_recorded(&entry, side, segment) {
+        return; // Another sighting of the same RST adds nothing to the flow.
+    }
+    step::note_reset(&mut entry, side, segment, now);
+}
+
+/// Whether the segment recorded last is this very one, seen at another place of this host.
+#[inline(always)]
+fn is_last_recorded(entry: &Entry<'_>, side: u32, segment: &Segment) -> bool {
+    let last = u32::from(entry.hot.recorded).wrapping_sub(1) & (SLOTS - 1);
+    let slot = &entry.recorder.slots[last as usize];
+    slot.seq == segment.tcp.seq
+        && slot.ack == segment.tcp.ack
+        && slot.flags == segment.tcp.flags
+        && slot.ip_id == segment.ip_id
+        && u32::from(slot.traits & slot_trait::SIDE_1) == side
+}
+
+/// Keeps the first payload bytes of a side, when this segment is the first to carry any.
+#[inline(always)]
+pub fn note_payload<M: Memory, B: Bytes>(
+    memory: &mut M,
+    place: Place,
+    side: u32,
+    segment: &Segment,
+    bytes: &B,
+) {
+    let side = side as usize & 1;
+    if segment.tcp.payload_len == 0 {
+        return;
+    }
+    let Some(entry) = memory.entry(place.bucket, place.way) else { return };
+    if entry.flow.sides[side].data_segments != 1 || entry.flow.facts[side].head_len != 0 {
+        return;
+    }
+    let facts = &mut entry.flow.facts[side];
+    let at = u32::from(segment.payload_at);
+    facts.head_len = wire::copy(bytes, at, segment.tcp.payload_len, &mut facts.head) as u8;
+}

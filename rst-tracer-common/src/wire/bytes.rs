@@ -1,0 +1,128 @@
+//! The byte source: what a parser may ask of a frame.
+//!
+//! In: an offset. Out: `N` bytes there, or `None` past the captured end. The kernel implements it
+//! over packet memory (the verifier follows a fixed-size read, not a slice), the agent over `&[u8]`.
+
+use crate::words;
+
+/// Headers that start beyond this offset are not looked at; it bounds every packet offset for the
+/// verifier, which refuses variable offsets it cannot bound.
+pub const REACH: u32 = 4095;
+
+/// A frame that can be read in fixed-size pieces.
+pub trait Bytes: Sized {
+    /// The same frame, with nothing known about it. In the kernel every path of the parser has
+    /// checked another length of the packet, and the verifier would walk all that follows once per
+    /// path; pointers taken anew are alike.
+    fn afresh(&self) -> Self;
+
+    /// Length of the frame on the wire in bytes, which may exceed what can be peeked at.
+    fn wire_len(&self) -> u32;
+
+    /// How many bytes of it can be peeked at, [`REACH`] aside.
+    fn captured_len(&self) -> u32;
+
+    /// Whether the frame on the wire is at least `end` bytes long.
+    #[inline(always)]
+    fn reaches(&self, end: u32) -> bool {
+        end <= self.wire_len()
+    }
+
+    /// The `N` bytes at `at`, or `None` when they were not captured or lie beyond [`REACH`].
+    fn peek<const N: usize>(&self, at: u32) -> Option<[u8; N]>;
+
+    /// One byte.
+    #[inline(always)]
+    fn u8(&self, at: u32) -> Option<u8> {
+        self.peek::<1>(at).map(|[b]| b)
+    }
+
+    /// A big-endian 16-bit number.
+    #[inline(always)]
+    fn u16(&self, at: u32) -> Option<u16> {
+        self.peek::<2>(at).map(u16::from_be_bytes)
+    }
+
+    /// A big-endian 32-bit number.
+    #[inline(always)]
+    fn u32(&self, at: u32) -> Option<u32> {
+        self.peek::<4>(at).map(u32::from_be_bytes)
+    }
+}
+
+/// Copies up to `wanted` bytes from `at`, as far as they were captured, and zeroes the rest.
+///
+/// The length is known before the loops and nothing else depends on where they end: otherwise the
+/// verifier follows each of their many exits to the end of the program.
+#[inline(always)]
+pub(crate) fn copy<B: Bytes, const N: usize>(bytes: &B, at: u32, wanted: u32, to: &mut [u8; N]) -> u32 {
+    const CHUNK: usize = 8;
+    words::clear(to);
+    let at = super::forget(at);
+    let mut len = bytes.captured_len().saturating_sub(at);
+    len = if len < wanted { len } else { wanted };
+    len = if len < N as u32 { len } else { N as u32 };
+    let mut i = 0;
+    while i + CHUNK <= N {
+        if (i + CHUNK) as u32 > len {
+            break;
+        }
+        let Some(chunk) = bytes.peek::<CHUNK>(at + i as u32) else { break };
+        let mut byte = 0;
+        while byte < CHUNK {
+            to[i + byte] = chunk[byte];
+            byte += 1;
+        }
+        i += CHUNK;
+    }
+    let mut i = super::forget(i as u32);
+    let mut step = 1;
+    while step < CHUNK {
+        if i >= len || i >= N as u32 {
+            break;
+        }
+        let Some(byte) = bytes.u8(at + i) else { break };
+        to[i as usize] = byte;
+        i += 1;
+        step += 1;
+    }
+    len
+}
+
+/// A captured frame in memory: the captured bytes and the length it had on the wire.
+#[derive(Clone, Copy, Debug)]
+pub struct Frame<'a> {
+    /// The captured bytes.
+    pub data: &'a [u8],
+    /// The original length in bytes; at least `data.len()`.
+    pub wire_len: u32,
+}
+
+impl<'a> Frame<'a> {
+    /// A frame captured whole.
+    pub fn whole(data: &'a [u8]) -> Self {
+        Self { data, wire_len: u32::try_from(data.len()).unwrap_or(u32::MAX) }
+    }
+}
+
+impl Bytes for Frame<'_> {
+    fn afresh(&self) -> Self {
+        *self
+    }
+
+    fn wire_len(&self) -> u32 {
+        self.wire_len
+    }
+
+    fn captured_len(&self) -> u32 {
+        u32::try_from(self.data.len()).unwrap_or(u32::MAX)
+    }
+
+    fn peek<const N: usize>(&self, at: u32) -> Option<[u8; N]> {
+        if at > REACH {
+            return None;
+        }
+        let at = at as usize;
+        self.data.get(at..at.checked_add(N)?)?.try_into().ok()
+    }
+}

@@ -1,0 +1,148 @@
+//! What every hook does with a frame: locate the segment, observe the flow, report a reset.
+
+use aya_ebpf::helpers::bpf_ktime_get_ns;
+use rst_tracer_common::{
+    event::{Counters, Head, Hook, Kind, Rst, RstWithFlow, Sighting},
+    flow::{self, Evicted, Identity, Memory, Observed, Place, Port},
+    wire::{self, Bytes, Flags, LinkType, Segment, Stop},
+    words,
+};
+
+use crate::maps::{self, EVENTS, Table};
+
+/// What a hook knows of a frame before it is read.
+pub struct Seen {
+    pub hook: Hook,
+    pub link: LinkType,
+    pub ifindex: u32,
+    pub port: Port,
+    /// The interface a forwarded frame came in by.
+    pub came_by: u32,
+    /// A VLAN tag that the device took out of the frame; bit 16 set when there is one.
+    pub vlan: u32,
+}
+
+/// Takes one frame into account. Every path ends in a counter; the frame is never touched.
+#[inline(always)]
+pub fn see<B: Bytes>(frame: &B, seen: &Seen) {
+    let Some(counters) = maps::counters(seen.hook) else { return };
+    counters.frames += 1;
+    let Some(segment) = maps::segment() else { return };
+    match wire::locate(frame, seen.link, maps::looks_into_tunnels(), segment) {
+        Ok(()) => {}
+        Err(Stop::NotOurs(kind)) => {
+            counters.not_ours[kind as usize] += 1;
+            return;
+        }
+        Err(Stop::Malformed(kind)) => {
+            counters.malformed[kind as usize] += 1;
+            return;
+        }
+    }
+    let segment = words::in_memory(segment);
+    let frame = &frame.afresh();
+    if seen.vlan != 0 {
+        segment.vlan = [seen.vlan, segment.vlan[0]];
+    }
+    counters.segments += 1;
+    if segment.tcp.flags.has(Flags::RST) {
+        counters.rsts += 1;
+    }
+    let id = Identity::of(&segment.src, &segment.dst, &maps::keys());
+    // SAFETY: the helper has no preconditions.
+    let now = unsafe { bpf_ktime_get_ns() };
+    let observed = flow::observe(&mut Table, &id, segment, seen.port, now);
+    let sighting = Sighting {
+        time_ns: now,
+        flow_hash: id.hash,
+        side: id.side,
+        hook: seen.hook,
+        ifindex: seen.ifindex,
+        came_by: seen.came_by,
+    };
+    match observed {
+        Observed::Tracked(place) => {
+            counters.tracked += 1;
+            flow::note_payload(&mut Table, place, id.side, segment, frame);
+        }
+        Observed::Began(place, evicted) => {
+            counters.tracked += 1;
+            counters.flows += 1;
+            match evicted {
+                Evicted::Nobody => {}
+                Evicted::Finished => counters.evicted_finished += 1,
+                Evicted::HalfOpen => counters.evicted_half_open += 1,
+            }
+            flow::note_payload(&mut Table, place, id.side, segment, frame);
+        }
+        Observed::Aftermath(_) => {
+            counters.tracked += 1;
+            report_aftermath(counters, frame, &sighting, segment);
+        }
+        Observed::SecondSighting => counters.second_sightings += 1,
+        Observed::Full => counters.table_full += 1,
+        Observed::Suppressed => counters.suppressed += 1,
+        Observed::Reset(None) => report_alone(counters, frame, &sighting, segment),
+        Observed::Reset(Some(place)) => {
+            report_with_flow(counters, frame, &sighting, segment, place);
+            flow::note_reset(&mut Table, place, id.side, segment, seen.port, now);
+        }
+    }
+}
+
+#[inline(always)]
+fn report_aftermath<B: Bytes>(
+    counters: &mut Counters,
+    frame: &B,
+    sighting: &Sighting,
+    segment: &Segment,
+) {
+    let Some(mut slot) = EVENTS.reserve::<Head>(0) else {
+        counters.aftermath_lost += 1;
+        return;
+    };
+    // SAFETY: a reserved slot is readable and writable, and every bit pattern is a `Head`.
+    let head = unsafe { slot.assume_init_mut() };
+    head.write(Kind::AFTERMATH, sighting, segment, frame.wire_len());
+    slot.submit(0);
+    counters.aftermath += 1;
+}
+
+#[inline(always)]
+fn report_alone<B: Bytes>(
+    counters: &mut Counters,
+    frame: &B,
+    sighting: &Sighting,
+    segment: &Segment,
+) {
+    let Some(mut slot) = EVENTS.reserve::<Rst>(0) else {
+        counters.ring_full += 1;
+        return;
+    };
+    // SAFETY: as above.
+    let rst = unsafe { slot.assume_init_mut() };
+    rst.write(Kind::RST, sighting, segment, frame);
+    slot.submit(0);
+    counters.delivered += 1;
+}
+
+#[inline(always)]
+fn report_with_flow<B: Bytes>(
+    counters: &mut Counters,
+    frame: &B,
+    sighting: &Sighting,
+    segment: &Segment,
+    place: Place,
+) {
+    let mut table = Table;
+    let Some(entry) = table.entry(place.bucket, place.way) else { return };
+    let Some(mut slot) = EVENTS.reserve::<RstWithFlow>(0) else {
+        counters.ring_full += 1;
+        return;
+    };
+    // SAFETY: as above.
+    let record = unsafe { slot.assume_init_mut() };
+    record.write(sighting, segment, frame, &entry);
+    slot.submit(0);
+    counters.delivered += 1;
+}
