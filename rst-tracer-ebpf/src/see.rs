@@ -3,7 +3,7 @@
 use aya_ebpf::helpers::bpf_ktime_get_ns;
 use rst_tracer_common::{
     event::{Counters, Head, Hook, Kind, Rst, RstWithFlow, Sighting},
-    flow::{self, Evicted, Identity, Memory, Observed, Place, Port},
+    flow::{self, Began, Identity, Memory, Observed, Place, Port},
     wire::{self, Bytes, Flags, LinkType, Segment, Stop},
     words,
 };
@@ -61,23 +61,21 @@ pub fn see<B: Bytes>(frame: &B, seen: &Seen) {
         came_by: seen.came_by,
     };
     match observed {
-        Observed::Tracked(place) => {
+        Observed::Tracked(tracked) => {
             counters.tracked += 1;
-            flow::note_payload(&mut Table, place, id.side, segment, frame);
-        }
-        Observed::Began(place, evicted) => {
-            counters.tracked += 1;
-            counters.flows += 1;
-            match evicted {
-                Evicted::Nobody => {}
-                Evicted::Finished => counters.evicted_finished += 1,
-                Evicted::HalfOpen => counters.evicted_half_open += 1,
+            if tracked.began != Began::NOT {
+                counters.flows += 1;
             }
-            flow::note_payload(&mut Table, place, id.side, segment, frame);
-        }
-        Observed::Aftermath(_) => {
-            counters.tracked += 1;
-            report_aftermath(counters, frame, &sighting, segment);
+            if tracked.began == Began::FOR_FINISHED {
+                counters.evicted_finished += 1;
+            }
+            if tracked.began == Began::FOR_HALF_OPEN {
+                counters.evicted_half_open += 1;
+            }
+            flow::note_payload(&mut Table, tracked.place, id.side, segment, frame);
+            if tracked.is_aftermath {
+                report_aftermath(counters, frame, &sighting, segment);
+            }
         }
         Observed::SecondSighting => counters.second_sightings += 1,
         Observed::Full => counters.table_full += 1,

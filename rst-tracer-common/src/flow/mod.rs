@@ -4,6 +4,8 @@
 //! whether it must be reported. Pure and shared: kernel maps and plain vectors both implement
 //! [`Memory`].
 
+use crate::words;
+
 mod history;
 mod identity;
 mod layout;
@@ -18,7 +20,7 @@ pub use layout::{
     side_trait, slot_trait, ticks, ticks_of_secs,
 };
 pub use stage::Stage;
-pub use table::{Evicted, Memory, Observed, Place, Port, note_payload, note_reset, observe};
+pub use table::{Began, Memory, Observed, Place, Port, Tracked, note_payload, note_reset, observe};
 
 /// The three parts of one flow, wherever they live.
 pub struct Entry<'a> {
@@ -28,4 +30,16 @@ pub struct Entry<'a> {
     pub flow: &'a mut Flow,
     /// The last segments.
     pub recorder: &'a mut Recorder,
+}
+
+impl Entry<'_> {
+    /// Leaves the entry in memory (see [`words::in_memory`]).
+    #[inline(always)]
+    fn in_memory(&mut self) -> Entry<'_> {
+        Entry {
+            hot: words::in_memory(self.hot),
+            flow: words::in_memory(self.flow),
+            recorder: words::in_memory(self.recorder),
+        }
+    }
 }

@@ -63,13 +63,9 @@ pub struct Place {
 /// What became of a segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Observed {
-    /// Applied to a known flow.
-    Tracked(Place),
-    /// Began a flow. `evicted` says whose place it took.
-    Began(Place, Evicted),
-    /// Applied to a flow that saw a RST a moment ago: report it.
-    Aftermath(Place),
-    /// The same segment was seen before at another place of this host, or will be.
+    /// Applied to a flow.
+    Tracked(Tracked),
+    /// The same segment was seen before at another place of this host.
     SecondSighting,
     /// A RST: report it, then call [`note_reset`]. `None`: no flow is known.
     Reset(Option<Place>),
@@ -79,15 +75,30 @@ pub enum Observed {
     Full,
 }
 
-/// Whose place a new flow took.
+/// A segment that was applied to a flow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Evicted {
-    /// An empty one.
-    Nobody,
-    /// A connection that was closed or abandoned.
-    Finished,
-    /// A half-open one.
-    HalfOpen,
+pub struct Tracked {
+    /// Where the flow lies.
+    pub place: Place,
+    /// Whether the flow is new.
+    pub began: Began,
+    /// The flow saw a RST a moment ago: report the segment.
+    pub is_aftermath: bool,
+}
+
+/// Whether a segment began a flow, and whose place that took.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Began(pub u32);
+
+impl Began {
+    /// The flow was known.
+    pub const NOT: Self = Self(0);
+    /// In an empty place.
+    pub const IN_EMPTY: Self = Self(1);
+    /// In that of a connection that was closed or abandoned.
+    pub const FOR_FINISHED: Self = Self(2);
+    /// In that of a half-open one.
+    pub const FOR_HALF_OPEN: Self = Self(3);
 }
 
 #[inline(always)]
@@ -122,7 +133,7 @@ fn yields(hot: &Hot, now: u32) -> u32 {
 
 /// Picks the way that a newcomer takes.
 #[inline(always)]
-fn choose(bucket: &Bucket, id: &Identity, now: u32) -> Option<(u32, Evicted)> {
+fn choose(bucket: &Bucket, id: &Identity, now: u32) -> Option<(u32, Began)> {
     let mut best = 0;
     let mut chosen = 0;
     let mut i = 0;
@@ -138,14 +149,14 @@ fn choose(bucket: &Bucket, id: &Identity, now: u32) -> Option<(u32, Evicted)> {
     if best == 0 {
         return None;
     }
-    let evicted = if best == u32::MAX {
-        Evicted::Nobody
+    let began = if best == u32::MAX {
+        Began::IN_EMPTY
     } else if best & 0xc000_0000 == 0x4000_0000 {
-        Evicted::HalfOpen
+        Began::FOR_HALF_OPEN
     } else {
-        Evicted::Finished
+        Began::FOR_FINISHED
     };
-    Some((chosen, evicted))
+    Some((chosen, began))
 }
 
 /// Whether this sighting is the one that counts for its side. A forwarding host sees each segment
@@ -185,40 +196,42 @@ pub fn observe<M: Memory>(
     let is_rst = segment.tcp.flags.has(Flags::RST);
     let index = id.bucket(memory.mask());
     let Some(bucket) = memory.bucket(index) else { return Observed::Full };
-    if let Some(way) = find(bucket, id) {
-        let place = Place { bucket: index, way };
-        let Some(mut entry) = memory.entry(index, way) else { return Observed::Full };
-        if is_rst {
-            let (me, peer) = (id.side as usize & 1, (id.side ^ 1) as usize & 1);
-            if entry.flow.ends[me] != segment.src || entry.flow.ends[peer] != segment.dst {
-                return Observed::Reset(None); // The tag of another pair of ends.
-            }
-            return within_budget(&mut entry, place, now);
-        }
-        if !is_home(entry.hot, id.side, segment, port) {
-            return Observed::SecondSighting;
-        }
-        step::apply(&mut entry, id.side, segment, now);
-        let after_reset = entry.hot.flags & flag::RST_SEEN != 0;
-        if after_reset
-            && now.wrapping_sub(entry.flow.reset_ns) < AFTERMATH_NS
-            && entry.flow.aftermath < AFTERMATH_LIMIT
-        {
-            entry.flow.aftermath += 1;
-            return Observed::Aftermath(place);
-        }
-        return Observed::Tracked(place);
-    }
-    if is_rst {
+    let found = find(bucket, id);
+    if found.is_none() && is_rst {
         return Observed::Reset(None);
     }
-    let Some((way, evicted)) = choose(bucket, id, ticks(now)) else { return Observed::Full };
+    let taken = match found {
+        Some(way) => Some((way, Began::NOT)),
+        None => choose(bucket, id, ticks(now)),
+    };
+    let Some((way, began)) = taken else { return Observed::Full };
+    // Which way it was, and how it was found, is not to be followed by the verifier one by one.
+    let way = wire::forget(way) & (WAYS - 1);
+    let began = Began(wire::forget(began.0));
+    let place = Place { bucket: index, way };
     let Some(mut entry) = memory.entry(index, way) else { return Observed::Full };
-    step::begin(&mut entry, id.side, segment, now);
-    entry.hot.ports[id.side as usize & 1] = port.0;
-    step::apply(&mut entry, id.side, segment, now);
+    if began != Began::NOT {
+        step::begin(&mut entry, id.side, segment, now);
+        entry.hot.ports[id.side as usize & 1] = port.0;
+    } else if is_rst {
+        let (me, peer) = (id.side as usize & 1, (id.side ^ 1) as usize & 1);
+        if entry.flow.ends[me] != segment.src || entry.flow.ends[peer] != segment.dst {
+            return Observed::Reset(None); // The tag of another pair of ends.
+        }
+        return within_budget(&mut entry, place, now);
+    } else if !is_home(entry.hot, id.side, segment, port) {
+        return Observed::SecondSighting;
+    }
+    step::apply(&mut entry.in_memory(), id.side, segment, now);
+    let entry = entry.in_memory();
     entry.hot.tag = id.tag();
-    Observed::Began(Place { bucket: index, way }, evicted)
+    let is_aftermath = entry.hot.flags & flag::RST_SEEN != 0
+        && now.wrapping_sub(entry.flow.reset_ns) < AFTERMATH_NS
+        && entry.flow.aftermath < AFTERMATH_LIMIT;
+    if is_aftermath {
+        entry.flow.aftermath += 1;
+    }
+    Observed::Tracked(Tracked { place, began, is_aftermath })
 }
 
 /// Resets of one flow are reported one by one up to a budget, then only counted.

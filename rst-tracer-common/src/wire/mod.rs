@@ -174,7 +174,7 @@ pub fn locate<B: Bytes>(
 /// bounds an offset read from a map by comparing the word around it, and the verifier then says
 /// "R8 offset is outside of the packet".
 #[inline(always)]
-fn forget(offset: u32) -> u32 {
+pub(crate) fn forget(offset: u32) -> u32 {
     #[cfg(target_arch = "bpf")]
     {
         u32::from((offset as u16).wrapping_add(crate::words::unknown_zero()))
