@@ -114,49 +114,48 @@ fn find(bucket: &Bucket, id: &Identity) -> Option<u32> {
     None
 }
 
-/// How readily an entry gives way; 0 never.
+/// How readily an entry gives way: its kind in the top bits, then its age in ticks; 0 never.
 #[inline(always)]
-fn yields(hot: &Hot, now: u32) -> u32 {
+fn readiness(hot: &Hot, now: u32) -> u32 {
+    const OLDEST: u32 = (1 << 27) - 1;
     let idle = now.wrapping_sub(hot.last);
-    if hot.tag == 0 {
-        return u32::MAX;
+    let age = if idle > OLDEST { OLDEST } else { idle };
+    let kind = if hot.tag == 0 {
+        Began::IN_EMPTY
+    } else if hot.is_closed() && idle > LINGER || idle > ABANDONED {
+        Began::FOR_FINISHED
+    } else if hot.is_closed() || !hot.is_confirmed() {
+        Began::FOR_HALF_OPEN
+    } else {
+        Began::NOT
+    };
+    // Empty places first, then finished connections, then half-open ones.
+    match wire::forget(kind.0) {
+        0 => 0,
+        kind => (4 - (kind & 3)) << 27 | age,
     }
-    let age = if idle > 0x3fff_ffff { 0x3fff_ffff } else { idle };
-    if hot.is_closed() && idle > LINGER {
-        return 0x8000_0000 | age;
-    }
-    if !hot.is_confirmed() || hot.is_closed() {
-        return 0x4000_0000 | age;
-    }
-    if idle > ABANDONED { age } else { 0 }
 }
 
 /// Picks the way that a newcomer takes.
 #[inline(always)]
 fn choose(bucket: &Bucket, id: &Identity, now: u32) -> Option<(u32, Began)> {
+    // The way stands in the low bits, so that there is one number to follow: "BPF program is too
+    // large" otherwise.
     let mut best = 0;
-    let mut chosen = 0;
     let mut i = 0;
     while i < WAYS {
         let way = (id.first_way() + i) & (WAYS - 1);
-        let readiness = yields(&bucket.hot[way as usize], now);
-        if readiness > best {
-            best = readiness;
-            chosen = way;
+        let candidate = u64::from(readiness(&bucket.hot[way as usize], now)) << 3 | u64::from(way);
+        if candidate > best {
+            best = candidate;
         }
         i += 1;
     }
-    if best == 0 {
+    let readiness = (best >> 3) as u32;
+    if readiness == 0 {
         return None;
     }
-    let began = if best == u32::MAX {
-        Began::IN_EMPTY
-    } else if best & 0xc000_0000 == 0x4000_0000 {
-        Began::FOR_HALF_OPEN
-    } else {
-        Began::FOR_FINISHED
-    };
-    Some((chosen, began))
+    Some((best as u32 & (WAYS - 1), Began(4 - (readiness >> 27))))
 }
 
 /// Whether this sighting is the one that counts for its side. A forwarding host sees each segment
