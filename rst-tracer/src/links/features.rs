@@ -21,10 +21,10 @@ pub(crate) fn can_run_native_xdp(index: u32) -> Option<bool> {
     let name =
         Body::new(&[CTRL_CMD_GETFAMILY, 1, 0, 0]).attribute(CTRL_ATTR_FAMILY_NAME, b"netdev\0");
     let family = socket.ask(GENL_ID_CTRL, 0, name.bytes()).ok()?;
-    let id = attribute(family.first()?.body.get(GENLMSGHDR..)?, CTRL_ATTR_FAMILY_ID)?;
+    let id = attribute(family.first()?.get(GENLMSGHDR..)?, CTRL_ATTR_FAMILY_ID)?;
     let device = Body::new(&[NETDEV_CMD_DEV_GET, 1, 0, 0])
         .attribute(NETDEV_A_DEV_IFINDEX, &index.to_ne_bytes());
     let device = socket.ask(u16_at(id, 0)?, 0, device.bytes()).ok()?;
-    let features = attribute(device.first()?.body.get(GENLMSGHDR..)?, NETDEV_A_DEV_XDP_FEATURES)?;
+    let features = attribute(device.first()?.get(GENLMSGHDR..)?, NETDEV_A_DEV_XDP_FEATURES)?;
     Some(u64::from_ne_bytes(*features.first_chunk()?) & NETDEV_XDP_ACT_BASIC != 0)
 }

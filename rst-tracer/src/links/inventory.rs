@@ -29,7 +29,7 @@ pub fn inventory() -> Result<Vec<Link>> {
     let replies = route
         .ask(libc::RTM_GETLINK, NLM_F_DUMP, request.bytes())
         .context("cannot list the network interfaces")?;
-    let mut links: Vec<Link> = replies.iter().filter_map(|m| decode(&m.body)).collect();
+    let mut links: Vec<Link> = replies.iter().filter_map(|m| decode(m)).collect();
     links.iter_mut().for_each(enrich);
     links.sort_by_key(|link| link.index);
     Ok(links)
@@ -45,7 +45,7 @@ pub fn find(index: u32) -> Result<Option<Link>> {
     header[4..8].copy_from_slice(&index.to_ne_bytes());
     match route.ask(libc::RTM_GETLINK, 0, &header) {
         Ok(replies) => {
-            let mut link = replies.iter().find_map(|m| decode(&m.body));
+            let mut link = replies.iter().find_map(|m| decode(m));
             link.iter_mut().for_each(enrich);
             Ok(link)
         }

@@ -27,13 +27,6 @@ const HEADER: usize = 16;
 /// The flags in an attribute's type: nested, network byte order.
 const NLA_TYPE_MASK: u16 = 0x3fff;
 
-/// What the kernel answered: a message type and what follows the netlink header.
-#[derive(Debug)]
-pub(crate) struct Message {
-    pub(crate) kind: u16,
-    pub(crate) body: Vec<u8>,
-}
-
 /// A connected netlink socket.
 #[derive(Debug)]
 pub(crate) struct Netlink {
@@ -53,8 +46,8 @@ impl Netlink {
         Ok(Self { socket, sequence: 0 })
     }
 
-    /// Sends one request and collects what the kernel says to it, up to its end or its `Err`.
-    pub(crate) fn ask(&mut self, kind: u16, flags: u16, body: &[u8]) -> io::Result<Vec<Message>> {
+    /// Sends one request and collects the bodies of the replies to it, up to the last.
+    pub(crate) fn ask(&mut self, kind: u16, flags: u16, body: &[u8]) -> io::Result<Vec<Vec<u8>>> {
         self.sequence = self.sequence.wrapping_add(1);
         let wants_ack = if flags & NLM_F_DUMP == NLM_F_DUMP { 0 } else { NLM_F_ACK };
         let mut packet = Vec::with_capacity(HEADER + body.len());
@@ -76,7 +69,7 @@ impl Netlink {
                 match raw.kind {
                     NLMSG_ERROR => return verdict(raw.flags, raw.body).map(|()| replies),
                     NLMSG_DONE => return Ok(replies),
-                    kind => replies.push(Message { kind, body: raw.body.to_vec() }),
+                    _ => replies.push(raw.body.to_vec()),
                 }
             }
         }
