@@ -39,7 +39,7 @@ pub struct Selection {
 /// A [`Failure`] with exit code 1 when a name is unknown or nothing at all is chosen; it names
 /// the interfaces that exist.
 pub fn select(patterns: &[String], links: &[Link]) -> Result<Selection> {
-    let named = |link: &Link| patterns.iter().any(|p| *p == link.name);
+    let named = |link: &Link| patterns.contains(&link.name);
     let matching =
         |link: &Link| patterns.iter().find(|p| is_glob(p) && glob_match::glob_match(p, &link.name));
     if let Some(unknown) =

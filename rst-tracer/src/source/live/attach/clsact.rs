@@ -135,8 +135,7 @@ pub(super) fn attach(
 /// # Errors
 /// When netlink cannot be spoken.
 pub fn leftovers(index: u32) -> io::Result<Vec<Leftover>> {
-    let mut route = Netlink::open(netlink::ROUTE)?;
-    Ok(dead(&mut route, index)?)
+    dead(&mut Netlink::open(netlink::ROUTE)?, index)
 }
 
 /// Removes what killed agents left on this interface; returns the names of what it removed.

@@ -172,7 +172,11 @@ fn attach_ingress(
             Ok(half) => return Ok(half.because(reasons)),
             Err(refusal) => {
                 reasons.push(refusal.to_string());
+                let stop = refusal.rules_out_the_next(step);
                 last = Some(refusal);
+                if stop {
+                    break;
+                }
             }
         }
     }
@@ -216,8 +220,8 @@ fn cautions(link: &Link, how: How) -> impl Iterator<Item = String> {
     let name = &link.name;
     let vlan = (link.offloads.rx_vlan == Some(true)).then(|| {
         format!(
-            "the card removes VLAN tags before XDP sees them; `ethtool -K {name} rxvlan off` \
-             shows them"
+            "rx-vlan-offload removes VLAN tags before XDP sees them; \
+             `ethtool -K {name} rxvlan off` shows them"
         )
     });
     let generic = (how == How::GenericXdp)

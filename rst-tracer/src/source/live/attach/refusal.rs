@@ -2,7 +2,7 @@
 
 use std::{fmt, io};
 
-use super::How;
+use super::{How, plan::Step};
 use crate::{
     exit::{Code, Failure},
     links::netlink,
@@ -32,6 +32,7 @@ impl Refusal {
             Some(libc::EOPNOTSUPP | ENOTSUPP) => "the driver cannot".into(),
             Some(libc::ERANGE) => "the MTU or the number of queues is too large for it".into(),
             Some(libc::ENOSPC | libc::ENOMEM) => format!("no room for its queues: {error}"),
+            Some(libc::EEXIST) if how == How::Tcx => "this very program is attached already".into(),
             Some(libc::EEXIST) => "another program, perhaps on its master, is in the way".into(),
             Some(libc::EBUSY) => "another program is in the way".into(),
             Some(libc::ENODEV) => "the interface is gone".into(),
@@ -67,6 +68,16 @@ impl Refusal {
     /// Whether the kernel does not know the hook, as opposed to knowing it and saying no.
     pub(super) fn is_unknown_to_the_kernel(&self) -> bool {
         matches!(self.errno, Some(libc::EINVAL | libc::EOPNOTSUPP | ENOTSUPP | libc::ERANGE))
+    }
+
+    /// Whether the next step of a plan would fail too, or do harm: another hook for a program
+    /// that is attached already would count every packet twice.
+    pub(super) fn rules_out_the_next(&self, step: Step) -> bool {
+        match self.errno {
+            Some(libc::EPERM | libc::EACCES | libc::ENODEV) => true,
+            Some(libc::EEXIST) => step == Step::Traffic,
+            _ => false,
+        }
     }
 
     pub(super) fn words(&self) -> &str {

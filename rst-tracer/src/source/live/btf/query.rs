@@ -22,7 +22,7 @@ impl Member {
     /// Bytes from the start of the outermost struct; `None` for a bit field that begins inside
     /// a byte.
     pub fn offset(self) -> Option<u32> {
-        (self.bit_offset % 8 == 0).then_some(self.bit_offset / 8)
+        self.bit_offset.is_multiple_of(8).then_some(self.bit_offset / 8)
     }
 
     fn behind(self, bits: u32) -> Option<Self> {
