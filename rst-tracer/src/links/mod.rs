@@ -18,7 +18,7 @@ pub use select::{Chosen, Selection, select};
 pub use watch::{Change, Watch, watch};
 
 /// One network interface as the kernel described it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Link {
     /// Interface index; never reused while the interface lives, unlike the name.
     pub index: u32,
@@ -63,8 +63,7 @@ impl Link {
 }
 
 /// What a frame on a link begins with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Layer {
     /// A 14-byte Ethernet header. Loopback has one too.
     Ethernet,

@@ -25,10 +25,13 @@ const SIOCETHTOOL: libc::Ioctl = 0x8946;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Offloads {
     /// `rx-vlan-offload`: the card removes VLAN tags before XDP could see them.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub rx_vlan: Option<bool>,
     /// `large-receive-offload`: segments are merged in the card or driver.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub lro: Option<bool>,
     /// `rx-gro-hw`: as LRO, but reversible.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub gro_hw: Option<bool>,
 }
 

@@ -30,7 +30,7 @@ fn hold_hooks_until_killed() {
 }
 
 /// Starts a process of its own that holds hooks on v0 of this namespace.
-fn hold(what: &str) -> Child {
+pub(crate) fn hold(what: &str) -> Child {
     let mut child = Command::new(env::current_exe().expect("this program"))
         .args(["--ignored", "--exact", "--nocapture", "killed::hold_hooks_until_killed"])
         .env(HOLD, what)
@@ -44,7 +44,7 @@ fn hold(what: &str) -> Child {
     child
 }
 
-fn kill(mut child: Child) {
+pub(crate) fn kill(mut child: Child) {
     child.kill().expect("SIGKILL is sent");
     child.wait().expect("the child is gone");
 }

@@ -2,6 +2,7 @@
 //! that nothing is left behind or taken from others. Needs root.
 
 mod clsact;
+mod doctor;
 mod inventory;
 mod killed;
 mod lab;

@@ -5,7 +5,7 @@
 
 use aya::{
     Ebpf,
-    programs::{Program, ProgramFd},
+    programs::{Program, ProgramError, ProgramFd},
 };
 use serde::Serialize;
 
@@ -21,7 +21,7 @@ mod traffic;
 pub use attached::{Attached, How};
 pub use clsact::{Leftover, clean, leftovers};
 pub use occupant::program_name;
-pub use plan::plan;
+pub use plan::{Plan, Step, plan};
 
 use crate::{
     exit::{Code, Failure},
@@ -30,7 +30,7 @@ use crate::{
 };
 use attached::Half;
 use bpf_link::Point;
-use plan::{Plan, Step};
+
 use refusal::Refusal;
 use traffic::Side;
 
@@ -242,7 +242,11 @@ fn load(ebpf: &mut Ebpf, name: &'static str) -> Loaded {
             Program::SchedClassifier(tc) => tc.load(),
             _ => return Err(missing()),
         };
-        loaded
+        let present = match loaded {
+            Err(ProgramError::AlreadyLoaded) => Ok(()),
+            other => other,
+        };
+        present
             .and_then(|()| program.fd()?.try_clone().map_err(Into::into))
             .map_err(|error| object::explain_program(name, &error))
     });
