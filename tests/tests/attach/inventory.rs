@@ -82,3 +82,24 @@ fn the_watch_reports_what_appears_changes_and_vanishes() {
         assert!(!watch.known().any(|l| l.name == "v0"));
     });
 }
+
+#[test]
+fn notices_that_the_kernel_had_to_drop_are_made_good() {
+    in_namespace(|| {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let runtime = runtime.expect("a runtime");
+        let (v0, _) = veth("v0", "v1");
+        let mut watch = runtime.block_on(async { links::watch() }).expect("a watch");
+        // More notices than a socket buffer holds, then the ones that matter.
+        netlink(async |handle| {
+            for mtu in 1000..2000 {
+                let message = LinkUnspec::new_with_index(v0.index).mtu(mtu).build();
+                handle.link().set(message).execute().await?;
+            }
+            handle.link().add(LinkBridge::new("br0").build()).execute().await
+        });
+        delete(&v0);
+        runtime.block_on(until(&mut watch, |c| matches!(c, Change::Vanished(l) if l.name == "v0")));
+        assert!(watch.known().any(|l| l.name == "br0"), "it appeared while notices were dropped");
+    });
+}
