@@ -1,1 +1,5 @@
-//! To be written.
+//! Where the running kernel is asked: loading, attaching, and what its BTF says.
+
+pub mod attach;
+pub mod btf;
+pub mod object;

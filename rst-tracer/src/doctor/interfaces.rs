@@ -1,0 +1,141 @@
+//! Per interface: the hooks that `trace` would take, who is there already, what would be hidden.
+
+use aya::{
+    programs::{SchedClassifier, TcAttachType},
+    util::KernelVersion,
+};
+use serde::Serialize;
+
+use crate::{
+    links::{Layer, Link, Offloads, XdpOccupant, can_run_native_xdp},
+    source::live::attach::{self, How, Step, XdpMode},
+};
+
+/// One interface.
+#[derive(Debug, Serialize)]
+pub struct Interface {
+    /// Its name.
+    pub name: String,
+    /// `physical`, `loopback`, `veth`, `bridge`, …
+    pub kind: String,
+    /// Whether it is up.
+    pub up: bool,
+    /// The driver.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub driver: Option<String>,
+    /// The ingress hook that `--xdp-mode auto` would try first.
+    pub ingress: How,
+    /// Why not native XDP.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// The egress hook.
+    pub egress: How,
+    /// What the driver says about native XDP; absent before Linux 6.3.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub native_xdp: Option<bool>,
+    /// The XDP program that is there already.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub occupant: Option<XdpOccupant>,
+    /// The occupant's name, where we may know it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub occupant_name: Option<String>,
+    /// Offloads that hide things.
+    pub offloads: Offloads,
+    /// What is hidden or in the way, with the remedy.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
+}
+
+/// Describes every interface.
+pub(super) fn describe(links: &[Link]) -> Vec<Interface> {
+    let traffic = if has_tcx(links) { How::Tcx } else { How::Clsact };
+    links.iter().map(|link| describe_one(link, traffic)).collect()
+}
+
+fn describe_one(link: &Link, traffic: How) -> Interface {
+    let plan = attach::plan(link, XdpMode::Auto);
+    let (mut ingress, mut reason) = (how(plan.steps.first(), traffic), plan.reason);
+    let occupant_name = link.xdp.as_ref().and_then(|x| attach::program_name(x.program_id));
+    if let (Some(occupant), How::NativeXdp) = (&link.xdp, ingress) {
+        ingress = how(plan.steps.get(1), traffic);
+        let name = occupant_name.as_ref().map_or(String::new(), |name| format!(" ({name})"));
+        reason = Some(format!("the XDP hook is taken by {occupant}{name}"));
+    }
+    let mut egress = traffic;
+    if let Layer::Unsupported(arphrd) = link.layer {
+        (ingress, egress) = (How::Nothing, How::Nothing);
+        reason = Some(format!("link layer ARPHRD {arphrd} carries no IP we can read"));
+    }
+    let mut notes = notes(link, ingress);
+    match attach::leftovers(link.index) {
+        Ok(left) if left.is_empty() => {}
+        Ok(left) => notes.push(format!(
+            "{} left behind by a killed tracer; `rst-tracer doctor --clean` removes it",
+            left.into_iter().map(|l| l.name).collect::<Vec<_>>().join(", ")
+        )),
+        Err(error) => notes.push(format!("its filters cannot be listed: {error}")),
+    }
+    Interface {
+        name: link.name.clone(),
+        kind: link.kind_name().to_owned(),
+        up: link.up,
+        driver: link.driver.clone(),
+        ingress,
+        reason,
+        egress,
+        native_xdp: can_run_native_xdp(link.index),
+        occupant: link.xdp.clone(),
+        occupant_name,
+        offloads: link.offloads.clone(),
+        notes,
+    }
+}
+
+fn how(step: Option<&Step>, traffic: How) -> How {
+    match step {
+        None => How::Nothing,
+        Some(Step::Native) => How::NativeXdp,
+        Some(Step::Generic) => How::GenericXdp,
+        Some(Step::Traffic) => traffic,
+    }
+}
+
+/// What the offloads hide or prevent, given the ingress hook.
+fn notes(link: &Link, ingress: How) -> Vec<String> {
+    let (name, on) = (&link.name, Some(true));
+    let mut notes = Vec::new();
+    if ingress == How::NativeXdp {
+        if link.offloads.rx_vlan == on {
+            notes.push(format!(
+                "rx-vlan-offload removes VLAN tags before XDP sees them: events carry no `vlan`; \
+                 `ethtool -K {name} rxvlan off` shows them"
+            ));
+        }
+        if link.offloads.lro == on {
+            notes.push(format!(
+                "LRO is on: most drivers then refuse native XDP; `ethtool -K {name} lro off`"
+            ));
+        }
+        if link.offloads.gro_hw == on {
+            notes.push(format!(
+                "hardware GRO is on: some drivers then refuse native XDP, virtio among them; \
+                 `ethtool -K {name} rx-gro-hw off`"
+            ));
+        }
+    } else if link.offloads.lro == on || link.offloads.gro_hw == on {
+        notes.push(
+            "LRO or hardware GRO merges data segments before they are seen: sizes and counts are \
+             those of the merged ones. Resets are never merged"
+                .into(),
+        );
+    }
+    notes
+}
+
+/// Asks the kernel; where we may not ask, its version has to do.
+fn has_tcx(links: &[Link]) -> bool {
+    let asked = links
+        .first()
+        .is_some_and(|link| SchedClassifier::query_tcx(&link.name, TcAttachType::Egress).is_ok());
+    asked || KernelVersion::current().is_ok_and(|v| v >= KernelVersion::new(6, 6, 0))
+}

@@ -1,0 +1,139 @@
+//! The kernel object inside this binary, and what it means when the kernel refuses it.
+//!
+//! Everything that loads it does so from [`OBJECT`]; errors leave here as sentences with exit
+//! codes.
+
+use std::error::Error;
+
+use aya::{EbpfError, maps::MapError, programs::ProgramError, util::KernelVersion};
+use nix::sys::resource::{RLIM_INFINITY, Resource, setrlimit};
+
+use crate::exit::{Code, Failure};
+
+/// The prebuilt object, aligned as the ELF reader wants it.
+pub static OBJECT: &[u8] =
+    aya::include_bytes_aligned!("../../../../rst-tracer-ebpf/prebuilt/rst-tracer.bpf.o");
+
+/// What the kernel programs need, in words for every message about permissions.
+pub const NEEDED_CAPABILITIES: &str = "CAP_BPF and CAP_NET_ADMIN, and CAP_PERFMON for the \
+                                       kernel's own evidence";
+
+/// Lifts the limit on locked memory where BPF maps count against it: before Linux 5.11.
+///
+/// <https://github.com/torvalds/linux/commit/d5299b67dd59>
+pub fn lift_memlock_limit() {
+    if KernelVersion::current().is_ok_and(|v| v < KernelVersion::new(5, 11, 0))
+        && let Err(error) = setrlimit(Resource::RLIMIT_MEMLOCK, RLIM_INFINITY, RLIM_INFINITY)
+    {
+        log::warn!("cannot lift the limit on locked memory ({error}): loading maps may fail");
+    }
+}
+
+/// Turns a refusal to load maps or programs into a sentence with the remedy.
+pub fn explain_load(error: &EbpfError) -> Failure {
+    if let EbpfError::MapError(MapError::CreateError { name, .. }) = error {
+        return explain_map(name, errno_of(error), error);
+    }
+    match errno_of(error) {
+        Some(libc::EPERM) => not_permitted(),
+        Some(libc::ENOSYS) => Failure::new(Code::UNAVAILABLE, "this kernel has no bpf() call"),
+        _ => Failure::new(Code::UNAVAILABLE, format!("cannot load the kernel object: {error}")),
+    }
+}
+
+fn explain_map(name: &str, errno: Option<i32>, error: &EbpfError) -> Failure {
+    match errno {
+        Some(libc::EPERM) => not_permitted(),
+        Some(libc::ENOMEM) => Failure::new(
+            Code::FAILURE,
+            format!("not enough memory for map {name}; ask for a smaller flow table"),
+        ),
+        Some(libc::EINVAL) if name == "EVENTS" => Failure::new(
+            Code::UNAVAILABLE,
+            "this kernel has no BPF ring buffer; tracing live needs Linux 5.8 or newer",
+        ),
+        _ => {
+            let cause = error.source().map_or(String::new(), |source| format!(": {source}"));
+            Failure::new(Code::UNAVAILABLE, format!("cannot create map {name}{cause}"))
+        }
+    }
+}
+
+/// Turns a refusal to load one program into a sentence; the verifier's complaint is in it.
+pub fn explain_program(name: &str, error: &ProgramError) -> Failure {
+    if let ProgramError::LoadError { io_error, verifier_log } = error {
+        // EACCES is the verifier's word for a bad access, EPERM the kernel's for a bad user.
+        if io_error.raw_os_error() == Some(libc::EPERM) {
+            return not_permitted();
+        }
+        let log = verifier_log.to_string();
+        let message = match complaint(&log) {
+            Some(line) => format!("the verifier refused {name}: {line} ({io_error})"),
+            None => format!("the kernel refused to load {name}: {io_error}"),
+        };
+        return Failure::new(Code::UNAVAILABLE, message);
+    }
+    Failure::new(Code::UNAVAILABLE, format!("cannot load {name}: {error}"))
+}
+
+fn not_permitted() -> Failure {
+    Failure::new(
+        Code::NO_PERMISSION,
+        format!("not permitted to load BPF programs: run as root or with {NEEDED_CAPABILITIES}"),
+    )
+}
+
+/// The verifier's last line before its statistics.
+fn complaint(log: &str) -> Option<&str> {
+    let statistics = ["processed ", "verification time", "stack depth"];
+    let is_complaint =
+        |line: &&str| !line.is_empty() && !statistics.iter().any(|s| line.starts_with(s));
+    log.lines().map(str::trim).rfind(is_complaint)
+}
+
+/// The errno at the bottom of an error chain.
+fn errno_of(error: &(dyn Error + 'static)) -> Option<i32> {
+    let mut link = Some(error);
+    while let Some(error) = link {
+        if let Some(io) = error.downcast_ref::<std::io::Error>() {
+            return io.raw_os_error();
+        }
+        link = error.source();
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_complaint_is_the_line_before_the_statistics() {
+        let log = "0: (b7) r0 = 1\nR1 invalid mem access 'scalar'\nverification time 9 usec\n\
+                   stack depth 0\nprocessed 2 insns (limit 1000000) max_states_per_insn 0\n";
+        assert_eq!(complaint(log), Some("R1 invalid mem access 'scalar'"));
+        assert_eq!(complaint("\n"), None);
+    }
+
+    #[test]
+    fn a_missing_ring_buffer_names_the_kernel_that_has_one() {
+        let error = EbpfError::MapError(MapError::CreateError {
+            name: "EVENTS".into(),
+            io_error: std::io::Error::from_raw_os_error(libc::EINVAL),
+        });
+        let failure = explain_load(&error);
+        assert_eq!(failure.code, Code::UNAVAILABLE);
+        assert!(failure.message.contains("Linux 5.8"), "{}", failure.message);
+    }
+
+    #[test]
+    fn a_missing_capability_is_told_apart_from_a_missing_feature() {
+        let error = EbpfError::MapError(MapError::CreateError {
+            name: "FLOWS".into(),
+            io_error: std::io::Error::from_raw_os_error(libc::EPERM),
+        });
+        let failure = explain_load(&error);
+        assert_eq!(failure.code, Code::NO_PERMISSION);
+        assert!(failure.message.contains("CAP_BPF"), "{}", failure.message);
+    }
+}
