@@ -15,7 +15,7 @@ pub(crate) fn unread_data() -> Event {
 /// Any event.
 pub(crate) fn event() -> impl Strategy<Value = Event> {
     prop_oneof![
-        6 => rst().prop_map(Event::from),
+        6 => rst().prop_map(Event::from).boxed(),
         1 => finding().prop_map(Event::from),
         1 => stats().prop_map(Event::from),
     ]
@@ -139,7 +139,7 @@ pub(crate) fn rst() -> impl Strategy<Value = RstEvent> {
         ("1:[A-Za-z0-9+/]{27}=", vec(any::<u16>(), 0..3), of(text()), any::<u64>()),
         (vec(sighting(), 0..4), any::<bool>()),
     );
-    (bare, place, sides, words, verdict, rest).prop_map(
+    (bare, place, sides, words.boxed(), verdict.boxed(), rest.boxed()).prop_map(
         |(mut e, place, sides, words, verdict, rest)| {
             let (file, frame);
             (e.id, e.host, e.interface, e.netns, file, frame) = place;

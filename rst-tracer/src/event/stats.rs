@@ -74,7 +74,7 @@ impl StatsEvent {
             self.suppressed,
             self.lost,
         ];
-        self.rsts == ends.iter().sum::<u64>() && self.hooks.iter().all(HookStats::balanced)
+        sum(&ends) == self.rsts.into() && self.hooks.iter().all(HookStats::balanced)
     }
 }
 
@@ -103,6 +103,11 @@ pub struct HookStats {
 impl HookStats {
     /// Whether every segment is accounted for.
     pub fn balanced(&self) -> bool {
-        self.segments == self.tracked + self.untracked.values().sum::<u64>()
+        sum(self.untracked.values().chain([&self.tracked])) == self.segments.into()
     }
+}
+
+/// Wide enough for whatever a file may claim.
+fn sum<'a>(counts: impl IntoIterator<Item = &'a u64>) -> u128 {
+    counts.into_iter().map(|n| u128::from(*n)).sum()
 }

@@ -2,12 +2,15 @@
 //!
 //! In: [`Event`]s. Out: whole lines, buffered; when to flush is the caller's choice.
 
-//mod explain;
+mod explain;
 mod json;
+mod ladder;
 mod limit;
 mod lines;
+mod paint;
 mod schema;
-//mod text;
+mod text;
+mod words;
 
 use std::io;
 
@@ -15,8 +18,9 @@ use crate::event::Event;
 
 pub use json::JsonSink;
 pub use limit::{LINE_LIMIT, shorten};
+pub use paint::Style;
 pub use schema::schema;
-//pub use text::{Style, TextSink};
+pub use text::TextSink;
 
 /// Writes events in one format.
 ///

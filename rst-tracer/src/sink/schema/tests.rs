@@ -70,6 +70,8 @@ fn what_the_contract_rules_out_is_refused() {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(96))]
+
     #[test]
     fn every_event_is_valid(events in prop::collection::vec(samples::event(), 4)) {
             for event in events {
