@@ -4,7 +4,9 @@ use proptest::prelude::*;
 use serde_json::Value;
 
 use super::*;
-use crate::event::{Event, samples};
+use crate::event::{
+    Event, Finding, FindingKind, Hook, HookStats, Severity, Source, StatsEvent, Timestamp, samples,
+};
 
 fn written(event: &Event) -> String {
     let mut out = BytesMut::new();
@@ -51,6 +53,38 @@ fn an_oversized_event_still_fits_and_says_that_it_was_truncated() {
         let read: Value = serde_json::from_str(&line).unwrap();
         assert_eq!(read["truncated"], true);
         assert_eq!(read["community_id"], "1:LQU9qZlK+B5F3KDmev6m5PMibrg=");
+    }
+}
+
+#[test]
+fn findings_and_statistics_are_kept_short_too() {
+    let source = Source { ip: "2001:db8::9".parse().unwrap(), port: Some(443), resets: u64::MAX };
+    let finding = Finding {
+        id: "f-1".into(),
+        time: Timestamp(0),
+        host: "web-1".into(),
+        kind: FindingKind::PortScan,
+        severity: Severity::High,
+        text: "\u{1}".repeat(9_000).into(),
+        counts: [("ports".into(), 7)].into(),
+        sources: vec![source; 5_000],
+        truncated: false,
+    };
+    let hook = HookStats {
+        hook: Hook::Xdp,
+        interface: Some("eth0".into()),
+        segments: 1,
+        tracked: 1,
+        untracked: [("set_full".into(), 0)].into(),
+        malformed: [].into(),
+    };
+    let stats = StatsEvent { rsts: 3, hooks: vec![hook; 200], ..StatsEvent::default() };
+    for (event, list) in [(Event::from(finding), "sources"), (stats.into(), "hooks")] {
+        let line = written(&event);
+        assert!(line.len() < LINE_LIMIT, "{} bytes", line.len());
+        let read: Value = serde_json::from_str(&line).unwrap();
+        assert_eq!(read["truncated"], true);
+        assert!(!read[list].as_array().unwrap().is_empty());
     }
 }
 
