@@ -1,0 +1,113 @@
+//! What was seen, kept and lost so far: the body of `"type":"stats"`.
+//!
+//! Nothing disappears unnoticed: two sums must hold, and [`StatsEvent::balanced`] says whether.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::number::{bounded, bounded_map};
+use super::{Hook, Text, Timestamp};
+
+/// What was seen, kept and lost since the start. `rsts` is the sum of `events`, `merged`,
+/// `repeated`, `filtered`, `pending`, `suppressed` and `lost`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct StatsEvent {
+    /// When the counters were read.
+    pub time: Timestamp,
+    /// Name of the observing host.
+    pub host: String,
+    /// TCP segments seen at all hooks.
+    #[serde(serialize_with = "bounded")]
+    pub segments: u64,
+    /// Resets among them; one that passes two hooks counts twice.
+    #[serde(serialize_with = "bounded")]
+    pub rsts: u64,
+    /// Events written.
+    #[serde(serialize_with = "bounded")]
+    pub events: u64,
+    /// Further sightings of a reset that another hook had seen.
+    #[serde(serialize_with = "bounded")]
+    pub merged: u64,
+    /// Resets that an event stands for in its `repeats`.
+    #[serde(serialize_with = "bounded")]
+    pub repeated: u64,
+    /// Resets that the filters of the command line left out.
+    #[serde(serialize_with = "bounded")]
+    pub filtered: u64,
+    /// Resets that still wait for their aftermath.
+    #[serde(serialize_with = "bounded")]
+    pub pending: u64,
+    /// Resets that the kernel programs only counted, because there were too many.
+    #[serde(serialize_with = "bounded")]
+    pub suppressed: u64,
+    /// Resets that found the ring buffer full.
+    #[serde(serialize_with = "bounded")]
+    pub lost: u64,
+    /// Frames that could not be parsed.
+    #[serde(serialize_with = "bounded")]
+    pub malformed: u64,
+    /// Connections in the flow table.
+    #[serde(serialize_with = "bounded")]
+    pub flows: u64,
+    /// Connections that were pushed out of the flow table.
+    #[serde(serialize_with = "bounded")]
+    pub evictions: u64,
+    /// The counters of each hook.
+    pub hooks: Vec<HookStats>,
+    /// Present when hooks were left out to keep the line short.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub truncated: bool,
+}
+
+impl StatsEvent {
+    /// Whether every reset and, at each hook, every segment is accounted for.
+    pub fn balanced(&self) -> bool {
+        let ends = [
+            self.events,
+            self.merged,
+            self.repeated,
+            self.filtered,
+            self.pending,
+            self.suppressed,
+            self.lost,
+        ];
+        sum(&ends) == self.rsts.into() && self.hooks.iter().all(HookStats::balanced)
+    }
+}
+
+/// The counters of one hook. `segments` is the sum of `tracked` and of all in `untracked`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct HookStats {
+    pub hook: Hook,
+    /// Interface name; left out where one program counts for all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub interface: Option<String>,
+    /// TCP segments.
+    #[serde(serialize_with = "bounded")]
+    pub segments: u64,
+    /// Segments that updated a flow.
+    #[serde(serialize_with = "bounded")]
+    pub tracked: u64,
+    /// Segments that did not, by reason.
+    #[serde(serialize_with = "bounded_map")]
+    pub untracked: BTreeMap<Text, u64>,
+    /// Frames that could not be parsed, by reason.
+    #[serde(serialize_with = "bounded_map")]
+    pub malformed: BTreeMap<Text, u64>,
+}
+
+impl HookStats {
+    /// Whether every segment is accounted for.
+    pub fn balanced(&self) -> bool {
+        sum(self.untracked.values().chain([&self.tracked])) == self.segments.into()
+    }
+}
+
+/// Wide enough for whatever a file may claim.
+fn sum<'a>(counts: impl IntoIterator<Item = &'a u64>) -> u128 {
+    counts.into_iter().map(|n| u128::from(*n)).sum()
+}
