@@ -83,8 +83,7 @@ impl Hot {
     /// Whether the connection is over: reset, or both FINs acknowledged.
     #[inline(always)]
     pub const fn is_closed(&self) -> bool {
-        self.flags & flag::RESET != 0
-            || self.flags & flag::BOTH_FINS_ACKED == flag::BOTH_FINS_ACKED
+        self.flags & flag::RESET != 0 || self.flags & flag::BOTH_FINS_ACKED == flag::BOTH_FINS_ACKED
     }
 
     /// Whether more than a first word was exchanged: a completed handshake, or traffic both ways of

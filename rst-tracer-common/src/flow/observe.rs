@@ -232,8 +232,8 @@ fn note_ack(hot: &mut Hot, flow: &mut Flow, side: u32, segment: &Segment, now: u
     }
     let Some(opener) = hot.opener() else { return };
     let peer_heard = hot.flags & (flag::HEARD << (side ^ 1)) != 0;
-    let answers_syn_ack = hot.flags & flag::SYN_ACK != 0
-        && segment.tcp.ack.since(flow.facts[peer].isn) > 0;
+    let answers_syn_ack =
+        hot.flags & flag::SYN_ACK != 0 && segment.tcp.ack.since(flow.facts[peer].isn) > 0;
     // In a capture of one direction only, the opener's ACK is all there is to see.
     if opener == side && (answers_syn_ack || !peer_heard) {
         hot.flags |= flag::ESTABLISHED;

@@ -29,8 +29,7 @@ impl Address {
         if self.is_v4() {
             return core::net::Ipv4Addr::from_bits(d).into();
         }
-        let bits =
-            u128::from(a) << 96 | u128::from(b) << 64 | u128::from(c) << 32 | u128::from(d);
+        let bits = u128::from(a) << 96 | u128::from(b) << 64 | u128::from(c) << 32 | u128::from(d);
         core::net::Ipv6Addr::from_bits(bits).into()
     }
 

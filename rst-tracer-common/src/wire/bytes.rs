@@ -55,7 +55,12 @@ pub trait Bytes: Sized {
 /// The length is known before the loops and nothing else depends on where they end: otherwise the
 /// verifier follows each of their many exits to the end of the program.
 #[inline(always)]
-pub(crate) fn copy<B: Bytes, const N: usize>(bytes: &B, at: u32, wanted: u32, to: &mut [u8; N]) -> u32 {
+pub(crate) fn copy<B: Bytes, const N: usize>(
+    bytes: &B,
+    at: u32,
+    wanted: u32,
+    to: &mut [u8; N],
+) -> u32 {
     const CHUNK: usize = 8;
     words::clear(to);
     let at = super::forget(at);

@@ -66,11 +66,7 @@ pub(super) fn packet_len<B: Bytes>(
 
 /// Reads the IP header that starts where `start` says.
 #[inline(always)]
-pub(super) fn header<B: Bytes>(
-    bytes: &B,
-    start: Start,
-    segment: &mut Segment,
-) -> Result<Ip, Stop> {
+pub(super) fn header<B: Bytes>(bytes: &B, start: Start, segment: &mut Segment) -> Result<Ip, Stop> {
     segment.ip_at = start.at as u16;
     match start.ether_type {
         EtherType::IPV4 => ipv4::header(bytes, start.at, segment),

@@ -45,9 +45,11 @@ pub(super) fn network<B: Bytes>(
 ) -> Result<Start, Stop> {
     match link {
         LinkType::ETHERNET => ethernet(bytes, 0, segment),
-        LinkType::RAW | LinkType::RAW_BSD | LinkType::RAW_OPENBSD | LinkType::IPV4 | LinkType::IPV6 => {
-            raw(bytes, 0)
-        }
+        LinkType::RAW
+        | LinkType::RAW_BSD
+        | LinkType::RAW_OPENBSD
+        | LinkType::IPV4
+        | LinkType::IPV6 => raw(bytes, 0),
         _ => captured_only(bytes, link, segment),
     }
 }
@@ -101,11 +103,7 @@ fn raw<B: Bytes>(bytes: &B, at: u32) -> Result<Start, Stop> {
 
 /// An Ethernet header at `at`, with up to two VLAN tags.
 #[inline(always)]
-pub(super) fn ethernet<B: Bytes>(
-    bytes: &B,
-    at: u32,
-    segment: &mut Segment,
-) -> Result<Start, Stop> {
+pub(super) fn ethernet<B: Bytes>(bytes: &B, at: u32, segment: &mut Segment) -> Result<Start, Stop> {
     segment.mac = bytes.peek::<6>(at + 6).ok_or(Malformed::Truncated)?;
     let ether_type = EtherType(bytes.u16(at + 12).ok_or(Malformed::Truncated)?);
     tagged(bytes, Start { at: at + 14, ether_type }, segment)
@@ -113,11 +111,7 @@ pub(super) fn ethernet<B: Bytes>(
 
 /// Steps over up to two VLAN tags, a PPPoE session header, an MPLS stack or LLC/SNAP.
 #[inline(always)]
-fn tagged<B: Bytes>(
-    bytes: &B,
-    mut start: Start,
-    segment: &mut Segment,
-) -> Result<Start, Stop> {
+fn tagged<B: Bytes>(bytes: &B, mut start: Start, segment: &mut Segment) -> Result<Start, Stop> {
     if is_vlan(start.ether_type) {
         segment.vlan[0] = step_over_tag(bytes, &mut start)?;
         if is_vlan(start.ether_type) {

@@ -2,9 +2,7 @@
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
-use super::{
-    Bytes, Endpoint, LinkType, NotOurs, Stop, Tcp, Tunnel, forget, ip, link, tcp, tunnel,
-};
+use super::{Bytes, Endpoint, LinkType, NotOurs, Stop, Tcp, Tunnel, forget, ip, link, tcp, tunnel};
 use crate::words;
 
 /// One TCP segment as it stood on the wire. Byte order is the host's; offsets count from the first

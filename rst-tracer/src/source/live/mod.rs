@@ -2,4 +2,5 @@
 
 pub mod attach;
 pub mod btf;
+pub mod kernel;
 pub mod object;

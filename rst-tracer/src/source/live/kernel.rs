@@ -1,0 +1,123 @@
+//! Loading the object with the sizes and keys of this run, and reading its counters.
+
+use aya::{
+    Ebpf, EbpfLoader,
+    maps::{MapData, PerCpuArray, RingBuf},
+    util::KernelVersion,
+};
+use rst_tracer_common::{
+    event::{Counters, Hook},
+    flow::{Keys, WAYS},
+};
+
+use super::object;
+use crate::exit::{Code, Failure};
+
+/// What can be chosen at load.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Connections that are remembered; rounded up to a power of two.
+    pub flows: u32,
+    /// Size of the ring buffer in bytes; rounded up to a power of two.
+    pub ring_bytes: u32,
+    /// Whether one level of encapsulation is looked into.
+    pub tunnels: bool,
+    /// Keys of the flow identity. Secret, or collisions can be provoked.
+    pub keys: Keys,
+}
+
+/// Keys that nobody can know.
+///
+/// # Errors
+/// Fails when the kernel has no random numbers to give.
+pub fn random_keys() -> std::io::Result<Keys> {
+    let mut bytes = [0; 24];
+    std::io::Read::read_exact(&mut std::fs::File::open("/dev/urandom")?, &mut bytes)?;
+    let mut keys = Keys::default();
+    for (key, chunk) in keys.0.iter_mut().zip(bytes.chunks_exact(4)) {
+        *key = chunk.iter().fold(0, |key, &byte| key << 8 | u32::from(byte));
+    }
+    Ok(keys)
+}
+
+/// Creates the maps and relocates the programs; they are loaded one by one when needed.
+///
+/// # Errors
+/// A [`Failure`] that says what the kernel lacks.
+pub fn load(bytes: &[u8], options: &Options) -> Result<Ebpf, Failure> {
+    object::lift_memlock_limit();
+    let buckets = options.flows.div_ceil(WAYS).max(1).next_power_of_two();
+    let places = buckets * WAYS;
+    let ring = options.ring_bytes.max(4096).next_power_of_two();
+    let (mask, tunnels) = (buckets - 1, u32::from(options.tunnels));
+    let has_buff_len = u32::from(has_multi_buffer_xdp());
+    EbpfLoader::new()
+        .override_global("KEYS", &options.keys.0, true)
+        .override_global("MASK", &mask, true)
+        .override_global("TUNNELS", &tunnels, true)
+        .override_global("HAS_BUFF_LEN", &has_buff_len, true)
+        .map_max_entries("BUCKETS", buckets)
+        .map_max_entries("FLOWS", places)
+        .map_max_entries("RECORDERS", places)
+        .map_max_entries("EVENTS", ring)
+        .load(bytes)
+        .map_err(|error| object::explain_load(&error))
+}
+
+/// XDP frames of several buffers, and the helper that knows their length, came with 5.18.
+///
+/// <https://github.com/torvalds/linux/commit/0165cc817075>
+fn has_multi_buffer_xdp() -> bool {
+    KernelVersion::current().is_ok_and(|version| version >= KernelVersion::new(5, 18, 0))
+}
+
+/// The counters of every hook, all CPUs together.
+pub struct CounterMap(PerCpuArray<MapData, CountersPod>);
+
+#[derive(Clone, Copy)]
+#[repr(transparent)]
+struct CountersPod(Counters);
+
+// SAFETY: plain integers without padding (`IntoBytes`), valid for any bytes (`FromBytes`).
+unsafe impl aya::Pod for CountersPod {}
+
+impl CounterMap {
+    /// Takes the map out of the object.
+    ///
+    /// # Errors
+    /// A [`Failure`] when the object has no such map: it is not ours.
+    pub fn take(ebpf: &mut Ebpf) -> Result<Self, Failure> {
+        let map = ebpf.take_map("COUNTERS").ok_or_else(|| not_ours("COUNTERS"))?;
+        PerCpuArray::try_from(map).map(Self).map_err(|_| not_ours("COUNTERS"))
+    }
+
+    /// What each hook counted so far.
+    ///
+    /// # Errors
+    /// Fails when the kernel refuses to read the map.
+    pub fn read(&self) -> anyhow::Result<[Counters; Hook::COUNT]> {
+        let mut sums = [Counters::default(); Hook::COUNT];
+        for (index, sum) in (0..).zip(&mut sums) {
+            for per_cpu in self.0.get(&index, 0)?.iter() {
+                sum.add(&per_cpu.0);
+            }
+        }
+        Ok(sums)
+    }
+}
+
+/// Takes the ring buffer out of the object.
+///
+/// # Errors
+/// A [`Failure`] when the object has no such map: it is not ours.
+pub fn take_ring(ebpf: &mut Ebpf) -> Result<RingBuf<MapData>, Failure> {
+    let map = ebpf.take_map("EVENTS").ok_or_else(|| not_ours("EVENTS"))?;
+    RingBuf::try_from(map).map_err(|_| not_ours("EVENTS"))
+}
+
+fn not_ours(map: &str) -> Failure {
+    Failure::new(
+        Code::CONFIG,
+        format!("the BPF object has no map {map}: it was not built from this version's sources"),
+    )
+}

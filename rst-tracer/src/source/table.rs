@@ -1,0 +1,54 @@
+//! The flow table in plain memory: what the kernel keeps in maps, for capture files.
+
+use rst_tracer_common::flow::{Bucket, Entry, Flow, Memory, Recorder, WAYS};
+use zerocopy::FromZeros;
+
+/// A flow table of a fixed number of places. Memory is touched only as flows come.
+pub struct Table {
+    mask: u32,
+    buckets: Box<[Bucket]>,
+    flows: Box<[Flow]>,
+    recorders: Box<[Recorder]>,
+}
+
+impl Table {
+    /// A table with room for at least `flows` connections; the number is rounded up to a power of
+    /// two. One place takes 864 bytes.
+    ///
+    /// # Errors
+    /// Fails when there is not that much memory.
+    pub fn with_room_for(flows: u32) -> anyhow::Result<Self> {
+        let buckets = flows.div_ceil(WAYS).max(1).next_power_of_two();
+        let places = (buckets * WAYS) as usize;
+        let no_memory = |_| {
+            anyhow::anyhow!(
+                "not enough memory for a table of {places} flows; ask for fewer (--flows)"
+            )
+        };
+        Ok(Self {
+            mask: buckets - 1,
+            buckets: <[Bucket]>::new_box_zeroed_with_elems(buckets as usize).map_err(no_memory)?,
+            flows: <[Flow]>::new_box_zeroed_with_elems(places).map_err(no_memory)?,
+            recorders: <[Recorder]>::new_box_zeroed_with_elems(places).map_err(no_memory)?,
+        })
+    }
+}
+
+impl Memory for Table {
+    fn mask(&self) -> u32 {
+        self.mask
+    }
+
+    fn bucket(&mut self, bucket: u32) -> Option<&mut Bucket> {
+        self.buckets.get_mut(bucket as usize)
+    }
+
+    fn entry(&mut self, bucket: u32, way: u32) -> Option<Entry<'_>> {
+        let place = (bucket * WAYS + way) as usize;
+        Some(Entry {
+            hot: self.buckets.get_mut(bucket as usize)?.hot.get_mut(way as usize)?,
+            flow: self.flows.get_mut(place)?,
+            recorder: self.recorders.get_mut(place)?,
+        })
+    }
+}
