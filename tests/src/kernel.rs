@@ -15,8 +15,9 @@ use aya::{
     programs::{Program as Loaded, TestRun, TestRunOptions, xdp::XdpMode},
 };
 use nix::sched::{CloneFlags, setns, unshare};
+pub use rst_tracer::source::live::kernel::Options;
 use rst_tracer::source::live::{
-    kernel::{self, CounterMap, Options},
+    kernel::{self, CounterMap},
     object::OBJECT,
 };
 use rst_tracer_common::{
@@ -81,6 +82,21 @@ impl Program {
     /// What it returns for every frame: `XDP_PASS`, or `TCX_NEXT` (`TC_ACT_UNSPEC`).
     pub const fn verdict(self) -> i32 {
         if self.is_xdp() { 2 } else { -1 }
+    }
+
+    /// Whether the kernel runs it on this frame in a test. For traffic control it builds a socket
+    /// buffer, and refuses one whose announced IP header is not whole.
+    ///
+    /// <https://github.com/torvalds/linux/blob/v6.18/net/bpf/test_run.c#L1040>
+    pub fn can_be_tested_on(self, frame: &[u8]) -> bool {
+        const ETHERNET: usize = 14;
+        let ip_header = match frame.get(ETHERNET - 2..ETHERNET) {
+            Some([0x08, 0x00]) => 20,
+            Some([0x86, 0xdd]) => 40,
+            Some(_) => 1,
+            None => return false,
+        };
+        frame.len() >= if self.is_xdp() { ETHERNET } else { ETHERNET + ip_header }
     }
 
     /// Whether it runs before the stack.

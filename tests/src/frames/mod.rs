@@ -61,7 +61,9 @@ mod tests {
 
     fn seen(frame: &[u8]) -> (u16, u16, u32, u32, u16, bool, usize) {
         let packet = SlicedPacket::from_ethernet(frame).expect("etherparse reads it");
-        let Some(TransportSlice::Tcp(tcp)) = packet.transport else { panic!("no TCP in {frame:x?}") };
+        let Some(TransportSlice::Tcp(tcp)) = packet.transport else {
+            panic!("no TCP in {frame:x?}")
+        };
         assert!(packet.net.is_some());
         (
             tcp.source_port(),
