@@ -19,7 +19,7 @@ use rst_tracer::demo::netns::Netns;
 use rst_tracer::demo::scenarios::{Scenario, catalogue, run_all};
 use rst_tracer::demo::sniffer::{Direction, Sighting};
 use rst_tracer::demo::topology;
-use rst_tracer::demo::truth::{Connection, GroundTruth, Side, Stage};
+use rst_tracer::demo::truth::{Connection, Effect, GroundTruth, Side, Stage};
 use rst_tracer::demo::wait;
 use rst_tracer::exit::{Code, code_of};
 
@@ -111,15 +111,44 @@ fn check(lab: &Lab, truth: &GroundTruth) -> Result<()> {
                     ensure!(
                         found == wanted,
                         "{found} instead of {wanted} resets by the {side:?} went {direction:?} \
-                         at {place:?} on {connection:?}"
+                         at {place:?} on {connection:?}; it saw:\n{}",
+                        ladder(&seen)
                     );
                 }
             }
         }
-        let stages = stages_at_resets(connection, &lab.sniffer(Place::Client).segments(connection));
+        let seen = lab.sniffer(Place::Client).segments(connection);
+        check_effects(connection, &seen)?;
+        let stages = stages_at_resets(connection, &seen);
         let wanted: Vec<Stage> = connection.resets.iter().map(|reset| reset.stage).collect();
         ensure!(stages == wanted, "stages {stages:?} instead of {wanted:?}");
     }
+    Ok(())
+}
+
+/// One line a segment, for the reader of a failure.
+fn ladder(seen: &[Sighting]) -> String {
+    let line = |one: &Sighting| {
+        let (at, way, what) = (one.at_ns, one.direction, &one.segment);
+        let (flags, seq, ack, length) = (what.flags, what.seq, what.ack, what.payload_len);
+        format!("{at} {way:?} {} flags {flags:#04x} seq {seq} ack {ack} len {length}", what.src)
+    };
+    seen.iter().map(line).collect::<Vec<_>>().join("\n")
+}
+
+/// What the client does after a reset that came to it shows whether it believed it.
+fn check_effects(connection: &Connection, seen: &[Sighting]) -> Result<()> {
+    let Some(reset) = connection.resets.first() else { return Ok(()) };
+    let after = seen.iter().map(|one| &one.segment).skip_while(|segment| !segment.has(RST));
+    let next = after.skip(1).find(|segment| segment.src == connection.client);
+    let next = next.map(|segment| (segment.flags, segment.payload_len > 0));
+    let as_it_should = match reset.effect {
+        Effect::Accepted => matches!(next, None | Some((RST, false))),
+        Effect::Challenged => next == Some((ACK, false)),
+        Effect::Ignored => matches!(next, Some((_, true))),
+        Effect::Lost => next.is_none(),
+    };
+    ensure!(as_it_should, "{:?}, yet the client went on with {next:?}", reset.effect);
     Ok(())
 }
 

@@ -2,6 +2,9 @@
 //!
 //! In: a namespace and an interface. Out: the TCP segments of a connection, in the order seen,
 //! with direction and time; or all frames as a pcap file. Losses are counted, never hidden.
+//!
+//! Whoever asks sees every frame that has passed by then: the question itself empties the socket,
+//! so that an answer never depends on how far the recording thread has come.
 
 use std::io::{self, IoSliceMut, PipeWriter, Write};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
@@ -75,11 +78,32 @@ struct Seen {
     grown: Condvar,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Record {
     frames: Vec<Frame>,
     dropped: u64,
     failure: Option<Errno>,
+    buffer: Vec<u8>,
+}
+
+impl Default for Record {
+    fn default() -> Self {
+        Self { frames: Vec::new(), dropped: 0, failure: None, buffer: vec![0; FRAME_BYTES] }
+    }
+}
+
+impl Record {
+    /// Takes over every frame that waits in the socket.
+    fn catch_up(&mut self, socket: &OwnedFd) {
+        while self.failure.is_none() {
+            match receive(socket, &mut self.buffer) {
+                Ok(frame) => self.frames.push(frame),
+                Err(Errno::EAGAIN) => return,
+                Err(Errno::EINTR) => {}
+                Err(errno) => self.failure = Some(errno),
+            }
+        }
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -145,6 +169,7 @@ impl Sniffer {
             }
             let waited = self.seen.grown.wait_timeout(record, left);
             record = waited.unwrap_or_else(PoisonError::into_inner).0;
+            record.catch_up(&self.socket);
         }
     }
 
@@ -186,8 +211,11 @@ impl Sniffer {
         out.flush()
     }
 
+    /// All that has passed until now.
     fn record(&self) -> MutexGuard<'_, Record> {
-        self.seen.record.lock().unwrap_or_else(PoisonError::into_inner)
+        let mut record = self.seen.record.lock().unwrap_or_else(PoisonError::into_inner);
+        record.catch_up(&self.socket);
+        record
     }
 }
 
@@ -204,27 +232,22 @@ impl Drop for Sniffer {
 
 /// Records frames until the other end of `stopped` is closed.
 fn watch(socket: &OwnedFd, stopped: &impl AsFd, seen: &Seen) {
-    let mut buffer = vec![0; FRAME_BYTES];
     loop {
         let mut ready = [
             PollFd::new(socket.as_fd(), PollFlags::POLLIN),
             PollFd::new(stopped.as_fd(), PollFlags::POLLIN),
         ];
-        let next = match poll(&mut ready, PollTimeout::NONE) {
-            Ok(_) if ready[1].any() != Some(false) => return,
-            Ok(_) => receive(socket, &mut buffer),
-            Err(errno) => Err(errno),
-        };
+        let polled = poll(&mut ready, PollTimeout::NONE);
+        let stop = ready[1].any() != Some(false);
         let mut record = seen.record.lock().unwrap_or_else(PoisonError::into_inner);
-        match next {
-            Ok(frame) => record.frames.push(frame),
-            Err(Errno::EINTR | Errno::EAGAIN) => continue,
+        match polled {
+            Ok(_) | Err(Errno::EINTR) => record.catch_up(socket),
             Err(errno) => record.failure = Some(errno),
         }
         let failed = record.failure.is_some();
         drop(record);
         seen.grown.notify_all();
-        if failed {
+        if stop || failed {
             return;
         }
     }

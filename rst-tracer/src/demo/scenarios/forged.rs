@@ -51,10 +51,10 @@ fn forged_rst_exact(scene: &Scene<'_>) -> Result<GroundTruth> {
 
 fn forged_rst_in_window(scene: &Scene<'_>) -> Result<GroundTruth> {
     let pair = scene.busy_pair()?;
-    let forged = forge(scene, &pair, INSIDE)?;
-    scene.lab.sniffer(Place::Server).wait_for("a challenge ACK", &pair.connection, |seen| {
-        let last = &seen.last()?.segment;
-        (last.src == forged.dst && last.flags == ACK && last.seq == forged.ack).then_some(())
+    forge(scene, &pair, INSIDE)?;
+    scene.lab.sniffer(Place::Client).wait_for("a challenge ACK", &pair.connection, |seen| {
+        let mut since = seen.iter().map(|one| &one.segment).skip_while(|one| !one.has(RST));
+        since.any(|one| one.src == pair.connection.client && one.flags == ACK).then_some(())
     })?;
     survived(pair, Effect::Challenged)
 }
@@ -75,7 +75,7 @@ fn survived(pair: Pair<'_>, effect: Effect) -> Result<GroundTruth> {
 }
 
 /// Writes the reset from the router's client side, and waits until the client has seen it.
-fn forge(scene: &Scene<'_>, pair: &Pair<'_>, beyond: u32) -> Result<Forgery> {
+fn forge(scene: &Scene<'_>, pair: &Pair<'_>, beyond: u32) -> Result<()> {
     let seen = pair.last_of(Side::Server, Place::RouterClientSide)?;
     let exact = Forgery::after(&seen, RST | ACK);
     let forged = Forgery { seq: exact.seq.wrapping_add(beyond), ..exact };
@@ -83,8 +83,7 @@ fn forge(scene: &Scene<'_>, pair: &Pair<'_>, beyond: u32) -> Result<Forgery> {
     packet::inject(&scene.lab.router, interface, &forged.to_frame())?;
     scene.lab.sniffer(Place::Client).wait_for("the forged reset", &pair.connection, |seen| {
         seen.iter().any(|one| one.segment.has(RST)).then_some(())
-    })?;
-    Ok(forged)
+    })
 }
 
 fn reset(cause: &'static str, effect: Effect) -> Reset {

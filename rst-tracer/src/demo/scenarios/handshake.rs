@@ -6,7 +6,7 @@ use anyhow::{Context, Result, bail};
 use nix::errno::Errno;
 
 use super::Listed;
-use super::scene::{REQUEST, Scene};
+use super::scene::{REQUEST, Scene, settle};
 use crate::demo::forge::Forgery;
 use crate::demo::frame::{ACK, SYN, Segment};
 use crate::demo::lab::Place;
@@ -24,7 +24,8 @@ pub(super) const LISTED: &[Listed] = &[
         "The service does not accept fast enough; its queue is full and \
          tcp_abort_on_overflow is on.",
         accept_queue_overflow,
-    ),
+    )
+    .slow(),
     Listed::new(
         "client_gave_up",
         "The client gave up",
@@ -54,32 +55,43 @@ fn accept_queue_overflow(scene: &Scene<'_>) -> Result<GroundTruth> {
     let queue_is = |n| wait::until("the queue", || Ok(sockets::unaccepted(&listener)? == n));
     let mut callers = vec![scene.dial()?, scene.dial()?];
     queue_is(2)?;
-    // With one place left, two handshakes are held before their last ACK: both have a SYN-ACK,
-    // which a full queue would have refused them.
-    let held = scene.lose(&[(Port::To(scene.server.port()), Only::WithoutSyn)])?;
-    callers.push(scene.dial()?);
-    let (victim, mut connection) = scene.dial()?;
-    drop(held);
-    // The first segment of data completes the handshake in place of the ACK.
+    // With one place left, two handshakes are held before their last ACK: both get a SYN-ACK,
+    // which a full queue would refuse them.
+    let (third, victim) = (scene.bound()?, scene.bound()?);
+    let hold = |(_, caller): &(_, SocketAddr)| {
+        scene.lose(&[(Port::From(caller.port()), Only::WithoutSyn)])
+    };
+    let holds = (hold(&third)?, hold(&victim)?);
+    callers.push(scene.dial_from(third)?);
+    let (victim, mut connection) = scene.dial_from(victim)?;
+    drop(holds.0);
+    // Data completes a handshake as well as the ACK that was lost.
     scene.lab.client.run(|| sockets::say(&callers[2].0, REQUEST))?;
     queue_is(3)?;
-    scene.lab.client.run(|| sockets::say(&victim, REQUEST))?;
+    // After a second the server repeats its SYN-ACK, and this time the ACK gets through to it.
+    drop(holds.1);
     sockets::await_error(&victim, Errno::ECONNRESET)?;
 
     let cause = ("resource_limitation", "accept_queue_overflow");
-    connection.resets = vec![Reset::by(Sender::Server, Stage::PostPush, cause)];
+    connection.resets = vec![Reset::by(Sender::Server, Stage::PostAck, cause)];
     let mut connections = vec![connection];
     let (callers, bystanders): (Vec<TcpStream>, Vec<_>) = callers.into_iter().unzip();
+    part_from(scene, &listener, callers, &bystanders)?;
     connections.extend(bystanders);
-    part_from(scene, &listener, callers)?;
     Ok(GroundTruth { connections, done: "the client that found no place got ECONNRESET" })
 }
 
 /// Lets the callers that did get a place end in order, so that no other reset is provoked.
-fn part_from(scene: &Scene<'_>, listener: &TcpListener, callers: Vec<TcpStream>) -> Result<()> {
+fn part_from(
+    scene: &Scene<'_>,
+    listener: &TcpListener,
+    callers: Vec<TcpStream>,
+    connections: &[Connection],
+) -> Result<()> {
     for client in &callers {
         client.shutdown(Shutdown::Write).context("closing a caller's direction")?;
     }
+    connections.iter().try_for_each(|connection| settle(scene.lab, connection))?;
     for _ in &callers {
         let server = scene.lab.server.run(|| sockets::accept(listener))?;
         sockets::drain(&server)?;
@@ -171,11 +183,9 @@ impl Scene<'_> {
             let sender = connection.address(Side::Client);
             Some(seen.iter().find(|one| one.segment.src == sender)?.segment.clone())
         })?;
-        let socket = TcpStream::from(socket);
-        socket.shutdown(Shutdown::Write).context("closing the client's direction")?;
-        sockets::await_end(&server)?;
-        drop(server);
-        sockets::await_end(&socket)?;
+        // Both ends go without a word, so that nothing of this is left on the wire.
+        sockets::vanish(server)?;
+        sockets::vanish(socket.into())?;
         Ok(seen)
     }
 }

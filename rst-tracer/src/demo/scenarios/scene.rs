@@ -5,6 +5,7 @@
 
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::os::fd::OwnedFd;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use anyhow::{Context, Result};
 use nix::errno::Errno;
@@ -27,14 +28,16 @@ pub(super) struct Scene<'a> {
     pub(super) lab: &'a Lab,
     pub(super) family: Family,
     pub(super) server: SocketAddr,
-    table: String,
+    name: String,
+    tables: AtomicU32,
 }
 
 impl<'a> Scene<'a> {
     pub(super) fn new(lab: &'a Lab, scenario: &Scenario) -> Self {
         let family = scenario.family;
         let server = SocketAddr::new(Place::Server.ip(family), scenario.port);
-        Self { lab, family, server, table: format!("lab_{}_{family}", scenario.id) }
+        let name = format!("lab_{}_{family}", scenario.id);
+        Self { lab, family, server, name, tables: AtomicU32::new(0) }
     }
 
     /// A client socket that has an address but no connection yet.
@@ -48,7 +51,14 @@ impl<'a> Scene<'a> {
 
     /// Opens a connection that the server does not accept yet.
     pub(super) fn dial(&self) -> Result<(TcpStream, Connection)> {
-        let (socket, address) = self.bound()?;
+        self.dial_from(self.bound()?)
+    }
+
+    /// The same from a socket whose address had to be known beforehand.
+    pub(super) fn dial_from(
+        &self,
+        (socket, address): (OwnedFd, SocketAddr),
+    ) -> Result<(TcpStream, Connection)> {
         self.lab.client.run(|| sockets::connect(&socket, self.server).context("connecting"))?;
         Ok((socket.into(), Connection::between(address, self.server)))
     }
@@ -87,7 +97,8 @@ impl<'a> Scene<'a> {
     ) -> Result<Table> {
         let rule = |&(port, only)| Rule { family: self.family, port, only, verdict };
         let rules: Vec<Rule> = which.iter().map(rule).collect();
-        Table::install(at, &self.table, hook, &rules)
+        let number = self.tables.fetch_add(1, Ordering::Relaxed);
+        Table::install(at, &format!("{}_{number}", self.name), hook, &rules)
     }
 
     /// Waits until each reset of `truth` was seen at every place on its path.
@@ -173,9 +184,13 @@ impl Pair<'_> {
 
     /// Ends the connection with a FIN each way; the client begins.
     pub(super) fn part(self) -> Result<()> {
-        let Self { lab, client, server, .. } = self;
+        let Self { lab, connection, client, server } = self;
         client.shutdown(Shutdown::Write).context("closing the client's direction")?;
         sockets::await_end(&server)?;
+        // On two CPUs the ACK of this FIN and the server's own can overtake each other. The
+        // client, in TIME_WAIT by then, would answer the latecomer, and the server that answer
+        // with a reset.
+        settle(lab, &connection)?;
         lab.server.run(|| sockets::close(server))?;
         sockets::await_end(&client)
     }
@@ -187,9 +202,10 @@ impl Pair<'_> {
     }
 }
 
-/// Waits until each side has acknowledged everything that the other has sent.
+/// Waits until each side has acknowledged everything that the other has sent, and the
+/// acknowledgments have passed every place.
 pub(super) fn settle(lab: &Lab, connection: &Connection) -> Result<()> {
-    for place in [Place::Client, Place::Server] {
+    for place in Place::ALL {
         lab.sniffer(place).wait_for("the last acknowledgment", connection, |seen| {
             let client = last(seen, connection, Side::Client)?;
             let server = last(seen, connection, Side::Server)?;
