@@ -25,7 +25,8 @@ use rst_tracer::exit::{Code, code_of};
 
 /// Says loudly that a test did nothing; past the capture of the test harness.
 fn skipped(why: &str) {
-    writeln!(io::stderr(), "SKIPPED: {why}").ok();
+    // In one write, so that tests on other threads cannot break the line.
+    io::stderr().write_all(format!("\nSKIPPED: {why}\n").as_bytes()).ok();
 }
 
 fn root() -> bool {
