@@ -8,6 +8,7 @@ use std::fs;
 use std::io::{self, BufRead, BufReader, Write};
 use std::os::fd::AsRawFd;
 use std::process::{Command, Stdio};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
@@ -321,12 +322,17 @@ fn child_that_waits_to_be_killed() -> Result<()> {
     for host in [&lab.client, &lab.router, &lab.server] {
         topology::connect((host, "extra0"), (&witness, &format!("to_{}", host.name())))?;
     }
-    let reject = catalogue().into_iter().find(|one| one.id == "nft_reject_router_midstream");
-    let reject = reject.context("the scenario is in the catalogue")?;
-    reject.run(&lab).map_err(|error| skipped(&format!("{error:#}"))).ok();
-    let [a, b, c] = [&lab.client, &lab.router, &lab.server].map(Netns::inode);
-    println!("namespaces: {a} {b} {c}");
-    // Until killed, or until the parent is gone.
-    io::stdin().read_line(&mut String::new())?;
+    let one = |id| catalogue().into_iter().find(|one| one.id == id).context("in the catalogue");
+    let (reject, keepalive) = (one("nft_reject_router_midstream")?, one("keepalive_timeout")?);
+    thread::scope(|scope| {
+        // It waits for seconds behind a rule that loses everything: when killed, the sockets it
+        // leaves cannot reach each other to end in order.
+        scope.spawn(|| keepalive.run(&lab));
+        reject.run(&lab).map_err(|error| skipped(&format!("{error:#}"))).ok();
+        let [a, b, c] = [&lab.client, &lab.router, &lab.server].map(Netns::inode);
+        println!("namespaces: {a} {b} {c}");
+        // Until killed, or until the parent is gone.
+        io::stdin().read_line(&mut String::new()).map(|_| ())
+    })?;
     Ok(())
 }

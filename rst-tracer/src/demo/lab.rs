@@ -188,6 +188,9 @@ impl Drop for Setting<'_> {
 /// from the machine (net.core.devconf_inherit_init_net), so all that matter are written.
 fn prepare(host: &Netns, ipv6: bool) -> Result<()> {
     raise(host, "lo", &[])?;
+    // A socket that its process left keeps the namespace alive until it has given up on its peer:
+    // with the default of 8 retransmissions for more than a minute, with 1 for less than a second.
+    host.set_sysctl("net/ipv4/tcp_orphan_retries", "1")?;
     host.set_sysctl("net/ipv4/conf/all/rp_filter", "0")?;
     host.set_sysctl("net/ipv4/conf/default/rp_filter", "0")?;
     if ipv6 {
