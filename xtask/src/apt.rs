@@ -62,6 +62,7 @@ fn update_once() -> Result<()> {
 /// An apt-get that asks no questions (tshark's package would ask one).
 pub(crate) fn apt_get() -> Command {
     let mut command = Command::new("apt-get");
-    command.arg("-q").env("DEBIAN_FRONTEND", "noninteractive");
+    // Without -q and with a pseudo-terminal, progress bars fill the log.
+    command.args(["-q", "-o", "Dpkg::Use-Pty=0"]).env("DEBIAN_FRONTEND", "noninteractive");
     command
 }

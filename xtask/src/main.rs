@@ -16,6 +16,7 @@ mod workspace;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
+use std::process::ExitCode;
 use workspace::Workspace;
 
 /// The developer's verbs of rst-tracer.
@@ -40,10 +41,19 @@ enum Verb {
     Ci,
 }
 
-fn main() -> Result<()> {
-    let cli = Cli::parse();
+fn main() -> ExitCode {
+    match carry_out(Cli::parse().verb) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn carry_out(verb: Verb) -> Result<()> {
     let workspace = Workspace::locate()?;
-    match cli.verb {
+    match verb {
         Verb::BuildEbpf(args) => ebpf::run(&workspace, &args),
         Verb::Test(args) => test::run_all(&workspace, &args),
         Verb::Fuzz(args) => fuzz::run_targets(&workspace, &args).map(drop),

@@ -22,20 +22,16 @@ pub(crate) struct Unpacked {
 }
 
 impl Unpacked {
-    /// The bootable image.
+    /// The bootable image: in boot, or in newer packages beside the modules.
     pub(crate) fn image(&self) -> PathBuf {
-        self.root.join("boot").join(format!("vmlinuz-{}", self.release))
+        let old = self.root.join("boot").join(format!("vmlinuz-{}", self.release));
+        if old.is_file() { old } else { self.modules().join("vmlinuz") }
     }
 
-    /// The directory that holds modules.dep; below /usr since Debian merged it.
+    /// The directory that holds modules.dep. Where packages unpack below usr/lib, `lib` is a link.
     pub(crate) fn modules(&self) -> PathBuf {
-        modules_of(&self.root, &self.release)
+        self.root.join("lib/modules").join(&self.release)
     }
-}
-
-fn modules_of(root: &Path, release: &str) -> PathBuf {
-    let old = root.join("lib/modules").join(release);
-    if old.is_dir() { old } else { root.join("usr/lib/modules").join(release) }
 }
 
 /// Fetches the newest build of a kernel; one that was fetched before is not fetched again.
@@ -44,10 +40,10 @@ fn modules_of(root: &Path, release: &str) -> PathBuf {
 /// When no suite of this machine's mirrors carries it, or apt fails.
 pub(crate) fn fetch(kernel: &Kernel, directory: &Path) -> Result<Unpacked> {
     let apt = PrivateApt::prepare(kernel, &directory.join("apt"))?;
-    let names = output_of(apt.command("apt-cache").args(["pkgnames", "linux-image-"]))?;
+    let names = apt.names("linux-")?;
     let release = newest(names.lines(), &kernel.series()).with_context(|| {
         format!(
-            "no suite of {} on this machine's mirrors has a kernel {} for the cloud",
+            "no suite of {} on this machine's mirrors has a linux-image-{}*-cloud-amd64",
             kernel.suites.join(", "),
             kernel.name
         )
@@ -57,12 +53,12 @@ pub(crate) fn fetch(kernel: &Kernel, directory: &Path) -> Result<Unpacked> {
     if root.is_dir() {
         return Ok(unpacked);
     }
-    // Since 6.17 the image package is empty and depends on two others.
-    let candidates = ["image", "binary", "modules"].map(|kind| format!("linux-{kind}-{release}"));
-    let all = output_of(apt.command("apt-cache").args(["pkgnames", "linux-"]))?;
-    let packages = candidates.iter().filter(|name| all.lines().any(|known| known == **name));
+    // Newer image packages are empty and depend on three others.
+    let candidates =
+        ["image", "base", "binary", "modules"].map(|kind| format!("linux-{kind}-{release}"));
+    let packages = candidates.iter().filter(|name| names.lines().any(|known| known == **name));
     let downloads = fresh(&directory.join("download"))?;
-    run(apt.command("apt-get").arg("-q").arg("download").args(packages).current_dir(&downloads))?;
+    run(apt.get().arg("download").args(packages).current_dir(&downloads))?;
 
     let partial = fresh(&directory.join("unpacking"))?;
     for package in fs::read_dir(&downloads)? {
@@ -81,7 +77,7 @@ pub(crate) fn fetch(kernel: &Kernel, directory: &Path) -> Result<Unpacked> {
 
 /// An apt with its own sources, lists and caches, but this machine's proxies and keyrings.
 struct PrivateApt {
-    options: Vec<String>,
+    configuration: PathBuf,
 }
 
 impl PrivateApt {
@@ -91,33 +87,44 @@ impl PrivateApt {
             fs::create_dir_all(directory.join(below))
                 .with_context(|| format!("cannot create {}", directory.join(below).display()))?;
         }
-        let at = |name: &str| directory.join(name).display().to_string();
-        let text: String = kernel.suites.iter().map(|suite| entry(&mirrors, suite)).collect();
-        fs::write(at("suite.sources"), text)?;
-        fs::write(at("status"), "")?;
+        let write = |name: &str, text: &str| -> Result<String> {
+            let path = directory.join(name);
+            fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
+            Ok(path.display().to_string())
+        };
+        let entries: String = kernel.suites.iter().map(|suite| entry(&mirrors, suite)).collect();
         let options = [
-            format!("Dir::State={}", directory.display()),
-            format!("Dir::State::lists={}", at("lists")),
-            format!("Dir::State::status={}", at("status")),
-            format!("Dir::Cache={}", at("cache")),
-            format!("Dir::Etc::sourcelist={}", at("suite.sources")),
-            "Dir::Etc::sourceparts=/dev/null".to_owned(),
-            "Acquire::Languages=none".to_owned(),
-            "Acquire::IndexTargets::deb::DEP-11::DefaultEnabled=false".to_owned(),
-            "APT::Sandbox::User=".to_owned(),
+            ("Dir::State", directory.display().to_string()),
+            ("Dir::State::status", write("status", "")?),
+            ("Dir::Cache", directory.join("cache").display().to_string()),
+            ("Dir::Etc::sourcelist", write("suite.sources", &entries)?),
+            ("Dir::Etc::sourceparts", "/dev/null".to_owned()),
+            // Package lists only: no translations, no metadata for software centres.
+            ("Acquire::Languages", "none".to_owned()),
+            ("Acquire::IndexTargets::deb::DEP-11::DefaultEnabled", "false".to_owned()),
+            // apt's own user may not enter this directory.
+            ("APT::Sandbox::User", "root".to_owned()),
         ];
-        let apt = Self { options: options.into() };
+        let text: String =
+            options.iter().map(|(name, value)| format!("{name} \"{value}\";\n")).collect();
+        let apt = Self { configuration: write("apt.conf", &text)?.into() };
         // One suite of several may be gone from the mirrors; what the others say is still good.
-        if let Err(error) = run(apt.command("apt-get").args(["-q", "update"])) {
+        if let Err(error) = run(apt.get().arg("update")) {
             eprintln!("going on with what could be fetched: {error}");
         }
         Ok(apt)
     }
 
-    fn command(&self, program: &str) -> Command {
-        let mut command = if program == "apt-get" { apt_get() } else { Command::new(program) };
-        command.args(self.options.iter().flat_map(|option| ["-o", option]));
+    fn get(&self) -> Command {
+        let mut command = apt_get();
+        command.env("APT_CONFIG", &self.configuration);
         command
+    }
+
+    /// The names of all packages that begin with `prefix`.
+    fn names(&self, prefix: &str) -> Result<String> {
+        let mut command = Command::new("apt-cache");
+        output_of(command.args(["pkgnames", prefix]).env("APT_CONFIG", &self.configuration))
     }
 }
 
