@@ -1,7 +1,7 @@
 //! `fuzz`: runs every fuzz target of tests/fuzz for some seconds, on the stable toolchain.
 //!
-//! Comes in: how long, and perhaps one target. Goes out: nothing but an exit code; an input that
-//! breaks a target stays in tests/fuzz/artifacts.
+//! Comes in: how long, perhaps one target, and seeds in tests/fuzz/seeds/TARGET. Goes out: nothing
+//! but an exit code; an input that breaks a target stays in tests/fuzz/artifacts.
 
 use crate::command::run;
 use crate::workspace::{Workspace, cargo, installed_tool};
@@ -48,8 +48,16 @@ pub(crate) fn run_targets(workspace: &Workspace, args: &Args) -> Result<String> 
     let path = std::env::var_os("PATH").unwrap_or_default();
     let path = std::env::join_paths([bin].into_iter().chain(std::env::split_paths(&path)))?;
     for target in &targets {
+        let corpus = crate_root.join("corpus").join(target);
+        let seeds = Some(crate_root.join("seeds").join(target)).filter(|seeds| seeds.is_dir());
+        // libFuzzer writes what it finds to the first directory and only reads the others.
+        std::fs::create_dir_all(&corpus)
+            .with_context(|| format!("cannot create {}", corpus.display()))?;
         run(cargo()
-            .args(["fuzz", "run", "--fuzz-dir", "tests/fuzz", target, "--"])
+            .args(["fuzz", "run", "--fuzz-dir", "tests/fuzz", target])
+            .arg(corpus)
+            .args(seeds)
+            .arg("--")
             .arg(format!("-max_total_time={}", args.seconds))
             .args(["-timeout=10", "-rss_limit_mb=2048"])
             .current_dir(&workspace.root)
