@@ -133,6 +133,8 @@ fn flags(stage: &Path, cargo_home: &Path, indexes: &[PathBuf]) -> Vec<String> {
         "-Clinker=bpf-linker".to_owned(),
         "-Clink-arg=--btf".to_owned(),
         "-Cdebuginfo=2".to_owned(),
+        // 32-bit registers and jumps: a third fewer instructions; Linux 5.1 and newer know them.
+        "-Ctarget-cpu=v3".to_owned(),
     ];
     let mut remap = |from: &Path, to: &str| {
         flags.push(format!("--remap-path-prefix={}={to}", from.display()));
