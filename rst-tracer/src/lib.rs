@@ -4,11 +4,13 @@
 //! `classify` explains it, a `sink` writes one line.
 
 pub mod classify;
+pub mod cli;
 pub mod correlate;
 pub mod demo;
 pub mod doctor;
 pub mod event;
 pub mod exit;
 pub mod links;
+pub mod run;
 pub mod sink;
 pub mod source;

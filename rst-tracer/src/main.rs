@@ -1,1 +1,60 @@
-fn main() {}
+//! `rst-tracer`: who reset this TCP connection, and why.
+
+use std::{
+    io::{self, Write},
+    process::ExitCode,
+};
+
+use clap::{CommandFactory, Parser};
+use rst_tracer::{
+    cli::{Cli, Command},
+    demo, doctor,
+    exit::{self, Code},
+    run, sink,
+};
+
+fn main() -> ExitCode {
+    env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("warn")).init();
+    let cli = Cli::parse();
+    let code = match start(cli) {
+        Ok(code) => code,
+        Err(error) if is_closed_pipe(&error) => Code::OK,
+        Err(error) => {
+            eprintln!("rst-tracer: {error:#}");
+            exit::code_of(&error)
+        }
+    };
+    ExitCode::from(code.0)
+}
+
+fn start(cli: Cli) -> anyhow::Result<Code> {
+    let mut out = io::stdout();
+    match cli.command.unwrap_or(Command::Trace(cli.trace)) {
+        Command::Trace(args) => run::trace(&args),
+        Command::Replay(args) => run::replay(&args),
+        Command::Demo(args) => demo::run(&args),
+        Command::Doctor(args) => doctor::run(&args, &mut out),
+        Command::Schema => {
+            writeln!(out, "{:#}", sink::schema())?;
+            Ok(Code::OK)
+        }
+        Command::Completions { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "rst-tracer", &mut script);
+            out.write_all(&script)?;
+            Ok(Code::OK)
+        }
+        Command::Man => {
+            clap_mangen::Man::new(Cli::command()).render(&mut out)?;
+            Ok(Code::OK)
+        }
+    }
+}
+
+/// Whoever reads our output has seen enough: that is success.
+fn is_closed_pipe(error: &anyhow::Error) -> bool {
+    error
+        .chain()
+        .filter_map(|cause| cause.downcast_ref::<io::Error>())
+        .any(|error| error.kind() == io::ErrorKind::BrokenPipe)
+}

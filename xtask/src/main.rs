@@ -1,1 +1,63 @@
-fn main() {}
+//! Everything a developer of rst-tracer types: `cargo xtask VERB`; alone it lists the verbs.
+//!
+//! Comes in: the command line. Goes out: the work of the verb on stderr and stdout, exit code 0
+//! when it was done.
+
+mod apt;
+mod cargo_test;
+mod ci;
+mod command;
+mod ebpf;
+mod fuzz;
+mod packages;
+mod test;
+mod vm;
+mod workspace;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+use workspace::Workspace;
+
+/// The developer's verbs of rst-tracer.
+#[derive(Parser)]
+#[command(name = "cargo xtask", subcommand_required = true, arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    /// Compile the kernel object from source into rst-tracer-ebpf/prebuilt/, or check it.
+    BuildEbpf(ebpf::Args),
+    /// Run every test; install what they need first.
+    Test(test::Args),
+    /// Run the fuzz targets, each for some seconds.
+    Fuzz(fuzz::Args),
+    /// Boot Debian's kernels in an emulated machine and run rst-tracer in each.
+    Vm(vm::Args),
+    /// Do what CI does.
+    Ci,
+}
+
+fn main() -> ExitCode {
+    match carry_out(Cli::parse().verb) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn carry_out(verb: Verb) -> Result<()> {
+    let workspace = Workspace::locate()?;
+    match verb {
+        Verb::BuildEbpf(args) => ebpf::run(&workspace, &args),
+        Verb::Test(args) => test::run_all(&workspace, &args),
+        Verb::Fuzz(args) => fuzz::run_targets(&workspace, &args).map(drop),
+        Verb::Vm(args) => vm::run_matrix(&workspace, &args).map(drop),
+        Verb::Ci => ci::run_script(&workspace),
+    }
+}

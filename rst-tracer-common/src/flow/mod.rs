@@ -20,7 +20,9 @@ pub use layout::{
     side_trait, slot_trait, ticks, ticks_of_secs,
 };
 pub use stage::Stage;
-pub use table::{Began, Memory, Observed, Place, Port, Tracked, note_payload, note_reset, observe};
+pub use table::{
+    Began, Memory, Observed, Place, Port, RESET_BUDGET, Tracked, note_payload, note_reset, observe,
+};
 
 /// The three parts of one flow, wherever they live.
 pub struct Entry<'a> {

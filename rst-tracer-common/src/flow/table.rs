@@ -19,14 +19,18 @@ const LINGER: u32 = ticks_of_secs(5);
 const AFTERMATH_NS: u64 = 5_000_000_000;
 /// How many of them at most.
 const AFTERMATH_LIMIT: u8 = 8;
-/// How many resets of one flow are reported one by one within [`BUDGET_WINDOW`].
-const BUDGET: u16 = 16;
+/// How many resets of one flow are reported one by one within a second.
+pub const RESET_BUDGET: u16 = 16;
 const BUDGET_WINDOW: u32 = ticks_of_secs(1);
 
 /// Where the table lives: kernel maps or plain memory.
 pub trait Memory {
     /// One less than the number of buckets, which is a power of two.
     fn mask(&self) -> u32;
+    /// How many resets of one flow are reported one by one within a second.
+    fn reset_budget(&self) -> u16 {
+        RESET_BUDGET
+    }
     /// A bucket.
     fn bucket(&mut self, bucket: u32) -> Option<&mut Bucket>;
     /// The three parts of the flow in a way of a bucket.
@@ -193,6 +197,7 @@ pub fn observe<M: Memory>(
     now: u64,
 ) -> Observed {
     let is_rst = segment.tcp.flags.has(Flags::RST);
+    let budget = memory.reset_budget();
     let index = id.bucket(memory.mask());
     let Some(bucket) = memory.bucket(index) else { return Observed::Full };
     let found = find(bucket, id);
@@ -217,7 +222,7 @@ pub fn observe<M: Memory>(
         if entry.flow.ends[me] != segment.src || entry.flow.ends[peer] != segment.dst {
             return Observed::Reset(None); // The tag of another pair of ends.
         }
-        return within_budget(&mut entry, place, now);
+        return within_budget(&mut entry, place, budget, now);
     } else if !is_home(entry.hot, id.side, segment, port) {
         return Observed::SecondSighting;
     }
@@ -235,14 +240,14 @@ pub fn observe<M: Memory>(
 
 /// Resets of one flow are reported one by one up to a budget, then only counted.
 #[inline(always)]
-fn within_budget(entry: &mut Entry<'_>, place: Place, now: u64) -> Observed {
+fn within_budget(entry: &mut Entry<'_>, place: Place, budget: u16, now: u64) -> Observed {
     let flow = &mut *entry.flow;
     let tick = ticks(now);
     if tick.wrapping_sub(flow.reset_window) > BUDGET_WINDOW {
         flow.reset_window = tick;
         flow.reported = 0;
     }
-    if flow.reported >= BUDGET {
+    if flow.reported >= budget {
         flow.suppressed = flow.suppressed.wrapping_add(1);
         flow.resets = flow.resets.wrapping_add(1);
         return Observed::Suppressed;

@@ -1,5 +1,9 @@
-//! Where records come from: the running kernel or capture files.
+//! Where records come from: the running kernel or capture files. Both yield the same [`Record`]s.
 
 pub mod capture;
 pub mod live;
+mod record;
+pub mod replay;
 pub mod table;
+
+pub use record::{After, FlowState, Origin, Record, Reset};

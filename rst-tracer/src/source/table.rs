@@ -1,11 +1,12 @@
 //! The flow table in plain memory: what the kernel keeps in maps, for capture files.
 
-use rst_tracer_common::flow::{Bucket, Entry, Flow, Memory, Recorder, WAYS};
+use rst_tracer_common::flow::{Bucket, Entry, Flow, Memory, RESET_BUDGET, Recorder, WAYS};
 use zerocopy::FromZeros;
 
 /// A flow table of a fixed number of places. Memory is touched only as flows come.
 pub struct Table {
     mask: u32,
+    reset_budget: u16,
     buckets: Box<[Bucket]>,
     flows: Box<[Flow]>,
     recorders: Box<[Recorder]>,
@@ -27,14 +28,25 @@ impl Table {
         };
         Ok(Self {
             mask: buckets - 1,
+            reset_budget: RESET_BUDGET,
             buckets: <[Bucket]>::new_box_zeroed_with_elems(buckets as usize).map_err(no_memory)?,
             flows: <[Flow]>::new_box_zeroed_with_elems(places).map_err(no_memory)?,
             recorders: <[Recorder]>::new_box_zeroed_with_elems(places).map_err(no_memory)?,
         })
     }
+
+    /// Reports every reset one by one: a file cannot flood anybody.
+    pub fn reporting_every_reset(mut self) -> Self {
+        self.reset_budget = u16::MAX;
+        self
+    }
 }
 
 impl Memory for Table {
+    fn reset_budget(&self) -> u16 {
+        self.reset_budget
+    }
+
     fn mask(&self) -> u32 {
         self.mask
     }

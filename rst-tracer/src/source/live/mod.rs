@@ -1,6 +1,243 @@
-//! Where the running kernel is asked: loading, attaching, and what its BTF says.
+//! Where the running kernel is asked: the programs on the interfaces, their records and counters.
+//!
+//! In: which interfaces. Out: [`Record`]s in the order in which the kernel wrote them. Interfaces
+//! that appear or vanish later are followed. Dropping it takes everything off again.
 
 pub mod attach;
 pub mod btf;
 pub mod kernel;
 pub mod object;
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
+
+use anyhow::{Context, Result};
+use aya::{
+    Ebpf,
+    maps::{MapData, RingBuf},
+};
+use rst_tracer_common::event::{Counters, Hook};
+use tokio::io::{Interest, unix::AsyncFd};
+
+use self::attach::{Attached, Hooks, XdpMode};
+use super::{Origin, Record};
+use crate::{
+    exit::{Code, Failure},
+    links::{self, Change, Link, Watch},
+};
+
+/// What to trace and how.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Interface names and globs; empty for every interface that is up.
+    pub interfaces: Vec<String>,
+    /// Where XDP is used.
+    pub xdp_mode: XdpMode,
+    /// Sizes and keys of the kernel side.
+    pub kernel: kernel::Options,
+    /// An object to load instead of the one inside this binary.
+    pub object: Option<std::path::PathBuf>,
+}
+
+/// What a running trace woke up for.
+#[derive(Debug)]
+pub enum Wake {
+    /// The ring buffer has records.
+    Records,
+    /// An interface appeared, changed or vanished.
+    Change(Change),
+}
+
+/// A running trace.
+pub struct Live {
+    options: Options,
+    ring: AsyncFd<RingBuf<MapData>>,
+    counters: kernel::CounterMap,
+    hooks: Hooks,
+    attached: BTreeMap<u32, Attached>,
+    names: HashMap<u32, Arc<str>>,
+    watch: Watch,
+    undecoded: u64,
+    /// Keeps the maps that are not taken out.
+    _ebpf: Ebpf,
+}
+
+impl Live {
+    /// Loads the programs and attaches them in the calling thread's network namespace. `say` gets
+    /// one line per interface: what was attached and why.
+    ///
+    /// # Errors
+    /// A [`Failure`] in the chain says what is missing and the exit code for it.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime with I/O enabled.
+    pub fn start(options: Options, mut say: impl FnMut(String)) -> Result<Self> {
+        let mut ebpf = match &options.object {
+            None => kernel::load(object::OBJECT, &options.kernel)?,
+            Some(path) => {
+                let bytes = std::fs::read(path)
+                    .with_context(|| format!("cannot read the BPF object {}", path.display()))?;
+                kernel::load(&bytes, &options.kernel)?
+            }
+        };
+        let hooks = Hooks::load(&mut ebpf)?;
+        let counters = kernel::CounterMap::take(&mut ebpf)?;
+        let ring = kernel::take_ring(&mut ebpf)?;
+        // SAFETY: the `AsyncFd` owns the ring, which keeps its one open descriptor until dropped.
+        let ring = unsafe { AsyncFd::register_with_interest(ring, Interest::READABLE) }
+            .map_err(std::io::Error::from)?;
+        let watch = links::watch()?;
+        let known: Vec<Link> = watch.known().cloned().collect();
+        let selection = links::select(&options.interfaces, &known)?;
+        let (attached, names) = Default::default();
+        let mut live = Self {
+            options,
+            ring,
+            counters,
+            hooks,
+            attached,
+            names,
+            watch,
+            undecoded: 0,
+            _ebpf: ebpf,
+        };
+        let mut failures = Vec::new();
+        for chosen in &selection.chosen {
+            match live.attach(&chosen.link) {
+                Ok(line) => say(line),
+                Err(failure) => {
+                    say(format!("{}: not traced: {failure}", chosen.link.name));
+                    failures.push(failure);
+                }
+            }
+        }
+        for skipped in &selection.skipped {
+            say(format!("{}: not traced: {}", skipped.link.name, skipped.reason));
+        }
+        if live.attached.is_empty() {
+            let nothing = Failure::new(Code::FAILURE, "there is no interface to trace");
+            return Err(failures.into_iter().next().unwrap_or(nothing).into());
+        }
+        Ok(live)
+    }
+
+    fn attach(&mut self, link: &Link) -> Result<String, Failure> {
+        let attached = self.hooks.attach(link, self.options.xdp_mode)?;
+        let line = attached.to_string();
+        self.attached.insert(link.index, attached);
+        self.names.insert(link.index, link.name.as_str().into());
+        Ok(line)
+    }
+
+    /// Waits for records or for a change of the interfaces. Cancel safe.
+    ///
+    /// # Errors
+    /// Fails when the ring buffer or netlink cannot be read.
+    pub async fn next(&mut self) -> Result<Wake> {
+        tokio::select! {
+            readable = self.ring.readable() => {
+                readable?.clear_ready();
+                Ok(Wake::Records)
+            }
+            change = self.watch.next() => change.map(Wake::Change),
+        }
+    }
+
+    /// Hands over up to `most` records that the kernel wrote. Returns how many there were.
+    pub fn drain(&mut self, most: usize, mut each: impl FnMut(Record)) -> usize {
+        let epoch_ns = realtime_minus_monotonic_ns();
+        let (names, undecoded) = (&self.names, &mut self.undecoded);
+        let ring = self.ring.get_mut();
+        let mut count = 0;
+        while count < most {
+            let Some(item) = ring.next() else { break };
+            count += 1;
+            let origin = |ifindex| Origin {
+                interface: names.get(&ifindex).cloned(),
+                file: None,
+                frame: None,
+            };
+            match Record::decode(&item, epoch_ns, origin) {
+                Some(record) => each(record),
+                None => *undecoded += 1,
+            }
+        }
+        count
+    }
+
+    /// Follows a change of the interfaces; the line says what was done, if anything.
+    pub fn follow(&mut self, change: Change) -> Option<String> {
+        match change {
+            Change::Vanished(link) => {
+                self.attached.remove(&link.index)?;
+                Some(format!("{}: gone, no longer traced", link.name))
+            }
+            Change::Appeared(link) | Change::Changed(link) => {
+                if self.attached.contains_key(&link.index) {
+                    self.names.insert(link.index, link.name.as_str().into());
+                    return None;
+                }
+                if !self.wants(&link) {
+                    return None;
+                }
+                Some(match self.attach(&link) {
+                    Ok(line) => line,
+                    Err(failure) => format!("{}: not traced: {failure}", link.name),
+                })
+            }
+        }
+    }
+
+    /// Whether an interface that appeared would have been chosen at the start.
+    fn wants(&self, link: &Link) -> bool {
+        let known: Vec<Link> = self.watch.known().cloned().collect();
+        let patterns: Vec<String> = self
+            .options
+            .interfaces
+            .iter()
+            .filter(|pattern| glob_match::glob_match(pattern, &link.name))
+            .cloned()
+            .collect();
+        if patterns.is_empty() && !self.options.interfaces.is_empty() {
+            return false;
+        }
+        links::select(&patterns, &known)
+            .is_ok_and(|selection| selection.chosen.iter().any(|c| c.link.index == link.index))
+    }
+
+    /// Takes the programs off the interfaces; what they wrote can still be drained.
+    pub fn detach(&mut self) {
+        self.attached.clear();
+    }
+
+    /// What each hook counted.
+    ///
+    /// # Errors
+    /// Fails when the kernel refuses to read the map.
+    pub fn counters(&self) -> Result<[Counters; Hook::COUNT]> {
+        self.counters.read()
+    }
+
+    /// Records that were not understood: the object and this agent disagree.
+    pub fn undecoded(&self) -> u64 {
+        self.undecoded
+    }
+}
+
+/// What is to be added to CLOCK_MONOTONIC for nanoseconds since the Unix epoch. Read anew for
+/// every batch: the wall clock may be set.
+fn realtime_minus_monotonic_ns() -> u64 {
+    use nix::time::{ClockId, clock_gettime};
+    let ns = |clock| {
+        clock_gettime(clock).map_or(0, |t| t.tv_sec() as u64 * 1_000_000_000 + t.tv_nsec() as u64)
+    };
+    ns(ClockId::CLOCK_REALTIME).wrapping_sub(ns(ClockId::CLOCK_MONOTONIC))
+}
+
+/// Now, in nanoseconds since the Unix epoch.
+pub fn now_ns() -> u64 {
+    use std::time::{SystemTime, UNIX_EPOCH};
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_nanos() as u64)
+}

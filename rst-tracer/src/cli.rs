@@ -1,0 +1,225 @@
+//! The command line: verbs and options, as `--help` shows them.
+
+use std::{path::PathBuf, time::Duration};
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+use ipnet::IpNet;
+
+use crate::{
+    demo::DemoArgs,
+    doctor::DoctorArgs,
+    event::{Cause, Class, SentBy},
+    source::live::attach::XdpMode,
+};
+
+/// Who reset this TCP connection, and why?
+///
+/// Without a command: trace live, on every interface that is up. Needs root, or CAP_BPF and
+/// CAP_NET_ADMIN.
+#[derive(Debug, Parser)]
+#[command(name = "rst-tracer", version, args_conflicts_with_subcommands = true)]
+pub struct Cli {
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    #[command(flatten)]
+    pub trace: TraceArgs,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Trace live (the default command)
+    Trace(TraceArgs),
+    /// Read capture files (pcap, pcapng) through the same engine
+    Replay(ReplayArgs),
+    /// Provoke real resets of every kind in namespaces of its own, and trace them
+    Demo(DemoArgs),
+    /// Say what this host can offer, what is missing and what that costs
+    Doctor(DoctorArgs),
+    /// Print the JSON Schema of the events
+    Schema,
+    /// Print a shell completion script
+    Completions {
+        /// The shell it is for
+        shell: Shell,
+    },
+    /// Print the manual page (roff)
+    Man,
+}
+
+#[derive(Clone, Debug, Args)]
+pub struct TraceArgs {
+    /// Interface to trace; repeatable, globs allowed [default: every interface that is up]
+    #[arg(short, long = "interface", value_name = "NAME")]
+    pub interfaces: Vec<String>,
+    /// Where XDP is used on ingress
+    #[arg(long, value_enum, default_value_t = XdpMode::Auto)]
+    pub xdp_mode: XdpMode,
+    /// Stop after this time: 90s, 5m, 2h
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub duration: Option<Duration>,
+    /// Size of the ring buffer from the kernel, in MiB
+    #[arg(long, value_name = "MIB", default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=1024))]
+    pub ring_size: u32,
+    /// Write a stats event at this interval: 10s, 1m
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub stats: Option<Duration>,
+    /// Load this BPF object instead of the one inside this binary
+    #[arg(long, value_name = "FILE")]
+    pub bpf_object: Option<PathBuf>,
+    #[command(flatten)]
+    pub table: TableArgs,
+    #[command(flatten)]
+    pub output: OutputArgs,
+    #[command(flatten)]
+    pub filter: FilterArgs,
+}
+
+#[derive(Clone, Debug, Args)]
+pub struct ReplayArgs {
+    /// Capture files; `-` reads standard input
+    #[arg(required = true, value_name = "FILE")]
+    pub files: Vec<String>,
+    /// Write a stats event at the end
+    #[arg(long)]
+    pub stats: bool,
+    #[command(flatten)]
+    pub table: TableArgs,
+    #[command(flatten)]
+    pub output: OutputArgs,
+    #[command(flatten)]
+    pub filter: FilterArgs,
+}
+
+#[derive(Clone, Debug, Args)]
+pub struct TableArgs {
+    /// Connections to remember, rounded up to a power of two; one takes 864 bytes
+    #[arg(long, value_name = "N", default_value_t = 65_536, value_parser = clap::value_parser!(u32).range(8..=16_777_216))]
+    pub flows: u32,
+    /// Do not look into tunnels (IPIP, 6in4, GRE, VXLAN, Geneve)
+    #[arg(long)]
+    pub no_tunnels: bool,
+}
+
+#[derive(Clone, Debug, Args)]
+pub struct OutputArgs {
+    /// How events are written
+    #[arg(short, long, value_enum, default_value_t = Format::Text)]
+    pub format: Format,
+    /// Append events to this file instead of standard output (`-`)
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// Unfold each event: evidence, flow, and the last segments as a ladder (text only)
+    #[arg(long)]
+    pub explain: bool,
+    /// Stop after this many events
+    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub count: Option<u64>,
+    /// How long a reset waits for what proves or refutes it: 0s, 500ms, 1s
+    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = duration)]
+    pub settle: Duration,
+    /// When to colour text [also: NO_COLOR]
+    #[arg(long, value_enum, default_value_t = Colour::Auto, value_name = "WHEN")]
+    pub color: Colour,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// One line a reset, for people
+    Text,
+    /// One JSON object a line (see `rst-tracer schema`)
+    Json,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Colour {
+    /// On a terminal
+    Auto,
+    /// Always
+    Always,
+    /// Never
+    Never,
+}
+
+/// Which resets become events. Options of one kind are alternatives; kinds must all hold.
+#[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = "Filters")]
+pub struct FilterArgs {
+    /// Only with this port on either side; repeatable
+    #[arg(long = "port", value_name = "PORT")]
+    pub ports: Vec<u16>,
+    /// Only with an address in this network on either side; repeatable
+    #[arg(long = "net", value_name = "CIDR", value_parser = network)]
+    pub nets: Vec<IpNet>,
+    /// Only this cause; repeatable
+    #[arg(long = "cause", value_name = "CAUSE")]
+    pub causes: Vec<Cause>,
+    /// Only this class of causes; repeatable
+    #[arg(long = "class", value_name = "CLASS")]
+    pub classes: Vec<Class>,
+    /// Only those sent by: client, server, unknown; repeatable
+    #[arg(long = "sent-by", value_name = "SIDE")]
+    pub sent_by: Vec<SentBy>,
+    /// Only with at least this confidence, from 0 to 1
+    #[arg(long, value_name = "P", value_parser = probability)]
+    pub min_confidence: Option<f64>,
+}
+
+/// A time with its unit.
+fn duration(text: &str) -> Result<Duration, String> {
+    let help = || format!("`{text}` is not a time; write for example 500ms, 2s, 5m or 1h");
+    let digits = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
+    let (number, unit) = text.split_at(digits);
+    let number: f64 = number.parse().map_err(|_| help())?;
+    let seconds = match unit {
+        "ms" => number / 1000.0,
+        "s" => number,
+        "m" => number * 60.0,
+        "h" => number * 3600.0,
+        "" if number == 0.0 => 0.0,
+        _ => return Err(help()),
+    };
+    Duration::try_from_secs_f64(seconds).map_err(|_| help())
+}
+
+/// A network in CIDR notation, or a single address.
+fn network(text: &str) -> Result<IpNet, String> {
+    text.parse::<IpNet>()
+        .or_else(|_| text.parse::<std::net::IpAddr>().map(IpNet::from))
+        .map_err(|_| format!("`{text}` is neither an address nor a network such as 10.0.0.0/8"))
+}
+
+fn probability(text: &str) -> Result<f64, String> {
+    text.parse()
+        .ok()
+        .filter(|p| (0.0..=1.0).contains(p))
+        .ok_or_else(|| format!("`{text}` is not a number from 0 to 1"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        use clap::CommandFactory;
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn times_need_a_unit() {
+        assert_eq!(duration("500ms"), Ok(Duration::from_millis(500)));
+        assert_eq!(duration("1.5s"), Ok(Duration::from_millis(1500)));
+        assert_eq!(duration("0"), Ok(Duration::ZERO));
+        for wrong in ["", "5", "s", "-1s", "1 s", "1d", "NaNs", "1e400s"] {
+            assert!(duration(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_network_may_be_a_single_address() {
+        assert_eq!(network("10.0.0.1").unwrap().to_string(), "10.0.0.1/32");
+        assert_eq!(network("2001:db8::/32").unwrap().to_string(), "2001:db8::/32");
+        assert!(network("10.0.0.0/33").is_err());
+    }
+}

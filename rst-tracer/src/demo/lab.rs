@@ -1,0 +1,204 @@
+//! The laboratory: client, router and server, cabled, addressed, and watched at every interface.
+//!
+//! ```text
+//!   client eth0 ────── c0 router s0 ────── eth0 server
+//!      10.1.0.2   10.1.0.1     10.2.0.1   10.2.0.2
+//!     fd00:1::2   fd00:1::1   fd00:2::1   fd00:2::2
+//! ```
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use anyhow::Result;
+
+use super::netns::Netns;
+use super::sniffer::Sniffer;
+use super::topology::{Prefixed, await_carrier, connect, raise, route_by_default};
+use super::truth::{Family, Side};
+use crate::exit::{Code, Failure};
+
+/// The four interfaces, each watched by a [`Sniffer`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Place {
+    /// `eth0` of the client.
+    Client,
+    /// `c0` of the router, towards the client.
+    RouterClientSide,
+    /// `s0` of the router, towards the server.
+    RouterServerSide,
+    /// `eth0` of the server.
+    Server,
+}
+
+impl Place {
+    /// All four, from the client to the server.
+    pub const ALL: [Self; 4] =
+        [Self::Client, Self::RouterClientSide, Self::RouterServerSide, Self::Server];
+
+    /// The name of the interface in its namespace.
+    pub fn interface(self) -> &'static str {
+        match self {
+            Self::Client | Self::Server => "eth0",
+            Self::RouterClientSide => "c0",
+            Self::RouterServerSide => "s0",
+        }
+    }
+
+    fn addresses(self) -> [Prefixed; 2] {
+        let (net, host) = match self {
+            Self::Client => (1, 2),
+            Self::RouterClientSide => (1, 1),
+            Self::RouterServerSide => (2, 1),
+            Self::Server => (2, 2),
+        };
+        [
+            (Ipv4Addr::new(10, net, 0, host).into(), 24),
+            (Ipv6Addr::new(0xfd00, net.into(), 0, 0, 0, 0, 0, host.into()).into(), 64),
+        ]
+    }
+
+    /// The address of this interface.
+    pub fn ip(self, family: Family) -> IpAddr {
+        match (family, self.addresses()) {
+            (Family::V4, [v4, _]) => v4.0,
+            (Family::V6, [_, v6]) => v6.0,
+        }
+    }
+}
+
+/// Three hosts on one kernel. Dropping it (or ending the process in any way) removes all of it.
+#[derive(Debug)]
+pub struct Lab {
+    sniffers: [Sniffer; 4],
+    /// Where connections begin.
+    pub client: Netns,
+    /// Between the two.
+    pub router: Netns,
+    /// Where connections go.
+    pub server: Netns,
+    ipv6: bool,
+    /// Settings that hold for a whole host are changed by one scenario at a time.
+    settings: Mutex<()>,
+}
+
+impl Lab {
+    /// Builds the hosts and waits until they can reach each other.
+    ///
+    /// # Errors
+    /// Without the needed privileges, or where the kernel has no network namespaces or no veth;
+    /// the error's exit code ([`crate::exit::code_of`]) tells the two apart.
+    pub fn new() -> Result<Self> {
+        let (client, router, server) =
+            (Netns::new("client")?, Netns::new("router")?, Netns::new("server")?);
+        let ipv6 = Path::new("/proc/sys/net/ipv6").exists();
+        for host in [&client, &router, &server] {
+            prepare(host, ipv6)?;
+        }
+        router.set_sysctl("net/ipv4/ip_forward", "1")?;
+        if ipv6 {
+            router.set_sysctl("net/ipv6/conf/all/forwarding", "1")?;
+        }
+        connect((&client, "eth0"), (&router, "c0"))?;
+        connect((&router, "s0"), (&server, "eth0"))?;
+
+        let host_at = |place| match place {
+            Place::Client => &client,
+            Place::RouterClientSide | Place::RouterServerSide => &router,
+            Place::Server => &server,
+        };
+        let families = if ipv6 { 2 } else { 1 };
+        for place in Place::ALL {
+            raise(host_at(place), place.interface(), &place.addresses()[..families])?;
+        }
+        for place in Place::ALL {
+            await_carrier(host_at(place), place.interface(), ipv6)?;
+        }
+        for (host, router_side) in
+            [(&client, Place::RouterClientSide), (&server, Place::RouterServerSide)]
+        {
+            for (gateway, _) in &router_side.addresses()[..families] {
+                route_by_default(host, *gateway)?;
+            }
+        }
+        let [a, b, c, d] = Place::ALL.map(|at| Sniffer::start(host_at(at), at.interface()));
+        let sniffers = [a?, b?, c?, d?];
+        Ok(Self { sniffers, client, router, server, ipv6, settings: Mutex::new(()) })
+    }
+
+    /// The namespace of a side.
+    pub fn host(&self, side: Side) -> &Netns {
+        match side {
+            Side::Client => &self.client,
+            Side::Server => &self.server,
+        }
+    }
+
+    /// The witness at an interface.
+    pub fn sniffer(&self, place: Place) -> &Sniffer {
+        &self.sniffers[place as usize]
+    }
+
+    /// Says no, with the reason, if the laboratory cannot speak `family`.
+    ///
+    /// # Errors
+    /// [`Code::UNAVAILABLE`] for IPv6 on a kernel without it.
+    pub fn require(&self, family: Family) -> Result<()> {
+        if family == Family::V6 && !self.ipv6 {
+            let message = "this kernel has no IPv6; boot without ipv6.disable=1 to have it";
+            return Err(Failure::new(Code::UNAVAILABLE, message).into());
+        }
+        Ok(())
+    }
+
+    /// Sets a network sysctl of a host until the guard is dropped, then sets it back to `after`.
+    ///
+    /// # Errors
+    /// If this kernel does not have the sysctl.
+    pub(super) fn set_for_now<'a>(
+        &'a self,
+        host: &'a Netns,
+        key: &'static str,
+        [now, after]: [&'static str; 2],
+    ) -> Result<Setting<'a>> {
+        let turn = self.settings.lock().unwrap_or_else(PoisonError::into_inner);
+        host.set_sysctl(key, now)?;
+        Ok(Setting { host, key, after, _turn: turn })
+    }
+}
+
+/// A sysctl that is different for a while.
+#[derive(Debug)]
+pub(super) struct Setting<'a> {
+    host: &'a Netns,
+    key: &'static str,
+    after: &'static str,
+    _turn: MutexGuard<'a, ()>,
+}
+
+impl Drop for Setting<'_> {
+    fn drop(&mut self) {
+        if let Err(error) = self.host.set_sysctl(self.key, self.after) {
+            log::warn!("{} of the {} stays changed: {error:#}", self.key, self.host.name());
+        }
+    }
+}
+
+/// What every host needs before its interfaces come up. A namespace may have inherited settings
+/// from the machine (net.core.devconf_inherit_init_net), so all that matter are written.
+fn prepare(host: &Netns, ipv6: bool) -> Result<()> {
+    raise(host, "lo", &[])?;
+    // A socket that its process left keeps the namespace alive until it has given up on its peer:
+    // with the default of 8 retransmissions for more than a minute, with 1 for less than a second.
+    host.set_sysctl("net/ipv4/tcp_orphan_retries", "1")?;
+    host.set_sysctl("net/ipv4/conf/all/rp_filter", "0")?;
+    host.set_sysctl("net/ipv4/conf/default/rp_filter", "0")?;
+    if ipv6 {
+        host.set_sysctl("net/ipv6/conf/all/disable_ipv6", "0")?;
+        host.set_sysctl("net/ipv6/conf/default/disable_ipv6", "0")?;
+        // No duplicate address detection: addresses are usable at once.
+        host.set_sysctl("net/ipv6/conf/default/accept_dad", "0")?;
+        host.set_sysctl("net/ipv6/conf/default/router_solicitations", "0")?;
+    }
+    Ok(())
+}

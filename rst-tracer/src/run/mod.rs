@@ -1,0 +1,40 @@
+//! The verbs that trace: they join sources, engine and sinks, and end with a summary.
+
+mod filter;
+pub mod output;
+mod pipeline;
+mod replay;
+mod tally;
+mod trace;
+
+use std::time::Duration;
+
+pub use filter::Filter;
+pub use pipeline::{Pipeline, Stop};
+pub use replay::replay;
+pub use tally::{Summary, Tally};
+pub use trace::{Tracing, live_options, trace};
+
+use crate::{correlate::Scene, exit::Failure};
+
+/// This host as events name it.
+pub fn scene() -> Scene {
+    let host = nix::unistd::gethostname().ok().and_then(|name| name.into_string().ok());
+    Scene { host: host.unwrap_or_else(|| "unknown".into()), netns: None }
+}
+
+/// A duration in nanoseconds.
+fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// What a stopped run means: only a broken output is a failure.
+fn outcome(stop: Stop) -> Result<(), Failure> {
+    match stop {
+        Stop::Enough | Stop::Closed => Ok(()),
+        Stop::Failed(error) => {
+            let message = format!("cannot write the output: {error}");
+            Err(Failure::new(crate::exit::Code::FAILURE, message))
+        }
+    }
+}

@@ -1,0 +1,53 @@
+//! Where events go: standard output or a file, in the format asked for.
+
+use std::{
+    fs::OpenOptions,
+    io::{self, IsTerminal, Write},
+    os::unix::fs::OpenOptionsExt,
+};
+
+use anyhow::{Context, Result};
+
+use crate::{
+    cli::{Colour, Format, OutputArgs},
+    sink::{JsonSink, Sink, Style, TextSink},
+};
+
+/// Opens the output that the command line names.
+///
+/// # Errors
+/// Names the file that cannot be opened.
+pub fn open(args: &OutputArgs) -> Result<Box<dyn Sink>> {
+    match &args.output {
+        Some(path) if path.as_os_str() != "-" => {
+            let mut options = OpenOptions::new();
+            options.append(true).create(true).mode(0o640);
+            let file = options
+                .open(path)
+                .with_context(|| format!("cannot open {} for appending", path.display()))?;
+            Ok(sink(args, file, false))
+        }
+        _ => Ok(sink(args, io::stdout(), io::stdout().is_terminal())),
+    }
+}
+
+fn sink(args: &OutputArgs, out: impl Write + 'static, is_terminal: bool) -> Box<dyn Sink> {
+    match args.format {
+        Format::Json => Box::new(JsonSink::new(out)),
+        Format::Text => {
+            let style = Style { colour: colour(args.color, is_terminal), explain: args.explain };
+            Box::new(TextSink::new(out, style))
+        }
+    }
+}
+
+/// Whether text is coloured. <https://no-color.org>: any non-empty value switches it off.
+pub fn colour(when: Colour, is_terminal: bool) -> bool {
+    match when {
+        Colour::Always => true,
+        Colour::Never => false,
+        Colour::Auto => {
+            is_terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+        }
+    }
+}

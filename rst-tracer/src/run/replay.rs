@@ -1,0 +1,133 @@
+//! `rst-tracer replay`: capture files through the same engine as live traffic.
+
+use std::{
+    fs::File,
+    io::{self, IsTerminal, Read},
+    ops::ControlFlow,
+    sync::Arc,
+};
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use super::{Pipeline, Stop, Summary, nanos, outcome, output, scene};
+use crate::{
+    cli::ReplayArgs,
+    correlate::Rules,
+    event::Timestamp,
+    exit::Code,
+    source::{live::kernel::random_keys, replay::Replay},
+};
+use rst_tracer_common::event::{Counters, Hook};
+
+/// Replays the files in order. A file that cannot be read to its end is reported on stderr and
+/// makes the exit code 1; the others are read nevertheless.
+///
+/// # Errors
+/// When the output cannot be opened or written.
+pub fn replay(args: &ReplayArgs) -> anyhow::Result<Code> {
+    let rules = Rules { settle_ns: nanos(args.output.settle), merge_ns: 0, ..Rules::default() };
+    let sink = output::open(&args.output)?;
+    let filter = args.filter.clone().into();
+    let mut pipeline = Pipeline::new(rules, scene(), filter, sink, args.output.count);
+    let mut source = Replay::new(args.table.flows, !args.table.no_tunnels, random_keys()?)?;
+    let mut code = Code::OK;
+    let mut stop = None;
+    for name in &args.files {
+        match read(&mut source, &mut pipeline, name) {
+            Ok(ControlFlow::Continue(())) => {}
+            Ok(ControlFlow::Break(reason)) => {
+                stop = Some(reason);
+                break;
+            }
+            Err(problem) => {
+                eprintln!("rst-tracer: {name}: {problem}");
+                code = Code::FAILURE;
+            }
+        }
+    }
+    let mut hooks = [Counters::default(); Hook::COUNT];
+    hooks[usize::from(Hook::PCAP.0)] = *source.counters();
+    let summary = |pipeline: &Pipeline<'_>| Summary { tally: pipeline.tally(), hooks };
+    if args.stats && stop.is_none() {
+        let time = Timestamp(crate::source::live::now_ns());
+        let event = summary(&pipeline).to_event(time, pipeline.host());
+        if let ControlFlow::Break(reason) = pipeline.emit(&event.into()) {
+            stop = Some(reason);
+        }
+    }
+    if let ControlFlow::Break(reason) = pipeline.flush() {
+        stop.get_or_insert(reason);
+    }
+    eprintln!("{}", summary(&pipeline));
+    outcome(stop.unwrap_or(Stop::Enough))?;
+    Ok(code)
+}
+
+/// Reads one file and writes its events; what waits at its end has nothing more to wait for.
+fn read(
+    source: &mut Replay,
+    pipeline: &mut Pipeline<'_>,
+    name: &str,
+) -> anyhow::Result<ControlFlow<Stop>> {
+    let (reader, len): (Box<dyn Read>, Option<u64>) = if name == "-" {
+        (Box::new(io::stdin().lock()), None)
+    } else {
+        let file = File::open(name)?;
+        let metadata = file.metadata()?;
+        anyhow::ensure!(!metadata.is_dir(), "is a directory; name the capture files in it");
+        (Box::new(file), metadata.is_file().then(|| metadata.len()))
+    };
+    let bar = progress(name, len);
+    let mut frames = 0_u64;
+    let mut stop = ControlFlow::Continue(());
+    let result = source.read(
+        &name.into(),
+        reader,
+        |bytes| {
+            frames += 1;
+            if frames % 4096 == 0 {
+                bar.set_position(bytes);
+            }
+        },
+        |time_ns, record| {
+            if let Some(record) = record {
+                pipeline.take(record);
+            }
+            match pipeline.write_due(time_ns) {
+                ControlFlow::Continue(()) => ControlFlow::Continue(()),
+                ControlFlow::Break(reason) => {
+                    stop = ControlFlow::Break(reason);
+                    ControlFlow::Break(())
+                }
+            }
+        },
+    );
+    bar.finish_and_clear();
+    if stop.is_continue() {
+        stop = pipeline.write_rest();
+    }
+    match result {
+        Ok(_) => Ok(stop),
+        // An output that was closed or failed outweighs a broken input.
+        Err(_) if stop.is_break() => Ok(stop),
+        Err(problem) => Err(anyhow::anyhow!("{problem}")),
+    }
+}
+
+/// A bar on stderr if that is a terminal, else nothing.
+fn progress(name: &str, len: Option<u64>) -> ProgressBar {
+    if !io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let bar = ProgressBar::with_draw_target(len, ProgressDrawTarget::stderr_with_hz(10));
+    let template = if len.is_some() {
+        "{msg} {bar:30} {bytes}/{total_bytes} {bytes_per_sec} {eta}"
+    } else {
+        "{msg} {spinner} {bytes} {bytes_per_sec}"
+    };
+    if let Ok(style) = ProgressStyle::with_template(template) {
+        bar.set_style(style);
+    }
+    bar.set_message(Arc::<str>::from(name).to_string());
+    bar
+}

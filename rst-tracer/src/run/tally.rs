@@ -1,0 +1,132 @@
+//! What became of every segment and reset: the numbers behind the summary and stats events.
+
+use std::fmt;
+
+use rst_tracer_common::{
+    event::{Counters, Hook},
+    wire::{Malformed, NotOurs},
+};
+
+use crate::event::{self, HookStats, StatsEvent, Text, Timestamp};
+
+/// What the agent did with the resets it was handed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Events written.
+    pub events: u64,
+    /// Left out by the filters.
+    pub filtered: u64,
+    /// Further sightings of a reset already known.
+    pub merged: u64,
+    /// Still waiting.
+    pub pending: u64,
+}
+
+/// The numbers of a whole run.
+#[derive(Clone, Debug)]
+pub struct Summary {
+    /// What the agent did.
+    pub tally: Tally,
+    /// What each hook counted.
+    pub hooks: [Counters; Hook::COUNT],
+}
+
+impl Summary {
+    /// All hooks together.
+    pub fn total(&self) -> Counters {
+        let mut total = Counters::default();
+        self.hooks.iter().for_each(|hook| total.add(hook));
+        total
+    }
+
+    /// As a stats event.
+    pub fn to_event(&self, time: Timestamp, host: &str) -> StatsEvent {
+        let total = self.total();
+        let evictions = total.evicted_finished + total.evicted_half_open;
+        StatsEvent {
+            time,
+            host: host.to_owned(),
+            segments: total.segments,
+            rsts: total.rsts,
+            events: self.tally.events,
+            merged: self.tally.merged,
+            repeated: 0,
+            filtered: self.tally.filtered,
+            pending: self.tally.pending + self.in_transit(&total),
+            suppressed: total.suppressed,
+            lost: total.ring_full,
+            malformed: total.malformed.iter().sum(),
+            flows: total.flows.saturating_sub(evictions),
+            evictions,
+            hooks: self.hooks.iter().enumerate().filter_map(hook_stats).collect(),
+            truncated: false,
+        }
+    }
+
+    /// Handed over by the kernel but not yet read: they lie in the ring buffer.
+    fn in_transit(&self, total: &Counters) -> u64 {
+        let Tally { events, filtered, merged, pending } = self.tally;
+        total.delivered.saturating_sub(events + filtered + merged + pending)
+    }
+}
+
+fn hook_stats((index, counters): (usize, &Counters)) -> Option<HookStats> {
+    if counters.frames == 0 {
+        return None;
+    }
+    let hook = [event::Hook::Xdp, event::Hook::TcIngress, event::Hook::TcEgress, event::Hook::Pcap];
+    let untracked = [
+        ("reset", counters.rsts),
+        ("second_sighting", counters.second_sightings),
+        ("table_full", counters.table_full),
+    ];
+    let some = |(name, n): (&'static str, u64)| (n > 0).then_some((Text::Borrowed(name), n));
+    let malformed = Malformed::NAMES.into_iter().zip(counters.malformed);
+    Some(HookStats {
+        hook: *hook.get(index)?,
+        interface: None,
+        segments: counters.segments,
+        tracked: counters.tracked,
+        untracked: untracked.into_iter().filter_map(some).collect(),
+        malformed: malformed.filter_map(some).collect(),
+    })
+}
+
+impl fmt::Display for Summary {
+    /// Two or three lines for people.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let total = self.total();
+        let Tally { events, filtered, merged, pending } = self.tally;
+        let evicted = total.evicted_finished + total.evicted_half_open;
+        let malformed: u64 = total.malformed.iter().sum();
+        write!(
+            f,
+            "summary: {} segments, {} resets: {events} events, {merged} further sightings, \
+             {filtered} filtered, {} suppressed, {} lost",
+            total.segments, total.rsts, total.suppressed, total.ring_full
+        )?;
+        let unread = pending + self.in_transit(&total);
+        if unread > 0 {
+            write!(f, ", {unread} not written")?;
+        }
+        write!(
+            f,
+            "\nsummary: {} flows, {evicted} evicted, {} segments found no room; {malformed} malformed \
+             frames",
+            total.flows, total.table_full
+        )?;
+        if malformed > 0 {
+            let kinds = Malformed::NAMES.iter().zip(total.malformed).filter(|(_, n)| *n > 0);
+            let kinds: Vec<String> = kinds.map(|(name, n)| format!("{name} {n}")).collect();
+            write!(f, " ({})", kinds.join(", "))?;
+        }
+        let later = total.not_ours[NotOurs::LaterFragment as usize];
+        if later > 0 {
+            write!(f, "; {later} later fragments")?;
+        }
+        if total.aftermath_lost > 0 {
+            write!(f, "; {} segments after a reset lost", total.aftermath_lost)?;
+        }
+        Ok(())
+    }
+}

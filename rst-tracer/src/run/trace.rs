@@ -1,0 +1,202 @@
+//! `rst-tracer trace`: live, until a signal, a limit or a closed pipe ends it.
+
+use std::{future::pending, ops::ControlFlow, time::Duration};
+
+use anyhow::Result;
+use tokio::{
+    signal::unix::{Signal, SignalKind, signal},
+    time::{Instant, MissedTickBehavior, interval_at, sleep, sleep_until},
+};
+
+use super::{Pipeline, Stop, Summary, nanos, outcome, output, scene};
+use crate::{
+    cli::TraceArgs,
+    correlate::{Rules, Scene},
+    event::Timestamp,
+    exit::Code,
+    source::live::{self, Live, Wake, kernel, now_ns},
+};
+
+/// Records that are taken from the ring before anything is written.
+const BATCH: usize = 4096;
+/// The ring is looked into at least so often: an edge may be missed under load.
+const LONGEST_NAP: Duration = Duration::from_millis(100);
+
+/// Traces live.
+///
+/// # Errors
+/// When tracing cannot start or the output cannot be written.
+pub fn trace(args: &TraceArgs) -> Result<Code> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let signals = Signals::new()?;
+        let sink = output::open(&args.output)?;
+        let live = Live::start(live_options(args)?, |line| eprintln!("{line}"))?;
+        let settle_ns = nanos(args.output.settle);
+        let rules = Rules { settle_ns, ..Rules::default() };
+        let scene = Scene { netns: own_netns(), ..scene() };
+        let filter = args.filter.clone().into();
+        let pipeline = Pipeline::new(rules, scene, filter, sink, args.output.count);
+        let mut tracing = Tracing { live, pipeline, stats: args.stats };
+        let stop = tracing.run(signals, args.duration).await?;
+        let summary = tracing.finish(stop)?;
+        eprintln!("{summary}");
+        Ok(Code::OK)
+    })
+}
+
+/// The options of the live source that the command line asks for.
+///
+/// # Errors
+/// When the kernel has no random numbers to give.
+pub fn live_options(args: &TraceArgs) -> Result<live::Options> {
+    Ok(live::Options {
+        interfaces: args.interfaces.clone(),
+        xdp_mode: args.xdp_mode,
+        kernel: kernel::Options {
+            flows: args.table.flows,
+            ring_bytes: args.ring_size << 20,
+            tunnels: !args.table.no_tunnels,
+            keys: kernel::random_keys()?,
+        },
+        object: args.bpf_object.clone(),
+    })
+}
+
+/// Inode of the network namespace of the calling thread.
+fn own_netns() -> Option<u32> {
+    use std::os::unix::fs::MetadataExt;
+    let inode = std::fs::metadata("/proc/thread-self/ns/net").ok()?.ino();
+    u32::try_from(inode).ok()
+}
+
+/// The signals that a trace listens to.
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+    statistics: Signal,
+}
+
+impl Signals {
+    fn new() -> Result<Self> {
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+            statistics: signal(SignalKind::user_defined1())?,
+        })
+    }
+}
+
+/// A live source and the pipeline behind it.
+pub struct Tracing<'a> {
+    /// The source.
+    pub live: Live,
+    /// The way to the output.
+    pub pipeline: Pipeline<'a>,
+    /// How often a stats event is written.
+    pub stats: Option<Duration>,
+}
+
+impl Tracing<'_> {
+    /// Runs until a signal, the end of `duration`, a limit or a closed output.
+    async fn run(&mut self, mut signals: Signals, duration: Option<Duration>) -> Result<Stop> {
+        let end = async move {
+            match duration {
+                Some(duration) => sleep(duration).await,
+                None => pending().await,
+            }
+        };
+        tokio::pin!(end);
+        let mut stats = self.stats.map(|every| {
+            let mut ticks = interval_at(Instant::now() + every, every);
+            ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+            ticks
+        });
+        loop {
+            if let ControlFlow::Break(stop) = self.turn() {
+                return Ok(stop);
+            }
+            let nap = self.nap();
+            tokio::select! {
+                _ = signals.interrupt.recv() => return Ok(Stop::Enough),
+                _ = signals.terminate.recv() => return Ok(Stop::Enough),
+                _ = signals.statistics.recv() => eprintln!("{}", self.summary()?),
+                () = &mut end => return Ok(Stop::Enough),
+                () = next_tick(&mut stats) => {
+                    let event = self.summary()?.to_event(Timestamp(now_ns()), self.pipeline.host());
+                    if let ControlFlow::Break(stop) = self.pipeline.emit(&event.into()) {
+                        return Ok(stop);
+                    }
+                }
+                wake = self.live.next() => {
+                    if let Wake::Change(change) = wake?
+                        && let Some(line) = self.live.follow(change)
+                    {
+                        eprintln!("{line}");
+                    }
+                }
+                () = sleep_until(nap) => {}
+            }
+        }
+    }
+
+    /// Takes what the kernel wrote, and writes what is due.
+    pub fn turn(&mut self) -> ControlFlow<Stop> {
+        loop {
+            let count = self.live.drain(BATCH, |record| self.pipeline.take(record));
+            self.pipeline.write_due(now_ns())?;
+            if count < BATCH {
+                return self.pipeline.flush();
+            }
+        }
+    }
+
+    /// When to look again even if nothing happens.
+    fn nap(&self) -> Instant {
+        let until_due = self
+            .pipeline
+            .next_due()
+            .map_or(LONGEST_NAP, |due| Duration::from_nanos(due.saturating_sub(now_ns())));
+        Instant::now() + until_due.min(LONGEST_NAP)
+    }
+
+    /// The numbers so far.
+    ///
+    /// # Errors
+    /// When the kernel's counters cannot be read.
+    pub fn summary(&self) -> Result<Summary> {
+        Ok(Summary { tally: self.pipeline.tally(), hooks: self.live.counters()? })
+    }
+
+    /// Detaches, writes what is left, and says what became of everything.
+    ///
+    /// # Errors
+    /// When the output cannot be written or the counters cannot be read.
+    pub fn finish(mut self, stop: Stop) -> Result<Summary> {
+        self.live.detach();
+        let mut stop = stop;
+        if matches!(stop, Stop::Enough) && !self.pipeline.is_full() {
+            while self.live.drain(BATCH, |record| self.pipeline.take(record)) == BATCH {}
+            if let ControlFlow::Break(reason) = self.pipeline.write_rest() {
+                stop = reason;
+            }
+        }
+        if let (ControlFlow::Break(reason), Stop::Enough) = (self.pipeline.flush(), &stop) {
+            stop = reason;
+        }
+        outcome(stop)?;
+        if self.live.undecoded() > 0 {
+            log::warn!("{} records of another version were not understood", self.live.undecoded());
+        }
+        self.summary()
+    }
+}
+
+async fn next_tick(ticks: &mut Option<tokio::time::Interval>) {
+    match ticks {
+        Some(ticks) => {
+            ticks.tick().await;
+        }
+        None => pending().await,
+    }
+}

@@ -1,0 +1,118 @@
+//! What a source yields: a reset with its flow as it stood before, or a segment seen after one.
+
+use std::sync::Arc;
+
+use rst_tracer_common::{
+    event::{Head, Kind, Rst, RstWithFlow},
+    flow::{Flow, Hot, Recorder, SLOTS, Slot, Stage},
+};
+use zerocopy::FromBytes;
+
+use crate::event::Timestamp;
+
+/// Where a record comes from, as people name it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Origin {
+    /// Interface name; in a capture file only if the file names it.
+    pub interface: Option<Arc<str>>,
+    /// Capture file, as its path was given.
+    pub file: Option<Arc<str>>,
+    /// Number of the frame in the file, from 1.
+    pub frame: Option<u64>,
+}
+
+/// A RST as one hook saw it.
+#[derive(Clone, Debug)]
+pub struct Reset {
+    /// When, since the Unix epoch.
+    pub time: Timestamp,
+    /// Where.
+    pub origin: Origin,
+    /// The segment and its frame. Its `head.time_ns` is on the source's clock, like all times in
+    /// `flow`.
+    pub rst: Box<Rst>,
+    /// The connection before it, if any was known.
+    pub flow: Option<Box<FlowState>>,
+}
+
+/// A connection as it stood.
+#[derive(Clone, Debug)]
+pub struct FlowState {
+    /// The hot entry.
+    pub hot: Hot,
+    /// The flow.
+    pub flow: Flow,
+    /// The last segments.
+    pub recorder: Recorder,
+}
+
+impl FlowState {
+    /// The recorded segments, oldest first.
+    pub fn recent(&self) -> impl DoubleEndedIterator<Item = &Slot> + ExactSizeIterator {
+        let count = self.hot.recorded.min(SLOTS as u16);
+        let first = self.hot.recorded - count;
+        (0..count).map(move |i| {
+            let at = usize::from(first.wrapping_add(i)) % SLOTS as usize;
+            &self.recorder.slots[at]
+        })
+    }
+
+    /// The phase, or `None` when a single stray segment is all there is: no connection was seen.
+    pub fn stage(&self) -> Option<Stage> {
+        let packets = self.flow.sides.iter().map(|side| side.packets).sum::<u32>();
+        if self.hot.opener().is_none() && packets <= 1 {
+            return None;
+        }
+        Some(Stage::of(&self.hot, &self.flow))
+    }
+}
+
+/// A segment of a flow that saw a RST a moment ago.
+#[derive(Clone, Debug)]
+pub struct After {
+    /// When, since the Unix epoch.
+    pub time: Timestamp,
+    /// The segment, and which flow it belongs to.
+    pub head: Head,
+}
+
+/// What a source yields.
+#[derive(Clone, Debug)]
+pub enum Record {
+    /// A RST.
+    Reset(Reset),
+    /// A segment after one.
+    After(After),
+}
+
+impl Record {
+    /// Decodes what crossed the ring buffer. `epoch_ns` is added to its time.
+    ///
+    /// `None`: not a record of this version.
+    pub fn decode(bytes: &[u8], epoch_ns: u64, origin: impl FnOnce(u32) -> Origin) -> Option<Self> {
+        let (head, _) = Head::ref_from_prefix(bytes).ok()?;
+        let time = Timestamp(head.time_ns.wrapping_add(epoch_ns));
+        match head.kind {
+            Kind::RST => {
+                let (rst, _) = Rst::read_from_prefix(bytes).ok()?;
+                let origin = origin(head.ifindex);
+                Some(Self::Reset(Reset { time, origin, rst: Box::new(rst), flow: None }))
+            }
+            Kind::RST_WITH_FLOW => {
+                let (record, _) = RstWithFlow::ref_from_prefix(bytes).ok()?;
+                Some(Self::Reset(Reset::of(record, time, origin(head.ifindex))))
+            }
+            Kind::AFTERMATH => Some(Self::After(After { time, head: *head })),
+            _ => None,
+        }
+    }
+}
+
+impl Reset {
+    /// A reset with its flow.
+    pub fn of(record: &RstWithFlow, time: Timestamp, origin: Origin) -> Self {
+        let RstWithFlow { rst, hot, flow, recorder } = record;
+        let state = FlowState { hot: *hot, flow: *flow, recorder: *recorder };
+        Self { time, origin, rst: Box::new(*rst), flow: Some(Box::new(state)) }
+    }
+}

@@ -1,0 +1,209 @@
+//! Capture files as a source: the same parser, tracker and records as in the kernel.
+//!
+//! In: capture files or a pipe. Out: [`Record`]s, with file and frame number. Files that continue
+//! each other in time share their connections, as a ring of capture files does.
+
+use std::{io::Read, ops::ControlFlow, sync::Arc};
+
+use rst_tracer_common::{
+    event::{Counters, Head, Hook, Kind, Rst, RstWithFlow, Sighting},
+    flow::{self, Began, Identity, Keys, Memory, Observed, Place, Port},
+    wire::{self, Flags, Segment, Stop},
+};
+use zerocopy::FromZeros;
+
+use super::{
+    After, Origin, Record, Reset,
+    capture::{self, Capture, CaptureError},
+    table::Table,
+};
+use crate::event::Timestamp;
+
+/// A file that begins so long after the last one ended is taken for another story.
+const LONGEST_GAP_NS: u64 = 60_000_000_000;
+
+/// Reads captures, one after the other.
+pub struct Replay {
+    table: Table,
+    flows: u32,
+    keys: Keys,
+    tunnels: bool,
+    counters: Counters,
+    segment: Segment,
+    record: Box<RstWithFlow>,
+    last_ns: Option<u64>,
+}
+
+impl Replay {
+    /// A reader that remembers at least `flows` connections.
+    ///
+    /// # Errors
+    /// Fails when there is not enough memory for them.
+    pub fn new(flows: u32, tunnels: bool, keys: Keys) -> anyhow::Result<Self> {
+        let record = RstWithFlow::new_box_zeroed();
+        Ok(Self {
+            table: Table::with_room_for(flows)?.reporting_every_reset(),
+            flows,
+            keys,
+            tunnels,
+            counters: Counters::default(),
+            segment: Segment::default(),
+            record: record.map_err(|_| anyhow::anyhow!("not enough memory"))?,
+            last_ns: None,
+        })
+    }
+
+    /// What was counted so far, over all files.
+    pub fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    /// Reads one capture to its end and hands over its records, each with the time of its frame.
+    /// `progress` is told after every frame how many bytes were read.
+    ///
+    /// # Errors
+    /// What is wrong with the file; every record before that was handed over.
+    pub fn read<R: Read>(
+        &mut self,
+        name: &Arc<str>,
+        reader: R,
+        mut progress: impl FnMut(u64),
+        mut each: impl FnMut(u64, Option<Record>) -> ControlFlow<()>,
+    ) -> Result<ControlFlow<()>, Problem> {
+        let mut capture = Capture::open(reader).map_err(Problem::Capture)?;
+        let mut names = Names::default();
+        let mut is_first = true;
+        loop {
+            let Some(frame) = capture.next().map_err(Problem::Capture)? else {
+                return Ok(ControlFlow::Continue(()));
+            };
+            let (time_ns, number, interface) = (frame.time_ns, frame.number, frame.interface);
+            if std::mem::take(&mut is_first) {
+                self.forget_unless_continued(time_ns).map_err(Problem::Memory)?;
+            }
+            self.last_ns = Some(time_ns);
+            let mut record = self.see(&frame);
+            if let Some(Record::Reset(reset)) = &mut record {
+                let interface = interface.and_then(|id| names.of(id, capture.interface_name(id)));
+                let file = Some(name.clone());
+                reset.origin = Origin { interface, file, frame: Some(number) };
+            }
+            progress(capture.bytes_read());
+            if each(time_ns, record).is_break() {
+                return Ok(ControlFlow::Break(()));
+            }
+        }
+    }
+
+    fn forget_unless_continued(&mut self, time_ns: u64) -> anyhow::Result<()> {
+        let continues =
+            self.last_ns.is_none_or(|last| time_ns >= last && time_ns - last <= LONGEST_GAP_NS);
+        if !continues {
+            self.table = Table::with_room_for(self.flows)?.reporting_every_reset();
+        }
+        Ok(())
+    }
+
+    /// What the kernel programs do with a frame (`rst-tracer-ebpf/src/see.rs`), step by step.
+    fn see(&mut self, frame: &capture::Frame<'_>) -> Option<Record> {
+        let counters = &mut self.counters;
+        counters.frames += 1;
+        let bytes = wire::Frame { data: frame.data, wire_len: frame.original_len };
+        let segment = &mut self.segment;
+        match wire::locate(&bytes, frame.link, self.tunnels, segment) {
+            Ok(()) => {}
+            Err(Stop::NotOurs(kind)) => {
+                counters.not_ours[kind as usize] += 1;
+                return None;
+            }
+            Err(Stop::Malformed(kind)) => {
+                counters.malformed[kind as usize] += 1;
+                return None;
+            }
+        }
+        counters.segments += 1;
+        if segment.tcp.flags.has(Flags::RST) {
+            counters.rsts += 1;
+        }
+        let id = Identity::of(&segment.src, &segment.dst, &self.keys);
+        let ifindex = frame.interface.unwrap_or(0) + 1;
+        let port = Port::ingress(ifindex);
+        let now = frame.time_ns;
+        let sighting = Sighting {
+            time_ns: now,
+            flow_hash: id.hash,
+            side: id.side,
+            hook: Hook::PCAP,
+            ifindex,
+            came_by: 0,
+        };
+        let time = Timestamp(now);
+        match flow::observe(&mut self.table, &id, segment, port, now) {
+            Observed::Tracked(tracked) => {
+                counters.tracked += 1;
+                counters.flows += u64::from(tracked.began != Began::NOT);
+                counters.evicted_finished += u64::from(tracked.began == Began::FOR_FINISHED);
+                counters.evicted_half_open += u64::from(tracked.began == Began::FOR_HALF_OPEN);
+                flow::note_payload(&mut self.table, tracked.place, id.side, segment, &bytes);
+                if !tracked.is_aftermath {
+                    return None;
+                }
+                counters.aftermath += 1;
+                let mut head = Head::default();
+                head.write(Kind::AFTERMATH, &sighting, segment, frame.original_len);
+                return Some(Record::After(After { time, head }));
+            }
+            Observed::SecondSighting => counters.second_sightings += 1,
+            Observed::Full => counters.table_full += 1,
+            Observed::Suppressed => counters.suppressed += 1,
+            Observed::Reset(place) => {
+                counters.delivered += 1;
+                let origin = Origin::default();
+                let Some(Place { bucket, way }) = place else {
+                    let mut rst = Box::new(Rst::new_zeroed());
+                    rst.write(Kind::RST, &sighting, segment, &bytes);
+                    return Some(Record::Reset(Reset { time, origin, rst, flow: None }));
+                };
+                let entry = self.table.entry(bucket, way)?;
+                self.record.write(&sighting, segment, &bytes, &entry);
+                let place = Place { bucket, way };
+                flow::note_reset(&mut self.table, place, id.side, segment, port, now);
+                return Some(Record::Reset(Reset::of(&self.record, time, origin)));
+            }
+        }
+        None
+    }
+}
+
+/// Why a capture could not be read to its end.
+#[derive(Debug)]
+pub enum Problem {
+    /// Something is wrong with the file.
+    Capture(CaptureError),
+    /// There is not enough memory.
+    Memory(anyhow::Error),
+}
+
+impl std::fmt::Display for Problem {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Capture(error) => error.fmt(f),
+            Self::Memory(error) => error.fmt(f),
+        }
+    }
+}
+
+/// Interface names of one file, shared by its records.
+#[derive(Default)]
+struct Names(Vec<(u32, Arc<str>)>);
+
+impl Names {
+    fn of(&mut self, id: u32, name: Option<&str>) -> Option<Arc<str>> {
+        if let Some((_, known)) = self.0.iter().find(|(known, _)| *known == id) {
+            return Some(known.clone());
+        }
+        let name: Arc<str> = name?.into();
+        self.0.push((id, name.clone()));
+        Some(name)
+    }
+}

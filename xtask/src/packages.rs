@@ -1,0 +1,41 @@
+//! Every Debian package this project can need, and why: the one list.
+//!
+//! Nothing here is needed to build or run rst-tracer itself: that takes stable cargo alone.
+
+/// A Debian package and the reason it is wanted.
+pub(crate) struct Package {
+    /// The name apt knows it by.
+    pub(crate) name: &'static str,
+    /// What would not work without it.
+    pub(crate) why: &'static str,
+}
+
+const fn package(name: &'static str, why: &'static str) -> Package {
+    Package { name, why }
+}
+
+/// What the tests call.
+pub(crate) const TEST: &[Package] =
+    &[package("tshark", "the tests compare our reading of captures with Wireshark's")];
+
+/// What `build-ebpf` compiles the kernel object with.
+pub(crate) const EBPF: &[Package] = &[
+    package("rustc-web", "the compiler the prebuilt object is recorded with"),
+    package("cargo-web", "the cargo of the same release"),
+    package("libstd-rust-web-dev-bpf", "core, compiled for bpfel-unknown-none"),
+    package("rust-web-llvm", "the LLVM parts of that compiler"),
+    package("llvm-22-dev", "bpf-linker links LLVM 22, the one rustc-web writes bitcode for"),
+    package("g++", "bpf-linker links the C++ library"),
+];
+
+/// What `vm` boots kernels with.
+pub(crate) const VM: &[Package] = &[
+    package("qemu-system-x86", "the emulated machine"),
+    package("seabios", "the emulated machine's firmware"),
+    package("busybox-static", "the guest's shell and tools, in one static file"),
+    package("kmod", "depmod: Debian's kernel packages carry no modules.dep"),
+    package("xz-utils", "Debian compresses kernel modules from 6.12 on"),
+];
+
+/// What `fuzz` compiles with.
+pub(crate) const FUZZ: &[Package] = &[package("g++", "libFuzzer is C++")];
