@@ -14,7 +14,7 @@ pub(crate) fn opaque(number: u64) -> u64 {
         let mut number = number;
         // SAFETY: moves a register to itself.
         unsafe {
-            core::arch::asm!("{0} = {0}", inout(reg) number, options(pure, nomem, nostack));
+            core::arch::asm!("{0} = {0}", inout(reg) number, options(nomem, nostack));
         }
         number
     }

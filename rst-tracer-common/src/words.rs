@@ -65,7 +65,12 @@ pub(crate) fn clear<T: FromBytes + IntoBytes>(it: &mut T) {
 pub fn in_memory<T>(it: &mut T) -> &mut T {
     #[cfg(target_arch = "bpf")]
     {
-        core::hint::black_box(it)
+        let mut it = &raw mut *it;
+        // SAFETY: moves a register to itself. It is not `nomem`, so that the compiler takes
+        // everything behind the pointer for written and read.
+        unsafe { core::arch::asm!("{0} = {0}", inout(reg) it, options(nostack)) };
+        // SAFETY: it is the reference that came in.
+        unsafe { &mut *it }
     }
     #[cfg(not(target_arch = "bpf"))]
     {
@@ -74,13 +79,19 @@ pub fn in_memory<T>(it: &mut T) -> &mut T {
 }
 
 /// A zero that neither the compiler nor the verifier knows to be one.
-#[cfg(target_arch = "bpf")]
 #[inline(always)]
-pub(crate) fn unknown_zero() -> u16 {
-    // Mutable, so that it lies in a map whose contents the verifier does not take for constant.
-    static mut ZERO: u16 = 0;
-    // SAFETY: nobody writes it; volatile, or the compiler would fold it.
-    unsafe { (&raw const ZERO).read_volatile() }
+pub(crate) fn unknown_zero() -> u64 {
+    #[cfg(target_arch = "bpf")]
+    {
+        // Mutable, so that it lies in a map whose contents the verifier does not take for constant.
+        static mut ZERO: u64 = 0;
+        // SAFETY: nobody writes it; volatile, or the compiler would fold it.
+        unsafe { (&raw const ZERO).read_volatile() }
+    }
+    #[cfg(not(target_arch = "bpf"))]
+    {
+        0
+    }
 }
 
 #[cfg(test)]

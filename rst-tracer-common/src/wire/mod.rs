@@ -9,6 +9,7 @@ mod ip;
 mod ipv4;
 mod ipv6;
 mod link;
+mod options;
 mod segment;
 mod seq;
 mod tcp;
@@ -161,7 +162,7 @@ pub fn locate<B: Bytes>(
 ) -> Result<(), Stop> {
     segment.clear();
     segment::read(bytes, link, tunnels, segment)?;
-    tcp::read_options(&bytes.afresh(), crate::words::in_memory(segment));
+    options::read(&bytes.afresh(), crate::words::in_memory(segment));
     Ok(())
 }
 
@@ -177,7 +178,7 @@ pub fn locate<B: Bytes>(
 pub(crate) fn forget(offset: u32) -> u32 {
     #[cfg(target_arch = "bpf")]
     {
-        u32::from((offset as u16).wrapping_add(crate::words::unknown_zero()))
+        u32::from((offset as u16).wrapping_add(crate::words::unknown_zero() as u16))
     }
     #[cfg(not(target_arch = "bpf"))]
     {
