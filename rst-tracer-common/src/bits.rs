@@ -37,11 +37,12 @@ pub(crate) fn less_wide(a: u64, b: u64) -> u32 {
     (opaque((!a & b) | ((!a | b) & difference)) >> 63) as u32
 }
 
-/// `yes` when the bit is 1, `no` when it is 0.
+/// `yes` when the bit is 1, `no` when it is 0. By multiplication: of a mask of ones or zeros the
+/// verifier (since 6.18) follows both values, which is what this is to prevent.
 #[inline(always)]
 pub(crate) fn select(bit: u32, yes: u32, no: u32) -> u32 {
-    let mask = opaque(u64::from(bit).wrapping_neg()) as u32;
-    no ^ (no ^ yes) & mask
+    let bit = opaque(u64::from(bit)) as u32;
+    no.wrapping_add(bit.wrapping_mul(yes.wrapping_sub(no)))
 }
 
 #[cfg(test)]

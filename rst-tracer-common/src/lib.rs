@@ -7,8 +7,8 @@
 #![deny(unsafe_code)]
 #![warn(missing_docs)]
 
+mod bits;
 pub mod event;
 pub mod flow;
-mod bits;
 pub mod wire;
 pub mod words;

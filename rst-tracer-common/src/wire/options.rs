@@ -9,7 +9,7 @@ use super::{Bytes, Segment, Seq, Tcp, option};
 use crate::{bits, words};
 
 /// Where the kinds lead: the number of the bit in [`Tcp::options`].
-static BIT_OF_KIND: [u8; 256] = {
+static NUMBER_OF_KIND: [u8; 256] = {
     let mut bits = [number(option::OTHER); 256];
     bits[2] = number(option::MSS);
     bits[3] = number(option::WINDOW_SCALE);
@@ -40,6 +40,14 @@ const fn number(option: u16) -> u8 {
     option.trailing_zeros() as u8
 }
 
+const OTHER: u32 = number(option::OTHER) as u32;
+const MPTCP: u32 = number(option::MPTCP) as u32;
+/// During the walk the first MP_TCPRST (RFC 8684 section 3.6) has a number of its own: it wins over
+/// other MPTCP options in the segment, wherever they stand.
+const MP_TCPRST: u32 = OTHER + 1;
+/// An option that leaves no trace.
+const IGNORED: u32 = MP_TCPRST + 1;
+
 /// What the walk found.
 struct Found {
     /// Bits of [`option`].
@@ -50,22 +58,36 @@ struct Found {
 }
 
 impl Found {
-    /// Takes down an option, without a jump.
+    /// Takes down an option, without a jump. `third` is its third byte, with bit 8 set if it was
+    /// captured.
     #[inline(always)]
-    fn note(&mut self, bit: u32, offset: u32) {
-        let shift = bit * 6;
-        self.options = bits::opaque(self.options | 1 << bit);
-        self.offsets =
-            bits::opaque(self.offsets & !(0x3f << shift) | u64::from(offset) << shift);
+    fn note(&mut self, kind: u8, length: u32, third: u32, offset: u32) {
+        let number = u32::from(NUMBER_OF_KIND[usize::from(kind)]) & 15;
+        let is_valid = (LENGTHS[number as usize] >> (length & 63)) as u32 & 1;
+        let number = bits::select(is_valid, number, OTHER);
+        let is_mptcp = bits::less(number ^ MPTCP, 1);
+        let number = bits::select(is_mptcp, self.number_of_mptcp(third), number);
+        let shift = number * 6;
+        self.options = bits::opaque(self.options | 1 << number);
+        self.offsets = bits::opaque(self.offsets & !(0x3f << shift) | u64::from(offset) << shift);
     }
 
-    /// The offset of the last one of this kind, if there was one.
+    /// The number of an MPTCP option whose third byte is this, with bit 8 set if it was captured.
     #[inline(always)]
-    fn last(&self, option: u16) -> Option<u32> {
-        if self.options & u64::from(option) == 0 {
+    fn number_of_mptcp(&self, third: u32) -> u32 {
+        let is_reset = bits::less(third >> 4 ^ 0x18, 1);
+        let is_first = (self.options >> MP_TCPRST) as u32 & 1 ^ 1;
+        let reset = bits::select(is_first, MP_TCPRST, IGNORED);
+        bits::select(is_reset, reset, bits::select(third >> 8, MPTCP, IGNORED))
+    }
+
+    /// The offset of the last one of this kind, if there was one. Of MP_TCPRST: the first one.
+    #[inline(always)]
+    fn last(&self, number: u32) -> Option<u32> {
+        if self.options >> number & 1 == 0 {
             return None;
         }
-        Some((self.offsets >> (u32::from(number(option)) * 6)) as u32 & 0x3f)
+        Some((self.offsets >> (number * 6)) as u32 & 0x3f)
     }
 }
 
@@ -78,41 +100,50 @@ pub(super) fn read<B: Bytes>(bytes: &B, segment: &mut Segment) {
     }
     let tcp = &mut segment.tcp;
     // The usual case on a data segment: NOP NOP TIMESTAMP and nothing else (RFC 7323 appendix A).
-    if len == 12 && bytes.u32(start) == Some(0x0101_080a) {
-        if let (Some(tsval), Some(tsecr)) = (bytes.u32(start + 4), bytes.u32(start + 8)) {
-            tcp.options = option::TIMESTAMPS;
-            tcp.tsval = tsval;
-            tcp.tsecr = tsecr;
-            return;
-        }
+    if len == 12
+        && let Some([1, 1, 8, 10, a, b, c, d, e, f, g, h]) = bytes.peek::<12>(start)
+    {
+        tcp.options = option::TIMESTAMPS;
+        tcp.tsval = u32::from_be_bytes([a, b, c, d]);
+        tcp.tsecr = u32::from_be_bytes([e, f, g, h]);
+        return;
     }
     // From memory, so that the verifier does not walk them once for each of the ways to get here.
     let segment = words::in_memory(segment);
     let (start, len) = extent(segment);
-    let found = walk(bytes, start, len, &mut segment.tcp);
+    let found = walk(bytes, start, len);
     look(bytes, start, &found, words::in_memory(&mut segment.tcp));
 }
 
 /// Where the options begin and how many bytes they take.
 #[inline(always)]
 fn extent(segment: &Segment) -> (u32, u32) {
-    let len = u32::from(segment.tcp.header_len).wrapping_sub(20);
+    let len = super::forget(u32::from(segment.tcp.header_len)).wrapping_sub(20);
     (super::forget(u32::from(segment.payload_at)).wrapping_sub(len), len)
 }
 
 /// Finds every option.
 #[inline(always)]
-fn walk<B: Bytes>(bytes: &B, start: u32, len: u32, tcp: &mut Tcp) -> Found {
+fn walk<B: Bytes>(bytes: &B, start: u32, len: u32) -> Found {
     let mut found = Found { options: words::unknown_zero(), offsets: words::unknown_zero() };
     let mut offset = 0;
     let mut step = 0;
     while step < 40 {
         step += 1;
-        if offset >= len {
+        words::meet();
+        // Compared by number here and below: or the verifier learns something else of `len` and
+        // `offset` with each step.
+        if bits::less(offset, len) == 0 {
             break;
         }
         let at = start + offset;
-        let Some(kind) = bytes.u8(at) else { break };
+        let Some([kind, length]) = bytes.peek::<2>(at) else {
+            // The last byte that was captured is padding, or an option without a length.
+            if !matches!(bytes.u8(at), None | Some(0 | 1)) {
+                found.options |= u64::from(option::BROKEN);
+            }
+            break;
+        };
         if kind == 0 {
             break;
         }
@@ -120,44 +151,44 @@ fn walk<B: Bytes>(bytes: &B, start: u32, len: u32, tcp: &mut Tcp) -> Found {
             offset = super::forget(offset + 1);
             continue;
         }
-        let length = u32::from(bytes.u8(at + 1).unwrap_or(0));
-        if length < 2 || offset + length > len {
+        let length = u32::from(length);
+        if length < 2 || bits::less(len, offset + length) != 0 {
             found.options |= u64::from(option::BROKEN);
             break;
         }
-        let mut bit = u32::from(BIT_OF_KIND[usize::from(kind)]) & 15;
-        let valid = (LENGTHS[bit as usize] >> (length & 63)) as u32 & 1;
-        let other = u32::from(number(option::OTHER));
-        bit = bits::select(valid, bit, other);
-        found.note(bit, offset);
-        if bit == u32::from(number(option::MPTCP)) {
-            read_mptcp(bytes, at, length, words::in_memory(tcp));
-        }
+        let third = super::forget(bytes.u8(at + 2).map_or(0, |byte| u32::from(byte) | 0x100));
+        words::meet();
+        found.note(kind, length, third, offset);
         offset = super::forget(offset + length);
     }
     found
 }
 
-/// Reads what the options say that have a value.
+/// Reads what the options say that have a value. A value that was not captured is as none.
 #[inline(always)]
 fn look<B: Bytes>(bytes: &B, start: u32, found: &Found, tcp: &mut Tcp) {
-    const READ_HERE: u16 = option::MSS | option::WINDOW_SCALE | option::TIMESTAMPS | option::MPTCP;
-    tcp.options |= found.options as u16 & !READ_HERE;
-    if let Some(offset) = found.last(option::MSS)
+    const WITHOUT_VALUE: u16 = option::SACK_PERMITTED
+        | option::SACK
+        | option::AUTHENTICATION
+        | option::FAST_OPEN
+        | option::OTHER
+        | option::BROKEN;
+    tcp.options = found.options as u16 & WITHOUT_VALUE;
+    if let Some(offset) = found.last(number(option::MSS).into())
         && let Some(mss) = bytes.u16(start + offset + 2)
     {
         tcp.mss = mss;
         tcp.options |= option::MSS;
     }
     let tcp = &mut *words::in_memory(tcp);
-    if let Some(offset) = found.last(option::WINDOW_SCALE)
+    if let Some(offset) = found.last(number(option::WINDOW_SCALE).into())
         && let Some(scale) = bytes.u8(start + offset + 2)
     {
         tcp.scale = scale;
         tcp.options |= option::WINDOW_SCALE;
     }
     let tcp = &mut *words::in_memory(tcp);
-    if let Some(offset) = found.last(option::TIMESTAMPS)
+    if let Some(offset) = found.last(number(option::TIMESTAMPS).into())
         && let Some(tsval) = bytes.u32(start + offset + 2)
         && let Some(tsecr) = bytes.u32(start + offset + 6)
     {
@@ -166,22 +197,23 @@ fn look<B: Bytes>(bytes: &B, start: u32, found: &Found, tcp: &mut Tcp) {
         tcp.options |= option::TIMESTAMPS;
     }
     let tcp = &mut *words::in_memory(tcp);
-    if let Some(offset) = found.last(option::SACK) {
+    if let Some(offset) = found.last(MPTCP).or(found.last(MP_TCPRST)) {
+        let offset = found.last(MP_TCPRST).unwrap_or(offset);
+        read_mptcp(bytes, start + offset, tcp);
+    }
+    let tcp = &mut *words::in_memory(tcp);
+    if let Some(offset) = found.last(number(option::SACK).into()) {
         read_sack(bytes, start + offset, tcp);
     }
 }
 
-/// The subtype, and the reason of MP_TCPRST (RFC 8684 section 3.6).
+/// The subtype, and the reason of MP_TCPRST.
 #[inline(always)]
-fn read_mptcp<B: Bytes>(bytes: &B, at: u32, length: u32, tcp: &mut Tcp) {
-    const MP_TCPRST: u8 = 8;
-    let Some(subtype) = bytes.u8(at + 2).map(|b| b >> 4) else { return };
-    if tcp.mptcp_subtype == MP_TCPRST {
-        return;
-    }
+fn read_mptcp<B: Bytes>(bytes: &B, at: u32, tcp: &mut Tcp) {
+    let Some(subtype) = bytes.u8(at + 2).map(|byte| byte >> 4) else { return };
     tcp.options |= option::MPTCP;
     tcp.mptcp_subtype = subtype;
-    if subtype == MP_TCPRST && length == 4 {
+    if subtype == 8 && bytes.u8(at + 1) == Some(4) {
         tcp.mptcp_reason = bytes.u8(at + 3).unwrap_or(0);
     }
 }
