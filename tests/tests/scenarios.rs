@@ -128,9 +128,8 @@ fn check_stages(
         // The truth is that of the client's side. What a rule of the router ate is not seen by the
         // server, so that a stage seen there may lag behind; it is checked where it must agree.
         let agrees = stage == reset.stage.name();
-        let all_passes_here = vantage != Vantage::Server || connection.resets.iter().all(|r| {
-            !matches!(r.sender, Sender::RouterOnBehalfOf(_))
-        });
+        let all_passes_here = vantage != Vantage::Server
+            || connection.resets.iter().all(|r| !matches!(r.sender, Sender::RouterOnBehalfOf(_)));
         if !agrees && all_passes_here {
             wrong.push(format!("{name}: stage {stage}, expected {}", reset.stage.name()));
         }
