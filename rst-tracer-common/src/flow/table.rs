@@ -45,6 +45,12 @@ pub trait Memory {
 pub struct Port(pub u16);
 
 impl Port {
+    /// Whether segments arrive here, and not leave.
+    #[inline(always)]
+    pub const fn is_ingress(self) -> bool {
+        self.0 & 3 == 1
+    }
+
     /// Seen arriving at this interface.
     #[inline(always)]
     pub const fn ingress(ifindex: u32) -> Self {

@@ -1,6 +1,6 @@
 //! Where the reset was seen, and what the observing host is to it.
 
-use rst_tracer_common::event::Hook as Place;
+use rst_tracer_common::{event::Hook as Place, flow::Port};
 
 use crate::{
     correlate::Joined,
@@ -43,6 +43,9 @@ pub(super) fn role(joined: &Joined) -> LocalRole {
         .any(|came| seen(Direction::Egress).any(|left| left.ifindex != came.ifindex));
     if forwarded || crosses {
         LocalRole::Forwarder
+    } else if is_transit(joined) && seen(Direction::Egress).next().is_none() {
+        // It came, and did not get out again: a rule of this host ate it.
+        LocalRole::Forwarder
     } else if seen(Direction::Egress).next().is_some() {
         LocalRole::Sender
     } else if seen(Direction::Ingress).next().is_some() {
@@ -50,6 +53,14 @@ pub(super) fn role(joined: &Joined) -> LocalRole {
     } else {
         LocalRole::Observer
     }
+}
+
+/// Whether both directions of the connection arrive at this host, by different interfaces: then it
+/// ends elsewhere.
+fn is_transit(joined: &Joined) -> bool {
+    let Some(state) = &joined.reset.flow else { return false };
+    let [one, other] = state.hot.ports;
+    one != other && Port(one).is_ingress() && Port(other).is_ingress()
 }
 
 /// Every place where it was seen, when there are several.
