@@ -43,13 +43,11 @@ pub(super) fn role(joined: &Joined) -> LocalRole {
         .any(|came| seen(Direction::Egress).any(|left| left.ifindex != came.ifindex));
     if forwarded || crosses {
         LocalRole::Forwarder
-    } else if is_transit(joined) && seen(Direction::Egress).next().is_none() {
-        // It came, and did not get out again: a rule of this host ate it.
-        LocalRole::Forwarder
     } else if seen(Direction::Egress).next().is_some() {
         LocalRole::Sender
     } else if seen(Direction::Ingress).next().is_some() {
-        LocalRole::Receiver
+        // What came and belongs elsewhere was on its way through, even if a rule here ate it.
+        if is_transit(joined) { LocalRole::Forwarder } else { LocalRole::Receiver }
     } else {
         LocalRole::Observer
     }
