@@ -82,7 +82,9 @@ fn a_reset_that_a_client_in_syn_sent_must_not_believe_is_ignored() {
     story.syn().wait(2);
     let bare = Packet { flags: RST, ack: 0, seq: 5, window: 0, ..story.packet(Server, RST) };
     story.send(bare);
-    assert_eq!(story.first().effect, Effect::Ignored);
+    let event = expect(&mut story, Cause::InjectedReset);
+    assert_eq!((event.effect, event.origin), (Effect::Ignored, Origin::MiddleboxSuspected));
+    assert!(event.confidence.percent() <= 40);
 }
 
 #[test]
