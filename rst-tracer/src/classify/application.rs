@@ -32,7 +32,7 @@ impl<'a> Case<'a> {
             Form::Other => self.segment().tcp.flags.has(Flags::ACK) && self.forgery().sum() < 1.5,
             Form::Passive | Form::PassiveToSyn => false,
         };
-        let ended = past.has(flag::RST_SEEN) || past.i(flag::FIN);
+        let ended = past.has(flag::RESET) || past.i(flag::FIN);
         if !alive || ended || past.unanswered_probes() > 1 || self.forgery().proven {
             return None;
         }
@@ -105,30 +105,38 @@ fn protocol_mismatch(case: &Case<'_>) -> Vec<Opinion> {
     vec![Opinion::new(Cause::ProtocolMismatch, 0.7).because("first_words", 2.0, text)]
 }
 
-/// The sender had closed in order; the other side went on sending.
+/// The sender had closed in order; the other side went on sending, or its data crossed the FIN.
 fn data_after_close(case: &Case<'_>) -> Vec<Opinion> {
     let Some(past) = case.established() else { return vec![] };
     let closed = past.i(flag::FIN) && past.earlier_reset().is_none();
     let trigger = case.trigger().filter(|slot| slot.len > 0);
     let (true, Form::Passive, Some(data)) = (closed, case.form, trigger) else { return vec![] };
+    let knew = case.segment().tcp.seq == past.my_end();
     let fin = past.my_slots().rfind(|slot| slot.flags.has(Flags::FIN));
-    if case.segment().tcp.seq != past.my_end() || case.forgery().proven {
+    let crossed = fin.is_some_and(|fin| case.segment().tcp.seq.since(fin.seq) >= 0);
+    if !(knew || crossed) || case.forgery().proven {
         return vec![];
     }
-    let when = fin.map_or(String::new(), |fin| {
-        format!(" {} ms after that", data.time_ns.saturating_sub(fin.time_ns) / 1_000_000)
-    });
-    let text = format!(
-        "{} had closed with a FIN; {} sent {} bytes{when}",
-        case.sender(),
-        case.receiver(),
-        data.len
-    );
-    vec![Opinion::new(Cause::DataAfterClose, 0.95).because("data_behind_fin", 2.5, text)]
+    let (sender, receiver, len) = (case.sender(), case.receiver(), data.len);
+    let (probability, text) = match fin {
+        Some(fin) if knew => {
+            let ms = data.time_ns.saturating_sub(fin.time_ns) / 1_000_000;
+            (
+                0.95,
+                format!(
+                    "{sender} had closed with a FIN; {receiver} sent {len} bytes {ms} ms later"
+                ),
+            )
+        }
+        _ if knew => (0.95, format!("{sender} had closed with a FIN; {receiver} sent {len} bytes")),
+        _ => (0.85, format!("{len} bytes of {receiver} and the FIN of {sender} crossed")),
+    };
+    vec![Opinion::new(Cause::DataAfterClose, probability).because("data_behind_fin", 2.5, text)]
 }
 
 /// The sender answers a segment of a connection that it no longer knows.
 fn stale_state(case: &Case<'_>) -> Vec<Opinion> {
+    const RECENT_NS: u64 = 10_000_000_000;
     let Some(past) = case.established() else { return vec![] };
     let open = !past.i(flag::FIN) && !past.has(flag::RST_SEEN);
     let was_alive = past.mine().data_segments > 0 || past.i(flag::ACKED);
@@ -140,9 +148,13 @@ fn stale_state(case: &Case<'_>) -> Vec<Opinion> {
     let probability = match (case.maker(), shifted) {
         (Maker::Filter, _) => 0.1,
         (Maker::Undecided, true) => 0.35,
-        (Maker::Stack, _) => 0.85,
-        (Maker::Undecided, false) => 0.75,
+        (Maker::Stack, _) => 0.75,
+        (Maker::Undecided, false) => 0.65,
     };
+    // Who was here a moment ago has hardly rebooted: it may have believed a reset that took
+    // another way.
+    let recent = past.my_slots().next_back().is_some_and(|slot| case.since(slot) < RECENT_NS);
+    let elsewhere = if recent { 0.2 } else { 0.05 };
     let what = if trigger.len > 0 { format!("{} bytes", trigger.len) } else { "an ACK".into() };
     let text = format!(
         "{} answered {what} on an open connection as if it had never known it",
@@ -151,5 +163,9 @@ fn stale_state(case: &Case<'_>) -> Vec<Opinion> {
     let opinion = Opinion::new(Cause::HalfOpenStaleState, probability);
     let opinion = opinion.because("unknown_connection", 1.5, text);
     let stack = case.maker_evidence().filter(|_| case.maker() == Maker::Stack);
-    vec![opinion.and(stack), Opinion::new(Cause::LateSegmentAfterTimeout, 0.05)]
+    vec![
+        opinion.and(stack),
+        Opinion::new(Cause::SegmentAfterReset, elsewhere),
+        Opinion::new(Cause::LateSegmentAfterTimeout, 0.05),
+    ]
 }

@@ -10,7 +10,7 @@ use rst_tracer_common::{
     wire::{Segment, Tunnel},
 };
 
-use super::{Form, Past, Sequel, forgery, opinion::reason};
+use super::{Form, Past, Sequel, Tells, opinion::reason};
 use crate::{
     correlate::Joined,
     event::{Effect, Evidence, Initiator, LocalRole, SentBy, Stage},
@@ -32,7 +32,7 @@ pub struct Known {
 }
 
 /// One reset, as the rules see it.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Case<'a> {
     /// The reset and what belongs to it.
     pub joined: &'a Joined,
@@ -44,6 +44,7 @@ pub struct Case<'a> {
     pub past: Option<Past<'a>>,
     /// The connection after it.
     pub sequel: Sequel<'a>,
+    tells: Tells,
 }
 
 /// Which of two answers to the same segment a reset is, by what Linux' TCP copies from it and
@@ -64,7 +65,10 @@ impl<'a> Case<'a> {
         let head = &joined.reset.rst.head;
         let past = joined.reset.flow.as_deref().map(|state| Past::of(state, head.side));
         let form = Form::of(&head.segment, past.as_ref());
-        Self { joined, known, form, past, sequel: Sequel::of(joined) }
+        let (sequel, tells) = (Sequel::of(joined), Tells::default());
+        let mut case = Self { joined, known, form, past, sequel, tells };
+        case.tells = Tells::of(&case);
+        case
     }
 
     /// The reset itself.
@@ -195,8 +199,8 @@ impl<'a> Case<'a> {
     }
 
     /// What speaks for and against another hand than the claimed sender's.
-    pub fn forgery(&self) -> forgery::Tells {
-        forgery::Tells::of(self)
+    pub fn forgery(&self) -> &Tells {
+        &self.tells
     }
 }
 

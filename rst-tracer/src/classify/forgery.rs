@@ -61,7 +61,7 @@ impl Tells {
             self.proven = true;
         }
         let refused = past.mine().packets == 0;
-        if let Some(after) = case.sequel.late_syn_ack().filter(|_| refused) {
+        if let Some(after) = case.sequel.late_syn_ack(past).filter(|_| refused) {
             let ms = case.sequel.delay_ns(after) / 1_000_000;
             let text = format!("{sender} accepted the same SYN {ms} ms after the reset");
             self.add("late_syn_ack", 3.0, text);

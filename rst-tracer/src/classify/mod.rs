@@ -24,6 +24,7 @@ mod traffic;
 mod verdict;
 
 pub use case::{Case, Known, Maker};
+pub use forgery::Tells;
 pub use form::Form;
 pub use opinion::Opinion;
 pub use past::Past;

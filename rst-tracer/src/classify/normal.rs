@@ -11,6 +11,9 @@ pub(super) const RULES: &[Rule] = &[linger0, cancelled, behind_fin, tls_closed];
 fn linger0(case: &Case<'_>) -> Vec<Opinion> {
     let Some((past, abort)) = case.abort() else { return vec![] };
     let (probability, text) = match (abort, case.known.sent_by) {
+        (Abort::Answered, _) if past.they(flag::FIN) => {
+            (0.3, "it had answered everything that had come before the FIN")
+        }
         (Abort::Answered, SentBy::Client) => {
             (0.25, "it had sent the last data itself, which was not answered yet")
         }
@@ -74,7 +77,7 @@ fn behind_fin(case: &Case<'_>) -> Vec<Opinion> {
         (true, true) => (0.85, "both sides had sent their FIN"),
         (true, false) => (0.75, "the same side had sent its FIN before"),
         (false, _) if case.form == Form::Passive => (0.6, "the other side had sent its FIN"),
-        (false, _) => (0.6, "the other side had sent its FIN, and this one does not wait"),
+        (false, _) => (0.65, "the other side had sent its FIN, and this one does not wait"),
     };
     vec![Opinion::new(Cause::RstAfterFin, probability).because("behind_fin", 1.5, text)]
 }

@@ -1,5 +1,7 @@
 //! A rule forbade it: packet filters on the host or on the path that answer with a reset.
 
+use rst_tracer_common::flow::flag;
+
 use super::{Case, Form, Maker, Opinion, Rule, opinion::reason};
 use crate::event::{Cause, Effect, Evidence, Origin};
 
@@ -13,7 +15,7 @@ fn rejected_syn(case: &Case<'_>) -> Vec<Opinion> {
     let here = case.made_on_this_link();
     let (host, network) = match (case.maker(), here) {
         (Maker::Stack, _) => (0.04, 0.02),
-        (Maker::Filter, false) => (0.65, 0.25),
+        (Maker::Filter, false) => (0.6, 0.25),
         (Maker::Filter, true) => (0.2, 0.7),
         (Maker::Undecided, false) => (0.2, 0.12),
         (Maker::Undecided, true) => (0.05, 0.55),
@@ -57,7 +59,9 @@ fn rejected_in_use(case: &Case<'_>) -> Vec<Opinion> {
     let (host, network) = match (tells.proven, case.maker(), shifted) {
         (true, _, false) => (0.8, 0.1),
         (true, _, true) => (0.06, 0.85),
-        (false, Maker::Filter, false) => (0.7, 0.15),
+        // Other systems than Linux answer without flow label too, above all behind a FIN.
+        (false, Maker::Filter, _) if past.i(flag::FIN) => (0.15, 0.1),
+        (false, Maker::Filter, false) => (0.65, 0.2),
         (false, Maker::Filter, true) => (0.15, 0.7),
         (false, Maker::Undecided, true) => (0.05, 0.4),
         (false, Maker::Undecided, false) => (0.12, 0.06),

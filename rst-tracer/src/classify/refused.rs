@@ -32,7 +32,7 @@ fn closed_port(case: &Case<'_>) -> Vec<Opinion> {
     }
     let probability = match (case.form, case.maker()) {
         (Form::PassiveToSyn, Maker::Stack) => 0.92,
-        (Form::PassiveToSyn, Maker::Filter) => 0.1,
+        (Form::PassiveToSyn, Maker::Filter) => 0.15,
         (Form::PassiveToSyn, Maker::Undecided) if case.made_on_this_link() => 0.35,
         (Form::PassiveToSyn, Maker::Undecided) => 0.65,
         _ => 0.6,
@@ -60,6 +60,12 @@ fn unseen_syn(case: &Case<'_>) -> Vec<Opinion> {
 
 /// `SYN → SYN-ACK → RST` by the client's host: no socket waits for the SYN-ACK.
 fn client_gave_up(case: &Case<'_>) -> Vec<Opinion> {
+    let alone = case.known.stage == Stage::PostSyn
+        && case.past.is_some_and(|past| past.i_opened() == Some(true) && !past.they(flag::HEARD));
+    if alone {
+        let text = "the client's host ended what its own SYN had begun; no answer to it was seen";
+        return vec![Opinion::new(Cause::ClientGaveUp, 0.4).because("ends_its_syn", 0.5, text)];
+    }
     if !case.refuses_the_syn_ack() {
         return vec![];
     }

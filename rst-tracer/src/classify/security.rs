@@ -60,7 +60,7 @@ fn blind_reset(case: &Case<'_>) -> Vec<Opinion> {
     let opinion = Opinion::new(Cause::BlindResetAttempt, probability)
         .made_by(origin)
         .because("wrong_seq", 2.0, text)
-        .and(tells.signs);
+        .and(tells.signs.iter().cloned());
     vec![if tells.proven { opinion.whatever_came_before() } else { opinion }]
 }
 
@@ -83,7 +83,9 @@ fn injected(case: &Case<'_>) -> Vec<Opinion> {
         (false, 1.5..) => (0.35, Origin::MiddleboxSuspected),
         _ => return vec![],
     };
-    let opinion = Opinion::new(Cause::InjectedReset, probability).made_by(origin).and(tells.signs);
+    let opinion = Opinion::new(Cause::InjectedReset, probability)
+        .made_by(origin)
+        .and(tells.signs.iter().cloned());
     vec![if tells.proven { opinion.whatever_came_before() } else { opinion }]
 }
 
@@ -94,17 +96,29 @@ fn passive_injection(case: &Case<'_>, past: &Past<'_>) -> Vec<Opinion> {
         return vec![];
     }
     let opinion = Opinion::new(Cause::InjectedReset, 0.09).made_by(Origin::MiddleboxProven);
-    vec![opinion.and(case.forgery().signs)]
+    vec![opinion.and(case.forgery().signs.iter().cloned())]
 }
 
-/// A SYN that is refused and accepted: one of the answers is forged.
+/// A SYN that is refused and accepted, or refused as no TCP refuses: one answer is forged.
 fn injected_on_syn(case: &Case<'_>) -> Vec<Opinion> {
+    let Some(past) = case.past else { return vec![] };
+    let answers = case.known.stage == Stage::PostSyn && past.i_opened() == Some(false);
     let tells = case.forgery();
-    if !case.refuses_a_syn() || !tells.proven {
+    let misfit = case.known.effect == Effect::Ignored;
+    if !answers || !(tells.proven || misfit) {
         return vec![];
     }
-    let opinion = Opinion::new(Cause::InjectedReset, 0.85).made_by(Origin::MiddleboxProven);
-    vec![opinion.and(tells.signs)]
+    let (probability, origin) = if tells.proven {
+        (0.85, Origin::MiddleboxProven)
+    } else {
+        (0.4, Origin::MiddleboxSuspected)
+    };
+    let mut opinion = Opinion::new(Cause::InjectedReset, probability).made_by(origin);
+    if misfit {
+        let text = "it does not acknowledge the SYN: no TCP refuses one so, or believes it";
+        opinion = opinion.because("misfit_refusal", 1.5, text);
+    }
+    vec![opinion.and(tells.signs.iter().cloned())]
 }
 
 /// A refusal that came to a host whose own SYN the tracer would have seen.

@@ -58,12 +58,10 @@ impl<'a> Sequel<'a> {
     }
 
     /// The genuine SYN-ACK of a server in whose name the SYN was refused.
-    pub fn late_syn_ack(&self) -> Option<&'a After> {
+    pub fn late_syn_ack(&self, past: &Past<'a>) -> Option<&'a After> {
         self.mine().find(|after| {
             let tcp = &after.head.segment.tcp;
-            tcp.flags.has(Flags::SYN)
-                && tcp.flags.has(Flags::ACK)
-                && tcp.ack == self.reset().tcp.ack
+            tcp.flags.has(Flags::SYN) && tcp.flags.has(Flags::ACK) && tcp.ack == past.their_end()
         })
     }
 
@@ -80,7 +78,8 @@ impl<'a> Sequel<'a> {
     /// New data or a FIN of the receiver, later than what was under way when the reset passed.
     pub fn receiver_goes_on(&self, past: &Past<'a>) -> Option<&'a After> {
         const MARGIN_NS: u64 = 10_000_000;
-        let under_way = 2 * past.rtt_ns().unwrap_or(200_000_000) + MARGIN_NS;
+        let rtt = past.rtt_ns().unwrap_or(200_000_000);
+        let under_way = rtt.saturating_mul(2).saturating_add(MARGIN_NS);
         self.theirs().find(|after| {
             let segment = &after.head.segment;
             let flags = segment.tcp.flags;

@@ -110,7 +110,7 @@ impl Story {
             v6,
             now: EPOCH_NS,
             peers,
-            table: Table::with_room_for(64).unwrap(),
+            table: Table::with_room_for(64).unwrap().reporting_every_reset(),
             correlator: Correlator::new(rules),
             hook: Hook::PCAP,
             ifindex: 0,
@@ -128,6 +128,12 @@ impl Story {
     /// Lets time pass.
     pub(crate) fn wait(&mut self, ms: u64) -> &mut Self {
         self.now += ms * 1_000_000;
+        self
+    }
+
+    /// Sets the clock, which may jump either way in a capture.
+    pub(crate) fn at(&mut self, now: u64) -> &mut Self {
+        self.now = now;
         self
     }
 
@@ -245,7 +251,7 @@ impl Story {
             me.ip_id = me.ip_id.wrapping_add(1);
             me.last = Some(packet);
         }
-        self.now += 10_000;
+        self.now = self.now.saturating_add(10_000);
         self
     }
 

@@ -1,7 +1,7 @@
 //! Resets that answer a segment of an open or closed connection.
 
 use super::{both, expect, sane, share};
-use crate::correlate::story::{ACK, Client, Packet, RST, Server, Story};
+use crate::correlate::story::{ACK, Client, PSH, Packet, RST, Server, Story};
 use crate::event::{AtFault, Cause, Effect, Origin, Stage};
 
 #[test]
@@ -105,4 +105,55 @@ fn the_text_of_a_big_ip_is_taken_at_its_word() {
     let event = expect(&mut story, Cause::IdleTimeoutMiddlebox);
     assert_eq!(event.payload_text.as_deref().map(str::as_bytes), Some(&text[..]));
     assert_eq!(event.origin, Origin::MiddleboxProven);
+}
+
+#[test]
+fn data_that_crosses_a_fin_is_refused_without_acknowledging_it() {
+    let mut story = Story::v4();
+    story.handshake().exchange();
+    let crossing = Packet { payload: b"more".to_vec(), ..story.packet(Client, PSH | ACK) };
+    story.fin(Server).send(crossing).wait(1).disown(Server);
+    let event = expect(&mut story, Cause::DataAfterClose);
+    assert!(event.confidence.percent() >= 80);
+    assert!(event.evidence[0].text.contains("crossed"));
+}
+
+#[test]
+fn who_was_here_a_moment_ago_may_have_believed_a_reset_that_took_another_way() {
+    let told = |silence| {
+        let mut story = Story::v4();
+        story.handshake().exchange().wait(silence).say(Client, b"hello?").wait(5).disown(Server);
+        let event = expect(&mut story, Cause::HalfOpenStaleState);
+        share(&event, Cause::SegmentAfterReset)
+    };
+    assert!(told(100) > told(60_000) + 5);
+}
+
+#[test]
+fn a_server_that_does_not_wait_behind_the_clients_fin_closes_fast() {
+    let mut story = Story::v4();
+    story.handshake().exchange().fin(Client).wait(1).abort(Server);
+    let event = expect(&mut story, Cause::RstAfterFin);
+    assert!(share(&event, Cause::Linger0Close) >= 15);
+}
+
+#[test]
+fn an_earlier_reset_that_nobody_believed_does_not_end_the_story() {
+    let mut story = Story::v4();
+    story.handshake().exchange();
+    let usual = story.packet(Server, RST | ACK);
+    story.send(Packet { seq: usual.seq.wrapping_add(0x5000_0000), ..usual });
+    story.wait(100).exchange().abort(Server);
+    let told = story.told();
+    assert_eq!(told[0].effect, Effect::Ignored);
+    assert_eq!(told[1].cause, Cause::Linger0Close);
+}
+
+#[test]
+fn what_is_sure_of_a_whole_connection_is_less_so_of_its_end_alone() {
+    let mut story = Story::v4();
+    story.exchange().fin(Server).wait(5).ack(Client).wait(50);
+    story.say(Client, b"more").wait(5).disown(Server);
+    let event = expect(&mut story, Cause::DataAfterClose);
+    assert_eq!(event.confidence.percent(), 60);
 }

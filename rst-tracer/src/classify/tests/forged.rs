@@ -82,7 +82,9 @@ fn a_reset_that_a_client_in_syn_sent_must_not_believe_is_ignored() {
     story.syn().wait(2);
     let bare = Packet { flags: RST, ack: 0, seq: 5, window: 0, ..story.packet(Server, RST) };
     story.send(bare);
-    assert_eq!(story.first().effect, Effect::Ignored);
+    let event = expect(&mut story, Cause::InjectedReset);
+    assert_eq!((event.effect, event.origin), (Effect::Ignored, Origin::MiddleboxSuspected));
+    assert!(event.confidence.percent() <= 40);
 }
 
 #[test]
@@ -93,4 +95,26 @@ fn an_older_system_without_window_on_its_resets_is_not_accused() {
     story.send(rst);
     let event = expect(&mut story, Cause::Linger0Close);
     assert_eq!(event.origin, Origin::Endpoint);
+}
+
+#[test]
+fn an_ack_of_what_came_only_after_the_reset_shows_the_sender_alive() {
+    let mut story = Story::v4();
+    story.handshake().exchange();
+    story.send(forged(&story, 0)).wait(5).say(Client, b"under way").wait(5).ack(Server);
+    let event = expect(&mut story, Cause::InjectedReset);
+    assert_eq!(event.origin, Origin::MiddleboxProven);
+}
+
+#[test]
+fn three_resets_with_strange_headers_in_a_burst_are_an_injectors() {
+    let told = |times: usize| {
+        let mut story = Story::v4();
+        story.handshake().exchange();
+        // Without the burst, one of its habits alone.
+        let rst = Packet { options: vec![], df: false, ..story.packet(Server, RST | ACK) };
+        (0..times).for_each(|_| _ = story.send(rst.clone()));
+        share(&sane(story.first()), Cause::InjectedReset)
+    };
+    assert!(told(3) > told(1));
 }

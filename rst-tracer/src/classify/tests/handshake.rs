@@ -158,3 +158,12 @@ fn a_reset_of_which_nothing_is_known_is_not_explained() {
     assert_eq!(event.confidence.percent(), 0);
     assert_eq!(event.origin, Origin::Unknown);
 }
+
+#[test]
+fn a_client_that_resets_its_own_syn_gave_up_as_far_as_one_sees() {
+    let mut story = Story::v4();
+    story.syn().wait(5).abort(Client);
+    let event = expect(&mut story, Cause::ClientGaveUp);
+    assert!(event.confidence.percent() <= 40);
+    assert_eq!(event.effect, Effect::Unknown);
+}

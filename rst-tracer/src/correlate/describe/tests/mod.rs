@@ -1,5 +1,6 @@
 //! The facts of the event, on connections told segment by segment.
 
+mod chance;
 mod states;
 
 use rst_tracer_common::event::Hook;
