@@ -1,10 +1,15 @@
 //! Joins what belongs to one reset: its sightings at several hooks, and what the flow did after it.
 //!
 //! In: records in the order of the source, and the time. Out: [`Joined`] resets, each once, when
-//! nothing more is awaited for it. No clock: replay passes capture time.
+//! nothing more is awaited for it, and the event that describes each. No clock: replay passes
+//! capture time.
 
+mod describe;
 mod pending;
+#[cfg(test)]
+pub(crate) mod story;
 
+pub use describe::{Scene, describe};
 pub use pending::{Correlator, Rules};
 
 use crate::source::{After, Reset};
