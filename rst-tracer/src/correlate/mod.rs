@@ -26,25 +26,3 @@ pub struct Joined {
     /// Resets of the same flow that came after it.
     pub later_resets: Vec<Reset>,
 }
-
-/// Who observes.
-#[derive(Clone, Debug, Default)]
-pub struct Scene {
-    pub host: String,
-    pub netns: Option<u32>,
-}
-/// stub
-pub fn describe(joined: &Joined, scene: &Scene) -> crate::event::RstEvent {
-    use crate::event::*;
-    let r = &joined.reset;
-    let s = &r.rst.head.segment;
-    let mut e = RstEvent::unexplained(
-        r.time,
-        Hook::Xdp,
-        s.src.to_socket().into(),
-        s.dst.to_socket().into(),
-        Segment::default(),
-    );
-    e.host = scene.host.clone();
-    e
-}
