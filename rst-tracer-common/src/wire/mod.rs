@@ -36,6 +36,8 @@ impl LinkType {
     pub const ETHERNET: Self = Self(1);
     /// PPP, with or without address and control bytes.
     pub const PPP: Self = Self(9);
+    /// FDDI.
+    pub const FDDI: Self = Self(10);
     /// Raw IP, as BSD numbers it.
     pub const RAW_BSD: Self = Self(12);
     /// Raw IP, as OpenBSD numbers it.
