@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::Case;
-use crate::frames::{ACK, SYN};
+use crate::bytes::{ACK, SYN};
 use crate::story::{
     Form::{Active, Passive, Refusal},
     Side::{Client, Server},
