@@ -5,7 +5,7 @@ use rst_tracer_common::{
     event::{Counters, Hook},
     flow::{Bucket, Flow, Identity, Memory, Recorder, WAYS, ticks},
 };
-use rst_tracer_tests::kernel::{KEYS, Kernel, OPTIONS, Program, Ran, Record};
+use rst_tracer_tests::kernel::{KEYS, Kernel, Program, Ran, Record};
 
 use crate::{script::Action, twin::Twin};
 
@@ -28,9 +28,9 @@ struct State {
 }
 
 impl<'a> Duel<'a> {
-    /// Both sides empty.
-    pub(crate) fn new(kernel: &'a mut Kernel) -> Self {
-        Self { kernel, twin: Twin::new(OPTIONS.flows), with_flow: 0, reuses: 0 }
+    /// Both sides empty, with so many places for flows.
+    pub(crate) fn new(kernel: &'a mut Kernel, places: u32) -> Self {
+        Self { kernel, twin: Twin::new(places), with_flow: 0, reuses: 0 }
     }
 
     /// What all hooks counted together.

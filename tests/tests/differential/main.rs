@@ -14,7 +14,7 @@ use rst_tracer_common::{
     event::Counters,
     wire::{Malformed, NotOurs},
 };
-use rst_tracer_tests::kernel::{self, Kernel};
+use rst_tracer_tests::kernel::{self, Kernel, OPTIONS, Options};
 
 use duel::Duel;
 
@@ -27,11 +27,16 @@ mod wrapping;
 
 /// Scripts of this many steps at most; half of that on average.
 const STEPS: usize = 400;
-const SCRIPTS: u32 = 120;
+const SCRIPTS: u32 = 100;
+/// So few that connections compete for them.
+const PLACES: u32 = 8;
 
 #[test]
 fn kernel_and_userspace_agree_on_every_packet() {
-    let Some(kernel) = kernel::shared() else { return };
+    if !kernel::can_load() {
+        return;
+    }
+    let kernel = Kernel::load(Options { flows: PLACES, ..OPTIONS });
     let config = Config {
         cases: SCRIPTS,
         max_shrink_iters: 400,
@@ -66,7 +71,7 @@ impl std::fmt::Debug for Script {
 /// Lets both sides play a script from the beginning.
 fn play(kernel: &mut Kernel, steps: &[script::Step]) -> Result<Tally, String> {
     kernel.reset();
-    let mut duel = Duel::new(kernel);
+    let mut duel = Duel::new(kernel, PLACES);
     for action in script::render(steps) {
         duel.fight(&action).map_err(|what| format!("{action}\n{what}"))?;
     }
@@ -114,7 +119,7 @@ impl Tally {
         ];
         for (kind, number) in kinds.concat() {
             println!("{number:>7} {kind}");
-            assert!(number >= 20, "{kind} came up {number} times only");
+            assert!(number >= 10, "{kind} came up {number} times only");
         }
     }
 }

@@ -16,8 +16,8 @@ use crate::{
 pub(crate) enum Step {
     /// Somebody sends something.
     Packet {
-        /// Where it is seen.
-        program: Program,
+        /// Where it is seen: usually the client's segments arrive and the server's leave.
+        place: Place,
         /// What is sent.
         what: Move,
         /// What it is wrapped in.
@@ -26,9 +26,33 @@ pub(crate) enum Step {
         damage: Damage,
         /// Whether it is seen once more as it leaves.
         forwarded: bool,
+        /// How many times it is sent.
+        times: usize,
     },
     /// Nothing happens, for so many milliseconds.
     Silence(u64),
+}
+
+/// Which program sees a segment.
+#[derive(Clone, Debug)]
+pub(crate) struct Place {
+    has_link: bool,
+    before_stack: bool,
+    goes_astray: bool,
+}
+
+impl Place {
+    fn program(&self, by_client: bool) -> Program {
+        let arrives = by_client != self.goes_astray;
+        match (self.has_link, arrives, self.before_stack) {
+            (true, true, true) => Program::XdpIngress,
+            (true, true, false) => Program::TcIngress,
+            (true, false, _) => Program::TcEgress,
+            (false, true, true) => Program::XdpIngressL3,
+            (false, true, false) => Program::TcIngressL3,
+            (false, false, _) => Program::TcEgressL3,
+        }
+    }
 }
 
 /// What a step comes to.
@@ -54,15 +78,19 @@ pub(crate) fn steps(most: usize) -> impl Strategy<Value = Vec<Step>> {
 }
 
 fn packet() -> impl Strategy<Value = Step> {
-    let program = proptest::sample::select(&Program::ALL[..]);
+    let place = (prop::bool::weighted(0.7), any::<bool>(), prop::bool::weighted(0.05)).prop_map(
+        |(has_link, before_stack, goes_astray)| Place { has_link, before_stack, goes_astray },
+    );
     let forwarded = prop::bool::weighted(0.1);
-    (program, traffic::moves(), wrapping::wrappings(), damage::damages(), forwarded).prop_map(
-        |(program, what, wrapping, damage, forwarded)| Step::Packet {
-            program,
+    let times = prop_oneof![80 => Just(1), 1 => 17_usize..40];
+    (place, traffic::moves(), wrapping::wrappings(), damage::damages(), forwarded, times).prop_map(
+        |(place, what, wrapping, damage, forwarded, times)| Step::Packet {
+            place,
             what,
             wrapping,
             damage,
             forwarded,
+            times,
         },
     )
 }
@@ -80,15 +108,18 @@ pub(crate) fn render(steps: &[Step]) -> Vec<Action> {
     for step in steps {
         match step {
             Step::Silence(ms) => actions.push(Action::Silence(*ms)),
-            Step::Packet { program, what, wrapping, damage, forwarded } => {
+            Step::Packet { place, what, wrapping, damage, forwarded, times } => {
+                let program = place.program(what.by_client);
                 let layer = wrapping.wrap(talkers.say(what));
-                let on_ethernet = Program::ETHERNET.contains(program);
+                let on_ethernet = place.has_link;
                 let frame = if on_ethernet { wrapping.link.frame(layer) } else { layer.raw() };
                 let frame = damage.done_to(if on_ethernet { 14 } else { 0 }, frame);
                 let leaves = if on_ethernet { Program::TcEgress } else { Program::TcEgressL3 };
-                actions.push(Action::Frame(*program, frame.clone()));
-                if *forwarded {
-                    actions.push(Action::Frame(leaves, frame));
+                for _ in 0..*times {
+                    actions.push(Action::Frame(program, frame.clone()));
+                    if *forwarded {
+                        actions.push(Action::Frame(leaves, frame.clone()));
+                    }
                 }
             }
         }
