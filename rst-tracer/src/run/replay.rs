@@ -9,7 +9,7 @@ use std::{
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::{Pipeline, Stop, Summary, nanos, outcome, output, scene};
+use super::{Pipeline, Stop, Summary, nanos, outcome, output, scene, tell};
 use crate::{
     cli::ReplayArgs,
     correlate::Rules,
@@ -40,7 +40,7 @@ pub fn replay(args: &ReplayArgs) -> anyhow::Result<Code> {
                 break;
             }
             Err(problem) => {
-                eprintln!("rst-tracer: {name}: {problem}");
+                tell(format_args!("rst-tracer: {name}: {problem}"));
                 code = Code::FAILURE;
             }
         }
@@ -58,7 +58,7 @@ pub fn replay(args: &ReplayArgs) -> anyhow::Result<Code> {
     if let ControlFlow::Break(reason) = pipeline.flush() {
         stop.get_or_insert(reason);
     }
-    eprintln!("{}", summary(&pipeline));
+    tell(summary(&pipeline));
     outcome(stop.unwrap_or(Stop::Enough))?;
     Ok(code)
 }
