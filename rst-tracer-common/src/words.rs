@@ -45,15 +45,41 @@ pub(crate) fn copy<T: FromBytes + IntoBytes + Immutable>(to: &mut T, from: &T) {
 /// Makes it all zeros.
 #[inline(always)]
 pub(crate) fn clear<T: FromBytes + IntoBytes>(it: &mut T) {
-    by_word!(T, Word => {
-        let it = (&raw mut *it).cast::<Word>();
-        let mut i = 0;
-        while i < size_of::<T>() / size_of::<Word>() {
-            // SAFETY: as above; zeros are valid for `FromBytes`.
-            unsafe { it.add(i).write_volatile(0) };
-            i += 1;
-        }
-    });
+    let mut bytes = (&raw mut *it).cast::<u8>();
+    let mut left = size_of::<T>();
+    while left > 0 {
+        // SAFETY: `left` bytes of it begin here, and zeros are valid for `FromBytes`.
+        bytes = unsafe {
+            if left >= 8 {
+                zero_eight(bytes);
+                left -= 8;
+                bytes.add(8)
+            } else {
+                bytes.write_volatile(0);
+                left -= 1;
+                bytes.add(1)
+            }
+        };
+    }
+}
+
+/// Zeroes eight bytes, aligned or not: the kernel's JITs for machines that allow that are the ones
+/// the object is built for (`allows-misaligned-mem-access`).
+///
+/// # Safety
+/// Eight bytes can be written there.
+#[inline(always)]
+unsafe fn zero_eight(at: *mut u8) {
+    #[cfg(target_arch = "bpf")]
+    // SAFETY: a store of eight bytes.
+    unsafe {
+        core::arch::asm!("*(u64 *)({0} + 0) = {1}", in(reg) at, in(reg) 0_u64, options(nostack));
+    }
+    #[cfg(not(target_arch = "bpf"))]
+    // SAFETY: as the caller says.
+    unsafe {
+        at.cast::<u64>().write_unaligned(0);
+    }
 }
 
 /// Leaves a value in memory: what follows reads it from there.
@@ -65,7 +91,12 @@ pub(crate) fn clear<T: FromBytes + IntoBytes>(it: &mut T) {
 pub fn in_memory<T>(it: &mut T) -> &mut T {
     #[cfg(target_arch = "bpf")]
     {
-        core::hint::black_box(it)
+        let mut it = &raw mut *it;
+        // SAFETY: moves a register to itself. It is not `nomem`, so that the compiler takes
+        // everything behind the pointer for written and read.
+        unsafe { core::arch::asm!("{0} = {0}", inout(reg) it, options(nostack)) };
+        // SAFETY: it is the reference that came in.
+        unsafe { &mut *it }
     }
     #[cfg(not(target_arch = "bpf"))]
     {
@@ -73,14 +104,65 @@ pub fn in_memory<T>(it: &mut T) -> &mut T {
     }
 }
 
-/// A zero that neither the compiler nor the verifier knows to be one.
-#[cfg(target_arch = "bpf")]
+/// Makes the verifier forget what it knows about a number, and compare here: paths that differed in
+/// this number only are walked on as one.
+///
+/// The sum with a zero that it cannot know is unknown to it, whatever the number was. (A detour over
+/// the stack does not do: from 6.8 on it tracks narrow spills.) It compares states at the targets of
+/// jumps; a jump to the next instruction makes one, and the kernel takes such jumps out. LLVM
+/// forgets too: it otherwise bounds an offset read from a map by comparing the word around it, and
+/// the verifier then says "R8 offset is outside of the packet".
 #[inline(always)]
-pub(crate) fn unknown_zero() -> u16 {
-    // Mutable, so that it lies in a map whose contents the verifier does not take for constant.
-    static mut ZERO: u16 = 0;
-    // SAFETY: nobody writes it; volatile, or the compiler would fold it.
-    unsafe { (&raw const ZERO).read_volatile() }
+pub(crate) fn forget(number: u64) -> u64 {
+    #[cfg(target_arch = "bpf")]
+    {
+        let mut sum = number;
+        // SAFETY: adds a register to another, and goes on.
+        unsafe {
+            core::arch::asm!(
+                "{0} += {1}",
+                "goto +0",
+                inout(reg) sum,
+                in(reg) unknown_zero(),
+                options(nostack)
+            );
+        }
+        sum
+    }
+    #[cfg(not(target_arch = "bpf"))]
+    {
+        number
+    }
+}
+
+/// A place where the verifier compares the path it walks with those walked before.
+///
+/// It does so at the targets of jumps, but in a loop it keeps a state to compare with only after
+/// twenty jumps or a hundred instructions. Jumps to the next instruction are such jumps, and the
+/// kernel takes them out before it compiles the program.
+#[inline(always)]
+pub(crate) fn meet() {
+    #[cfg(target_arch = "bpf")]
+    // SAFETY: goes on.
+    unsafe {
+        core::arch::asm!(".rept 20", "goto +0", ".endr", options(nomem, nostack));
+    }
+}
+
+/// A zero that neither the compiler nor the verifier knows to be one.
+#[inline(always)]
+pub(crate) fn unknown_zero() -> u64 {
+    #[cfg(target_arch = "bpf")]
+    {
+        // Mutable, so that it lies in a map whose contents the verifier does not take for constant.
+        static mut ZERO: u64 = 0;
+        // SAFETY: nobody writes it; volatile, or the compiler would fold it.
+        unsafe { (&raw const ZERO).read_volatile() }
+    }
+    #[cfg(not(target_arch = "bpf"))]
+    {
+        0
+    }
 }
 
 #[cfg(test)]

@@ -95,7 +95,7 @@ fn check_scenario(
             let claimed = reset.sender.claimed();
             let mut expect = |what: &str, holds: bool| {
                 if !holds {
-                    wrong.push(format!("{name}: {what}: expected {reset:?} got {event:#?}"));
+                    wrong.push(format!("{name}: {what}: expected {reset:?} got {}", told(event)));
                 }
             };
             let source = Endpoint::from(connection.address(claimed));
@@ -167,7 +167,12 @@ fn check_strangers(
     }
     for event in events {
         if !known.contains_key(&(event.src, event.dst)) {
-            wrong.push(format!("{vantage:?}: an event out of nowhere: {event:#?}"));
+            wrong.push(format!("{vantage:?}: an event out of nowhere: {}", told(event)));
         }
     }
+}
+
+/// An event as the JSON line that it would be.
+fn told(event: &RstEvent) -> String {
+    serde_json::to_string(event).unwrap_or_else(|error| error.to_string())
 }

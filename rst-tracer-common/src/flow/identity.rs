@@ -4,7 +4,7 @@
 //! IPv4 and IPv6 cost the same, both directions meet in one entry, and no full key is built on the
 //! fast path: the whole tuple is kept in the flow and checked when a reset is reported.
 
-use crate::wire::Endpoint;
+use crate::{bits, wire::Endpoint};
 
 /// Secret keys, drawn at start-up, so that collisions cannot be provoked from outside.
 #[derive(Clone, Copy, Debug, Default)]
@@ -24,7 +24,7 @@ impl Identity {
     #[inline(always)]
     pub fn of(src: &Endpoint, dst: &Endpoint, keys: &Keys) -> Self {
         let (from, to) = (mix(src, keys), mix(dst, keys));
-        Self { hash: finish(from.wrapping_add(to)), side: u32::from(from > to) }
+        Self { hash: finish(from.wrapping_add(to)), side: bits::less_wide(to, from) }
     }
 
     /// What is compared within a bucket; never 0, which marks an empty entry.

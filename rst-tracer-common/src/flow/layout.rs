@@ -57,6 +57,12 @@ pub mod flag {
     pub const BOTH_HEARD: u16 = HEARD | HEARD << 1;
 }
 
+const SYN_SHIFT: u32 = flag::SYN.trailing_zeros();
+const ESTABLISHED_SHIFT: u32 = flag::ESTABLISHED.trailing_zeros();
+const FIN_ACKED_SHIFT: u32 = flag::FIN_ACKED.trailing_zeros();
+const RESET_SHIFT: u32 = flag::RESET.trailing_zeros();
+const HEARD_SHIFT: u32 = flag::HEARD.trailing_zeros();
+
 /// What every segment reads and writes.
 #[repr(C)]
 #[derive(
@@ -83,16 +89,30 @@ impl Hot {
     /// Whether the connection is over: reset, or both FINs acknowledged.
     #[inline(always)]
     pub const fn is_closed(&self) -> bool {
-        self.flags & flag::RESET != 0 || self.flags & flag::BOTH_FINS_ACKED == flag::BOTH_FINS_ACKED
+        self.closed_bit() != 0
+    }
+
+    /// [`Hot::is_closed`] as a number, for arithmetic without jumps.
+    #[inline(always)]
+    pub(super) const fn closed_bit(&self) -> u32 {
+        let flags = self.flags as u32;
+        (flags >> RESET_SHIFT | flags >> FIN_ACKED_SHIFT & flags >> (FIN_ACKED_SHIFT + 1)) & 1
     }
 
     /// Whether more than a first word was exchanged: a completed handshake, or traffic both ways of
     /// a connection older than the tracer. Only such flows are protected from newcomers.
     #[inline(always)]
     pub const fn is_confirmed(&self) -> bool {
-        let no_handshake = self.flags & (flag::SYN | flag::SYN_ACK) == 0;
-        self.flags & flag::ESTABLISHED != 0
-            || no_handshake && self.flags & flag::BOTH_HEARD == flag::BOTH_HEARD
+        self.confirmed_bit() != 0
+    }
+
+    /// [`Hot::is_confirmed`] as a number.
+    #[inline(always)]
+    pub(super) const fn confirmed_bit(&self) -> u32 {
+        let flags = self.flags as u32;
+        let handshake = flags >> SYN_SHIFT | flags >> (SYN_SHIFT + 1);
+        let both_heard = flags >> HEARD_SHIFT & flags >> (HEARD_SHIFT + 1);
+        (flags >> ESTABLISHED_SHIFT | !handshake & both_heard) & 1
     }
 
     /// The side that opened the connection, if a SYN or SYN-ACK was seen.

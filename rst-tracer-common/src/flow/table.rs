@@ -9,7 +9,10 @@ use super::{
     Bucket, Entry, Hot, Identity, SLOTS, WAYS, flag, observe as step, slot_trait, ticks,
     ticks_of_secs,
 };
-use crate::wire::{self, Bytes, Flags, Segment};
+use crate::{
+    bits,
+    wire::{self, Bytes, Flags, Segment},
+};
 
 /// A confirmed connection silent for so long may be evicted by a newcomer.
 const ABANDONED: u32 = ticks_of_secs(600);
@@ -42,6 +45,12 @@ pub trait Memory {
 pub struct Port(pub u16);
 
 impl Port {
+    /// Whether segments arrive here, and not leave.
+    #[inline(always)]
+    pub const fn is_ingress(self) -> bool {
+        self.0 & 3 == 1
+    }
+
     /// Seen arriving at this interface.
     #[inline(always)]
     pub const fn ingress(ifindex: u32) -> Self {
@@ -118,48 +127,38 @@ fn find(bucket: &Bucket, id: &Identity) -> Option<u32> {
     None
 }
 
-/// How readily an entry gives way: its kind in the top bits, then its age in ticks; 0 never.
+/// How readily an entry gives way: its class in the top two bits (4 minus a [`Began`], so that
+/// empty places come first, then finished connections, then half-open ones; 0 never), then its age
+/// in ticks, in 27 bits. Free of jumps: see [`bits`].
 #[inline(always)]
 fn readiness(hot: &Hot, now: u32) -> u32 {
     const OLDEST: u32 = (1 << 27) - 1;
     let idle = now.wrapping_sub(hot.last);
-    let age = if idle > OLDEST { OLDEST } else { idle };
-    let kind = if hot.tag == 0 {
-        Began::IN_EMPTY
-    } else if hot.is_closed() && idle > LINGER || idle > ABANDONED {
-        Began::FOR_FINISHED
-    } else if hot.is_closed() || !hot.is_confirmed() {
-        Began::FOR_HALF_OPEN
-    } else {
-        Began::NOT
-    };
-    // Empty places first, then finished connections, then half-open ones.
-    match wire::forget(kind.0) {
-        0 => 0,
-        kind => (4 - (kind & 3)) << 27 | age,
-    }
+    let age = bits::select(bits::less(OLDEST, idle), OLDEST, idle);
+    let empty = bits::less(hot.tag, 1);
+    let finished = hot.closed_bit() & bits::less(LINGER, idle) | bits::less(ABANDONED, idle);
+    let half_open = hot.closed_bit() | (hot.confirmed_bit() ^ 1);
+    let class = bits::select(finished, 2, half_open);
+    let class = bits::select(empty, 3, class);
+    (class << 30) | (age << 3)
 }
 
 /// Picks the way that a newcomer takes.
 #[inline(always)]
-fn choose(bucket: &Bucket, id: &Identity, now: u32) -> Option<(u32, Began)> {
-    // The way stands in the low bits, so that there is one number to follow: "BPF program is too
-    // large" otherwise.
+fn choose(bucket: &Bucket, now: u32) -> Option<(u32, Began)> {
+    // The way stands in the low bits, so that there is one number to follow.
     let mut best = 0;
-    let mut i = 0;
-    while i < WAYS {
-        let way = (id.first_way() + i) & (WAYS - 1);
-        let candidate = u64::from(readiness(&bucket.hot[way as usize], now)) << 3 | u64::from(way);
-        if candidate > best {
-            best = candidate;
-        }
-        i += 1;
+    let mut way = 0;
+    while way < WAYS {
+        let candidate = readiness(&bucket.hot[way as usize], now) | way;
+        best = bits::select(bits::less(best, candidate), candidate, best);
+        way += 1;
     }
-    let readiness = (best >> 3) as u32;
-    if readiness == 0 {
+    let class = best >> 30;
+    if class == 0 {
         return None;
     }
-    Some((best as u32 & (WAYS - 1), Began(4 - (readiness >> 27))))
+    Some((best & (WAYS - 1), Began(4 - class)))
 }
 
 /// Whether this sighting is the one that counts for its side. A forwarding host sees each segment
@@ -206,7 +205,7 @@ pub fn observe<M: Memory>(
     }
     let taken = match found {
         Some(way) => Some((way, Began::NOT)),
-        None => choose(bucket, id, ticks(now)),
+        None => choose(bucket, ticks(now)),
     };
     let Some((way, began)) = taken else { return Observed::Full };
     // Which way it was, and how it was found, is not to be followed by the verifier one by one.

@@ -3,7 +3,7 @@
 //! In: an offset. Out: `N` bytes there, or `None` past the captured end. The kernel implements it
 //! over packet memory (the verifier follows a fixed-size read, not a slice), the agent over `&[u8]`.
 
-use crate::words;
+use crate::{bits, words};
 
 /// Headers that start beyond this offset are not looked at; it bounds every packet offset for the
 /// verifier, which refuses variable offsets it cannot bound.
@@ -52,8 +52,9 @@ pub trait Bytes: Sized {
 
 /// Copies up to `wanted` bytes from `at`, as far as they were captured, and zeroes the rest.
 ///
-/// The length is known before the loops and nothing else depends on where they end: otherwise the
-/// verifier follows each of their many exits to the end of the program.
+/// In pieces of eight bytes of which the last overlaps the one before, or in one each of four, two
+/// and one. The length is known before them and nothing else depends on where they end: otherwise
+/// the verifier follows each of their many exits to the end of the program.
 #[inline(always)]
 pub(crate) fn copy<B: Bytes, const N: usize>(
     bytes: &B,
@@ -61,37 +62,52 @@ pub(crate) fn copy<B: Bytes, const N: usize>(
     wanted: u32,
     to: &mut [u8; N],
 ) -> u32 {
-    const CHUNK: usize = 8;
     words::clear(to);
     let at = super::forget(at);
-    let mut len = bytes.captured_len().saturating_sub(at);
-    len = if len < wanted { len } else { wanted };
-    len = if len < N as u32 { len } else { N as u32 };
+    let present = bytes.captured_len().saturating_sub(at);
+    let len = lesser(lesser(present, wanted), N as u32);
     let mut i = 0;
-    while i + CHUNK <= N {
-        if (i + CHUNK) as u32 > len {
-            break;
-        }
-        let Some(chunk) = bytes.peek::<CHUNK>(at + i as u32) else { break };
-        let mut byte = 0;
-        while byte < CHUNK {
-            to[i + byte] = chunk[byte];
-            byte += 1;
-        }
-        i += CHUNK;
+    while i + 8 <= N && i as u32 + 8 <= len && copy_piece::<B, 8, N>(bytes, at, i as u32, to) {
+        i += 8;
     }
-    let mut i = super::forget(i as u32);
-    let mut step = 1;
-    while step < CHUNK {
-        if i >= len || i >= N as u32 {
-            break;
+    if len >= 8 {
+        copy_piece::<B, 8, N>(bytes, at, len - 8, to);
+    } else {
+        if len & 4 != 0 {
+            copy_piece::<B, 4, N>(bytes, at, 0, to);
         }
-        let Some(byte) = bytes.u8(at + i) else { break };
-        to[i as usize] = byte;
-        i += 1;
-        step += 1;
+        if len & 2 != 0 {
+            copy_piece::<B, 2, N>(bytes, at, len & 4, to);
+        }
+        if len & 1 != 0 {
+            copy_piece::<B, 1, N>(bytes, at, len & 6, to);
+        }
     }
+    words::meet();
     len
+}
+
+#[inline(always)]
+fn lesser(a: u32, b: u32) -> u32 {
+    bits::select(bits::less(a, b), a, b)
+}
+
+/// Copies the `K` bytes `i` bytes behind `at`, and says whether they were there.
+#[inline(always)]
+fn copy_piece<B: Bytes, const K: usize, const N: usize>(
+    bytes: &B,
+    at: u32,
+    i: u32,
+    to: &mut [u8; N],
+) -> bool {
+    let Some(piece) = bytes.peek::<K>(at + i) else { return false };
+    let Some(to) = to.get_mut(i as usize..i as usize + K) else { return false };
+    let mut byte = 0;
+    while byte < K {
+        to[byte] = piece[byte];
+        byte += 1;
+    }
+    true
 }
 
 /// A captured frame in memory: the captured bytes and the length it had on the wire.

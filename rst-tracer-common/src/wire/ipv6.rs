@@ -46,6 +46,7 @@ fn step_over_extensions<B: Bytes>(
     let end = at + length;
     let mut step = 0;
     while step <= EXTENSIONS {
+        words::meet();
         let segment = &mut *words::in_memory(segment);
         let in_units_of_eight = match protocol {
             IpProtocol::HOP_BY_HOP

@@ -82,6 +82,14 @@ fn captured_only<B: Bytes>(
             let [lo, hi] = bytes.peek::<2>(2).ok_or(Malformed::Truncated)?;
             wireless(bytes, u32::from(u16::from_le_bytes([lo, hi])), segment)
         }
+        LinkType::FDDI => {
+            // ISO 9314-2 section 7.3.3: one byte of frame control, whose format bits say LLC.
+            if bytes.u8(0).ok_or(Malformed::Truncated)? & 0x30 != 0x10 {
+                return Err(NotOurs::NotIp.into());
+            }
+            segment.mac = bytes.peek::<6>(7).ok_or(Malformed::Truncated)?;
+            snap(bytes, 13)
+        }
         LinkType::PPP => {
             // RFC 1662: address and control bytes may be there or compressed away.
             let framed = bytes.u16(0).ok_or(Malformed::Truncated)? == 0xff03;

@@ -9,6 +9,7 @@ mod ip;
 mod ipv4;
 mod ipv6;
 mod link;
+mod options;
 mod segment;
 mod seq;
 mod tcp;
@@ -35,6 +36,8 @@ impl LinkType {
     pub const ETHERNET: Self = Self(1);
     /// PPP, with or without address and control bytes.
     pub const PPP: Self = Self(9);
+    /// FDDI.
+    pub const FDDI: Self = Self(10);
     /// Raw IP, as BSD numbers it.
     pub const RAW_BSD: Self = Self(12);
     /// Raw IP, as OpenBSD numbers it.
@@ -161,26 +164,14 @@ pub fn locate<B: Bytes>(
 ) -> Result<(), Stop> {
     segment.clear();
     segment::read(bytes, link, tunnels, segment)?;
-    tcp::read_options(&bytes.afresh(), crate::words::in_memory(segment));
+    options::read(&bytes.afresh(), crate::words::in_memory(segment));
     Ok(())
 }
 
-/// Makes the verifier forget what it knows about a small offset.
-///
-/// Every iteration of a header walk otherwise reaches the loop head with another known range, and
-/// the verifier explores them all: "BPF program is too large. Processed 1000001 insn". The sum with
-/// a zero that it cannot know is just "0 to 65535" to it, so that iterations look alike. (A detour
-/// over the stack does not do: from 6.8 on it tracks narrow spills.) LLVM forgets too: it otherwise
-/// bounds an offset read from a map by comparing the word around it, and the verifier then says
-/// "R8 offset is outside of the packet".
+/// Makes the verifier forget an offset. Every path of a header walk otherwise goes on with another
+/// known range, and the verifier explores them all: "BPF program is too large. Processed 1000001
+/// insn".
 #[inline(always)]
 pub(crate) fn forget(offset: u32) -> u32 {
-    #[cfg(target_arch = "bpf")]
-    {
-        u32::from((offset as u16).wrapping_add(crate::words::unknown_zero()))
-    }
-    #[cfg(not(target_arch = "bpf"))]
-    {
-        offset & 0xffff
-    }
+    crate::words::forget(u64::from(offset)) as u32 & 0xffff
 }

@@ -1,1 +1,53 @@
-//! To be written.
+//! The cause engine: why was this connection reset?
+//!
+//! Pure: in go the facts of one reset ([`Case`]), out comes a [`Verdict`]. Each rule gives an
+//! [`Opinion`] with its reasons, or none; the verdict weighs them and never invents one.
+#![forbid(unsafe_code)]
+
+mod application;
+mod case;
+mod consequence;
+mod forgery;
+mod form;
+mod normal;
+mod opinion;
+mod past;
+mod policy;
+mod protocol;
+mod refused;
+mod resource;
+mod security;
+mod sequel;
+#[cfg(test)]
+mod tests;
+mod traffic;
+mod verdict;
+
+pub use case::{Case, Known, Maker};
+pub use forgery::Tells;
+pub use form::Form;
+pub use opinion::Opinion;
+pub use past::Past;
+pub use sequel::Sequel;
+pub use verdict::Verdict;
+
+/// A rule: what it thinks about a case, if anything.
+type Rule = fn(&Case<'_>) -> Vec<Opinion>;
+
+/// The rules, one file per class of cause.
+const CLASSES: [&[Rule]; 8] = [
+    refused::RULES,
+    policy::RULES,
+    security::RULES,
+    resource::RULES,
+    application::RULES,
+    traffic::RULES,
+    protocol::RULES,
+    normal::RULES,
+];
+
+/// Explains a reset.
+pub fn explain(case: &Case<'_>) -> Verdict {
+    let opinions = CLASSES.iter().copied().flatten().flat_map(|rule| rule(case)).collect();
+    Verdict::of(case, opinions)
+}

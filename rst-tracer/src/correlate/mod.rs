@@ -1,10 +1,15 @@
 //! Joins what belongs to one reset: its sightings at several hooks, and what the flow did after it.
 //!
 //! In: records in the order of the source, and the time. Out: [`Joined`] resets, each once, when
-//! nothing more is awaited for it. No clock: replay passes capture time.
+//! nothing more is awaited for it, and the event that describes each. No clock: replay passes
+//! capture time.
 
+mod describe;
 mod pending;
+#[cfg(test)]
+pub(crate) mod story;
 
+pub use describe::{Scene, describe};
 pub use pending::{Correlator, Rules};
 
 use crate::source::{After, Reset};
@@ -20,26 +25,4 @@ pub struct Joined {
     pub aftermath: Vec<After>,
     /// Resets of the same flow that came after it.
     pub later_resets: Vec<Reset>,
-}
-
-/// Who observes.
-#[derive(Clone, Debug, Default)]
-pub struct Scene {
-    pub host: String,
-    pub netns: Option<u32>,
-}
-/// stub
-pub fn describe(joined: &Joined, scene: &Scene) -> crate::event::RstEvent {
-    use crate::event::*;
-    let r = &joined.reset;
-    let s = &r.rst.head.segment;
-    let mut e = RstEvent::unexplained(
-        r.time,
-        Hook::Xdp,
-        s.src.to_socket().into(),
-        s.dst.to_socket().into(),
-        Segment::default(),
-    );
-    e.host = scene.host.clone();
-    e
 }

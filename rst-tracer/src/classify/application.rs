@@ -1,0 +1,171 @@
+//! A program ended it the hard way, went on after the end, or lost its memory of it.
+
+use rst_tracer_common::{
+    flow::{Slot, flag},
+    wire::Flags,
+};
+
+use super::{Case, Form, Maker, Opinion, Past, Rule};
+use crate::event::{Cause, SentBy, Stage};
+
+pub(super) const RULES: &[Rule] =
+    &[aborted, pending_connection, protocol_mismatch, data_after_close, stale_state];
+
+/// What a live socket had done with the other side's data when it was aborted.
+#[derive(Clone, Copy)]
+pub(super) enum Abort<'a> {
+    /// None ever came.
+    NothingReceived,
+    /// The last of it was not followed by data of its own.
+    Unanswered(&'a Slot),
+    /// It sent data after the last of it.
+    Answered,
+}
+
+impl<'a> Case<'a> {
+    /// How far a live socket was when it was aborted; `None` for resets of another kind.
+    pub(super) fn abort(&self) -> Option<(Past<'a>, Abort<'a>)> {
+        let past = self.established()?;
+        let alive = match self.form {
+            Form::Active => true,
+            // Other systems abort without window or timestamps.
+            Form::Other => self.segment().tcp.flags.has(Flags::ACK) && self.forgery().sum() < 1.5,
+            Form::Passive | Form::PassiveToSyn => false,
+        };
+        let ended = past.has(flag::RESET) || past.i(flag::FIN);
+        if !alive || ended || past.unanswered_probes() > 1 || self.forgery().proven {
+            return None;
+        }
+        let last = |slot: Option<&Slot>| slot.map_or(0, |slot| slot.time_ns);
+        let abort = match past.their_last_data() {
+            None if past.theirs().bytes == 0 => Abort::NothingReceived,
+            Some(theirs) if theirs.time_ns >= last(past.my_last_data()) => {
+                Abort::Unanswered(theirs)
+            }
+            _ => Abort::Answered,
+        };
+        Some((past, abort))
+    }
+}
+
+/// Closed with received data unread, or by the death of the process, which is the same to TCP.
+fn aborted(case: &Case<'_>) -> Vec<Opinion> {
+    const SOON_NS: u64 = 1_000_000_000;
+    let Some((past, abort)) = case.abort() else { return vec![] };
+    let (unread, crash) = match (abort, case.known.sent_by) {
+        (Abort::NothingReceived, _) => (0.0, 0.1),
+        (Abort::Unanswered(_), SentBy::Client) => (0.1, 0.05),
+        (Abort::Unanswered(data), _) if case.since(data) < SOON_NS => (0.6, 0.08),
+        (Abort::Unanswered(_), _) => (0.45, 0.2),
+        (Abort::Answered, _) => (0.12, 0.1),
+    };
+    let mut opinions = vec![Opinion::new(Cause::ProcessCrashOrKill, crash)];
+    if let Abort::Unanswered(data) = abort {
+        let ms = case.since(data) / 1_000_000;
+        let text = format!(
+            "{} reset the connection {ms} ms after {} bytes had come that it did not answer",
+            case.sender(),
+            data.len
+        );
+        let opinion = Opinion::new(Cause::ClosedWithUnreadData, unread);
+        let form = "it has the form of a live socket that its owner closes";
+        let opinion = opinion.because("unanswered_data", 1.5, text);
+        opinions.push(opinion.because("form_active", 1.0, form));
+    } else if past.theirs().bytes > 0 {
+        opinions.push(Opinion::new(Cause::ClosedWithUnreadData, unread));
+    }
+    opinions
+}
+
+/// A server that resets a connection on which nothing was ever said has perhaps not accepted it.
+fn pending_connection(case: &Case<'_>) -> Vec<Opinion> {
+    let Some((past, Abort::NothingReceived)) = case.abort() else { return vec![] };
+    let by_server = case.known.sent_by == SentBy::Server && past.mine().bytes == 0;
+    if !by_server || case.known.stage != Stage::PostAck || !past.has(flag::SYN_ACK) {
+        return vec![];
+    }
+    let text = "the server reset a connection on which neither side had said anything, as a \
+                listener does with those that wait when it is closed";
+    let opinion = Opinion::new(Cause::RestartWithPendingConnections, 0.45);
+    vec![opinion.because("nothing_said", 1.0, text)]
+}
+
+/// One side answered the other's first words with an error, and then hung up.
+fn protocol_mismatch(case: &Case<'_>) -> Vec<Opinion> {
+    let Some((past, _)) = case.abort() else { return vec![] };
+    let facts = past.my_facts();
+    let head = &facts.head[..usize::from(facts.head_len).min(facts.head.len())];
+    let text = match head {
+        [0x15, 0x03, ..] => "the first thing it ever said was a TLS alert",
+        _ if head.starts_with(b"HTTP/1.1 400") || head.starts_with(b"HTTP/1.0 400") => {
+            "the first thing it ever said was HTTP status 400, Bad Request"
+        }
+        _ => return vec![],
+    };
+    vec![Opinion::new(Cause::ProtocolMismatch, 0.7).because("first_words", 2.0, text)]
+}
+
+/// The sender had closed in order; the other side went on sending, or its data crossed the FIN.
+fn data_after_close(case: &Case<'_>) -> Vec<Opinion> {
+    let Some(past) = case.established() else { return vec![] };
+    let closed = past.i(flag::FIN) && past.earlier_reset().is_none();
+    let trigger = case.trigger().filter(|slot| slot.len > 0);
+    let (true, Form::Passive, Some(data)) = (closed, case.form, trigger) else { return vec![] };
+    let knew = case.segment().tcp.seq == past.my_end();
+    let fin = past.my_slots().rfind(|slot| slot.flags.has(Flags::FIN));
+    let crossed = fin.is_some_and(|fin| case.segment().tcp.seq.since(fin.seq) >= 0);
+    if !(knew || crossed) || case.forgery().proven {
+        return vec![];
+    }
+    let (sender, receiver, len) = (case.sender(), case.receiver(), data.len);
+    let (probability, text) = match fin {
+        Some(fin) if knew => {
+            let ms = data.time_ns.saturating_sub(fin.time_ns) / 1_000_000;
+            (
+                0.95,
+                format!(
+                    "{sender} had closed with a FIN; {receiver} sent {len} bytes {ms} ms later"
+                ),
+            )
+        }
+        _ if knew => (0.95, format!("{sender} had closed with a FIN; {receiver} sent {len} bytes")),
+        _ => (0.85, format!("{len} bytes of {receiver} and the FIN of {sender} crossed")),
+    };
+    vec![Opinion::new(Cause::DataAfterClose, probability).because("data_behind_fin", 2.5, text)]
+}
+
+/// The sender answers a segment of a connection that it no longer knows.
+fn stale_state(case: &Case<'_>) -> Vec<Opinion> {
+    const RECENT_NS: u64 = 10_000_000_000;
+    let Some(past) = case.established() else { return vec![] };
+    let open = !past.i(flag::FIN) && !past.has(flag::RST_SEEN);
+    let was_alive = past.mine().data_segments > 0 || past.i(flag::ACKED);
+    let Some(trigger) = case.trigger() else { return vec![] };
+    if case.form != Form::Passive || !open || !was_alive || case.forgery().proven {
+        return vec![];
+    }
+    let shifted = case.ttl_shift().is_some_and(|shift| shift != 0);
+    let probability = match (case.maker(), shifted) {
+        (Maker::Filter, _) => 0.1,
+        (Maker::Undecided, true) => 0.35,
+        (Maker::Stack, _) => 0.75,
+        (Maker::Undecided, false) => 0.65,
+    };
+    // Who was here a moment ago has hardly rebooted: it may have believed a reset that took
+    // another way.
+    let recent = past.my_slots().next_back().is_some_and(|slot| case.since(slot) < RECENT_NS);
+    let elsewhere = if recent { 0.2 } else { 0.05 };
+    let what = if trigger.len > 0 { format!("{} bytes", trigger.len) } else { "an ACK".into() };
+    let text = format!(
+        "{} answered {what} on an open connection as if it had never known it",
+        case.sender()
+    );
+    let opinion = Opinion::new(Cause::HalfOpenStaleState, probability);
+    let opinion = opinion.because("unknown_connection", 1.5, text);
+    let stack = case.maker_evidence().filter(|_| case.maker() == Maker::Stack);
+    vec![
+        opinion.and(stack),
+        Opinion::new(Cause::SegmentAfterReset, elsewhere),
+        Opinion::new(Cause::LateSegmentAfterTimeout, 0.05),
+    ]
+}

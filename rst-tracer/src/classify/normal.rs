@@ -1,0 +1,101 @@
+//! Deliberate and harmless: abortive closes, cancelled answers, resets behind a FIN.
+
+use rst_tracer_common::{flow::flag, wire::Flags};
+
+use super::{Case, Form, Opinion, Past, Rule, application::Abort};
+use crate::event::{Cause, SentBy, Stage};
+
+pub(super) const RULES: &[Rule] = &[linger0, cancelled, behind_fin, tls_closed];
+
+/// SO_LINGER 0: the program asked for a reset in place of a FIN.
+fn linger0(case: &Case<'_>) -> Vec<Opinion> {
+    let Some((past, abort)) = case.abort() else { return vec![] };
+    let (probability, text) = match (abort, case.known.sent_by) {
+        (Abort::Answered, _) if past.they(flag::FIN) => {
+            (0.3, "it had answered everything that had come before the FIN")
+        }
+        (Abort::Answered, SentBy::Client) => {
+            (0.25, "it had sent the last data itself, which was not answered yet")
+        }
+        (Abort::Answered, _) => (0.6, "it had answered everything that had come"),
+        (Abort::NothingReceived, _) => (0.4, "no data had come, so none can be left unread"),
+        (Abort::Unanswered(_), SentBy::Client) if is_in_flight(case, &past) => {
+            (0.2, "the other side's data had come to it")
+        }
+        (Abort::Unanswered(_), SentBy::Client) => {
+            (0.5, "it had received and acknowledged the whole answer")
+        }
+        (Abort::Unanswered(_), _) => (0.25, "it may have read what had come"),
+    };
+    let form = "it has the form of a live socket that its owner closes";
+    let opinion = Opinion::new(Cause::Linger0Close, probability);
+    vec![opinion.because("form_active", 1.0, form).because("data_state", 0.5, text)]
+}
+
+/// Whether data of the receiver was under way when the sender hung up: more than it had
+/// acknowledged, or several segments since it last spoke.
+fn is_in_flight(case: &Case<'_>, past: &Past<'_>) -> bool {
+    let acked = past.my_slots().rfind(|slot| slot.flags.has(Flags::ACK)).map(|slot| slot.ack);
+    let since = past.my_last_data().map_or(0, |slot| slot.time_ns);
+    let segments = past.their_slots().filter(|slot| slot.len > 0 && slot.time_ns > since).count();
+    let more = |later: &&crate::source::After| later.head.segment.tcp.payload_len > 0;
+    acked.is_some_and(|acked| past.their_end().is_after(acked))
+        || segments > 1
+        || case.sequel.theirs().find(more).is_some()
+}
+
+/// A client that hangs up before it has all, or any, of the answer.
+fn cancelled(case: &Case<'_>) -> Vec<Opinion> {
+    let Some((past, abort)) = case.abort().filter(|_| case.known.sent_by == SentBy::Client) else {
+        return vec![];
+    };
+    let (probability, text) = match abort {
+        Abort::NothingReceived if past.mine().bytes == 0 => return vec![],
+        Abort::NothingReceived | Abort::Answered => {
+            (0.6, "the client hung up while it waited for an answer")
+        }
+        Abort::Unanswered(_) if is_in_flight(case, &past) => {
+            (0.65, "the client hung up while the answer was on its way")
+        }
+        Abort::Unanswered(_) => (0.42, "the client hung up after an answer that it may not want"),
+    };
+    vec![Opinion::new(Cause::ClientCancel, probability).because("client_hangs_up", 1.0, text)]
+}
+
+/// A side that has said FIN resets the rest; or both have, and something late is answered.
+fn behind_fin(case: &Case<'_>) -> Vec<Opinion> {
+    let Some(past) = case.established().filter(|past| past.earlier_reset().is_none()) else {
+        return vec![];
+    };
+    let (mine, theirs) = (past.i(flag::FIN), past.they(flag::FIN));
+    if !(mine || theirs) || case.forgery().proven {
+        return vec![];
+    }
+    let late_data = case.trigger().is_some_and(|slot| slot.len > 0);
+    let (probability, text) = match (mine, theirs) {
+        _ if mine && late_data => (0.1, "it follows a FIN of the same side"),
+        (true, true) => (0.85, "both sides had sent their FIN"),
+        (true, false) => (0.75, "the same side had sent its FIN before"),
+        (false, _) if case.form == Form::Passive => (0.6, "the other side had sent its FIN"),
+        (false, _) => (0.65, "the other side had sent its FIN, and this one does not wait"),
+    };
+    vec![Opinion::new(Cause::RstAfterFin, probability).because("behind_fin", 1.5, text)]
+}
+
+/// The last data was as short as an encrypted close_notify: 24 bytes in TLS 1.3, 31 in TLS 1.2
+/// with AES-GCM (RFC 8446 section 6.1).
+fn tls_closed(case: &Case<'_>) -> Vec<Opinion> {
+    const CLOSE_NOTIFY: [u32; 2] = [24, 31];
+    let Some(past) = case.established() else { return vec![] };
+    let is_tls = [past.my_facts(), past.their_facts()]
+        .iter()
+        .all(|facts| facts.head_len >= 2 && matches!(facts.head[..2], [0x16, 0x03]));
+    let ended = matches!(case.known.stage, Stage::PostData | Stage::PostFin);
+    if !is_tls || !ended || past.earlier_reset().is_some() || case.forgery().proven {
+        return vec![];
+    }
+    let last = past.slots().rfind(|slot| slot.len > 0).map(|slot| slot.len);
+    let Some(len) = last.filter(|len| CLOSE_NOTIFY.contains(len)) else { return vec![] };
+    let text = format!("the last data was {len} bytes of TLS, the size of a close_notify alert");
+    vec![Opinion::new(Cause::TlsCloseThenRst, 0.7).because("close_notify", 1.5, text)]
+}

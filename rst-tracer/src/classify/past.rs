@@ -1,0 +1,201 @@
+//! The connection before the reset, seen from the side in whose name the reset travels.
+//!
+//! In: the flow's state. Out: its facts as "mine" (of the claimed sender) and "theirs" (of the
+//! receiver), so that no rule handles side numbers.
+
+use rst_tracer_common::{
+    flow::{Facts, Side, Slot, flag, side_trait, slot_trait},
+    wire::{Flags, NO_SCALE, Segment, Seq},
+};
+
+use super::Form;
+use crate::source::FlowState;
+
+/// A connection as it stood, and which of its sides the reset claims to come from.
+#[derive(Clone, Copy, Debug)]
+pub struct Past<'a> {
+    state: &'a FlowState,
+    me: usize,
+}
+
+/// The sequence number behind a recorded segment.
+pub(super) fn end_of(slot: &Slot) -> Seq {
+    let syn = u32::from(slot.flags.has(Flags::SYN));
+    let fin = u32::from(slot.flags.has(Flags::FIN));
+    slot.seq + slot.len + syn + fin
+}
+
+impl<'a> Past<'a> {
+    /// The past of a reset that `side` of the flow claims to send.
+    pub fn of(state: &'a FlowState, side: u8) -> Self {
+        Self { state, me: usize::from(side & 1) }
+    }
+
+    const fn peer(&self) -> usize {
+        self.me ^ 1
+    }
+
+    /// The claimed sender's side number in the flow: 0 or 1.
+    pub fn my_side(&self) -> u32 {
+        self.me as u32
+    }
+
+    /// The flow's own view.
+    pub fn state(&self) -> &'a FlowState {
+        self.state
+    }
+
+    /// Counters of the claimed sender.
+    pub fn mine(&self) -> &'a Side {
+        &self.state.flow.sides[self.me]
+    }
+
+    /// Counters of the receiver.
+    pub fn theirs(&self) -> &'a Side {
+        &self.state.flow.sides[self.peer()]
+    }
+
+    /// What the claimed sender's first segments told.
+    pub fn my_facts(&self) -> &'a Facts {
+        &self.state.flow.facts[self.me]
+    }
+
+    /// What the receiver's first segments told.
+    pub fn their_facts(&self) -> &'a Facts {
+        &self.state.flow.facts[self.peer()]
+    }
+
+    /// Behind everything that the claimed sender has sent.
+    pub fn my_end(&self) -> Seq {
+        self.state.hot.seq_end[self.me]
+    }
+
+    /// Behind everything that the receiver has sent.
+    pub fn their_end(&self) -> Seq {
+        self.state.hot.seq_end[self.peer()]
+    }
+
+    /// What the receiver has acknowledged; `None` when it never did.
+    pub fn their_ack(&self) -> Option<Seq> {
+        let acked = self.they(flag::HEARD) && self.state.hot.ack[self.peer()] != Seq(0);
+        acked.then(|| self.state.hot.ack[self.peer()])
+    }
+
+    /// Whether a flag of the connection is set.
+    pub fn has(&self, bit: u16) -> bool {
+        self.state.hot.flags & bit != 0
+    }
+
+    /// Whether a per-side flag is set for the claimed sender.
+    pub fn i(&self, bit: u16) -> bool {
+        self.has(bit << self.me)
+    }
+
+    /// Whether a per-side flag is set for the receiver.
+    pub fn they(&self, bit: u16) -> bool {
+        self.has(bit << self.peer())
+    }
+
+    /// Whether the claimed sender opened the connection, as far as a handshake tells.
+    pub fn i_opened(&self) -> Option<bool> {
+        self.state.hot.opener().map(|opener| opener as usize == self.me)
+    }
+
+    /// Whether a recorded segment is the claimed sender's.
+    pub fn is_mine(&self, slot: &Slot) -> bool {
+        usize::from(slot.traits & slot_trait::SIDE_1) == self.me
+    }
+
+    /// The recorded segments, oldest first.
+    pub fn slots(&self) -> impl DoubleEndedIterator<Item = &'a Slot> + ExactSizeIterator {
+        self.state.recent()
+    }
+
+    /// The recorded segments of the claimed sender, oldest first.
+    pub fn my_slots(&self) -> impl DoubleEndedIterator<Item = &'a Slot> {
+        let past = *self;
+        self.state.recent().filter(move |slot| past.is_mine(slot))
+    }
+
+    /// The recorded segments of the receiver, oldest first.
+    pub fn their_slots(&self) -> impl DoubleEndedIterator<Item = &'a Slot> {
+        let past = *self;
+        self.state.recent().filter(move |slot| !past.is_mine(slot))
+    }
+
+    /// The last segment that the claimed sender's data went in.
+    pub fn my_last_data(&self) -> Option<&'a Slot> {
+        self.my_slots().rfind(|slot| slot.len > 0)
+    }
+
+    /// The last segment that the receiver's data went in.
+    pub fn their_last_data(&self) -> Option<&'a Slot> {
+        self.their_slots().rfind(|slot| slot.len > 0)
+    }
+
+    /// Silence before `now`, on the source's clock.
+    pub fn silence_ns(&self, now: u64) -> Option<u64> {
+        self.slots().next_back().map(|last| now.saturating_sub(last.time_ns))
+    }
+
+    /// The round trip of the handshake: from the SYN to the ACK that completes it, which is the
+    /// same wherever on the path one stands.
+    pub fn rtt_ns(&self) -> Option<u64> {
+        let flow = &self.state.flow;
+        let known = flow.syn_ns != 0 && flow.established_ns > flow.syn_ns;
+        known.then(|| flow.established_ns - flow.syn_ns)
+    }
+
+    /// The usual time to live of the claimed sender, when it has one.
+    pub fn my_ttl(&self) -> Option<u8> {
+        let steady = self.mine().traits & side_trait::TTL_VARIES == 0;
+        (steady && self.mine().ttl != 0).then_some(self.mine().ttl)
+    }
+
+    /// Whether the claimed sender's segments carry timestamps; `None` when it sent nothing.
+    pub fn i_use_timestamps(&self) -> Option<bool> {
+        self.i(flag::HEARD).then(|| self.mine().traits & side_trait::TIMESTAMPS != 0)
+    }
+
+    /// The recorded segment of the receiver that a reset of a passive form answers: a bare RST
+    /// takes its sequence number from that segment's acknowledgment, a RST+ACK acknowledges it
+    /// (RFC 9293 section 3.10.7.1).
+    pub fn trigger(&self, form: Form, segment: &Segment) -> Option<&'a Slot> {
+        let answered = |slot: &&Slot| match form {
+            Form::Passive => slot.flags.has(Flags::ACK) && slot.ack == segment.tcp.seq,
+            Form::PassiveToSyn => !slot.flags.has(Flags::ACK) && end_of(slot) == segment.tcp.ack,
+            Form::Active | Form::Other => false,
+        };
+        self.their_slots().rev().filter(|slot| !slot.flags.has(Flags::RST)).find(answered)
+    }
+
+    /// Keepalive or window probes of the claimed sender at the very end, none of them answered.
+    pub fn unanswered_probes(&self) -> usize {
+        let is_probe = |slot: &Slot| {
+            let plain = slot.flags.0 & (Flags::SYN.0 | Flags::FIN.0 | Flags::RST.0) == 0;
+            plain && slot.len <= 1 && slot.seq + 1 == self.my_end()
+        };
+        self.slots().rev().take_while(|slot| self.is_mine(slot) && is_probe(slot)).count()
+    }
+
+    /// The last reset that was seen before this one, and whether the claimed sender sent it.
+    pub fn earlier_reset(&self) -> Option<(&'a Slot, bool)> {
+        let slot = self.slots().rfind(|slot| slot.flags.has(Flags::RST))?;
+        Some((slot, self.is_mine(slot)))
+    }
+
+    /// How far the receiver's window may reach: at least and at most so many bytes. The two
+    /// differ when the window scale was agreed before the tracer looked.
+    pub fn their_window(&self) -> (u32, u32) {
+        const MOST_SCALE: u32 = 14; // RFC 7323 section 2.3
+        let raw = u32::from(self.theirs().window);
+        let (mine, theirs) = (self.mine().scale, self.theirs().scale);
+        let handshake = flag::SYN | flag::SYN_ACK;
+        if self.state.hot.flags & handshake != handshake {
+            return (raw, raw << MOST_SCALE);
+        }
+        let scaled = mine != NO_SCALE && theirs != NO_SCALE;
+        let window = if scaled { raw << u32::from(theirs).min(MOST_SCALE) } else { raw };
+        (window, window)
+    }
+}

@@ -1,0 +1,114 @@
+//! A rule forbade it: packet filters on the host or on the path that answer with a reset.
+
+use rst_tracer_common::flow::flag;
+
+use super::{Case, Form, Maker, Opinion, Rule, opinion::reason};
+use crate::event::{Cause, Effect, Evidence, Origin};
+
+pub(super) const RULES: &[Rule] = &[rejected_syn, rejected_in_use, written_by_a_middlebox];
+
+/// A filter that answers a SYN in the place of the server.
+fn rejected_syn(case: &Case<'_>) -> Vec<Opinion> {
+    if !case.refuses_a_syn() || case.form != Form::PassiveToSyn || case.forgery().proven {
+        return vec![];
+    }
+    let here = case.made_on_this_link();
+    let (host, network) = match (case.maker(), here) {
+        (Maker::Stack, _) => (0.04, 0.02),
+        (Maker::Filter, false) => (0.6, 0.25),
+        (Maker::Filter, true) => (0.2, 0.7),
+        (Maker::Undecided, false) => (0.2, 0.12),
+        (Maker::Undecided, true) => (0.05, 0.55),
+    };
+    let mut reasons: Vec<Evidence> = case.maker_evidence().into_iter().collect();
+    if here {
+        let text = format!(
+            "its TTL {} is fresh, though the server is on another network: something on this link \
+             answered",
+            case.segment().ttl
+        );
+        reasons.push(reason("fresh_ttl", 1.0, text));
+    }
+    both(host, network, reasons)
+}
+
+/// A filter that answers a segment of a living connection: it takes the passive form, but the
+/// socket that it speaks for lives on.
+fn rejected_in_use(case: &Case<'_>) -> Vec<Opinion> {
+    let Some(past) = case.established() else { return vec![] };
+    if case.form != Form::Passive || case.known.effect == Effect::Challenged {
+        return vec![];
+    }
+    let tells = case.forgery();
+    let shifted = case.ttl_shift().is_some_and(|shift| shift != 0);
+    let mut reasons = tells.signs.clone();
+    reasons.extend(case.maker_evidence().filter(|_| case.maker() == Maker::Filter));
+    if shifted {
+        let usual = past.my_ttl().unwrap_or_default();
+        let text = format!(
+            "its TTL is {}, that of {}'s segments {usual}: it comes from elsewhere on the path",
+            case.segment().ttl,
+            case.sender()
+        );
+        reasons.push(reason("ttl_differs", 1.5, text));
+    }
+    if tells.proven {
+        let text = "it has the form in which packet filters reject: no options, no window";
+        reasons.push(reason("form_passive", 1.0, text));
+    }
+    let (host, network) = match (tells.proven, case.maker(), shifted) {
+        (true, _, false) => (0.8, 0.1),
+        (true, _, true) => (0.06, 0.85),
+        // Other systems than Linux answer without flow label too, above all behind a FIN.
+        (false, Maker::Filter, _) if past.i(flag::FIN) => (0.15, 0.1),
+        (false, Maker::Filter, false) => (0.65, 0.2),
+        (false, Maker::Filter, true) => (0.15, 0.7),
+        (false, Maker::Undecided, true) => (0.05, 0.4),
+        (false, Maker::Undecided, false) => (0.12, 0.06),
+        (false, Maker::Stack, _) => return vec![],
+    };
+    let mut opinions = both(host, network, reasons);
+    if tells.proven {
+        opinions = opinions.into_iter().map(Opinion::whatever_came_before).collect();
+        let path = opinions.iter_mut().find(|o| o.origin == Origin::MiddleboxSuspected);
+        if let Some(path) = path {
+            path.origin = Origin::MiddleboxProven;
+        }
+    }
+    opinions
+}
+
+/// The filter of the host, and one on the path.
+fn both(host: f64, network: f64, reasons: Vec<Evidence>) -> Vec<Opinion> {
+    let on_host = Opinion::new(Cause::HostFirewallReject, host).made_by(Origin::HostFirewall);
+    let on_path =
+        Opinion::new(Cause::NetworkFirewallReject, network).made_by(Origin::MiddleboxSuspected);
+    vec![on_host.and(reasons.iter().cloned()), on_path.and(reasons)]
+}
+
+/// Some middleboxes say in the payload that they did it, and why: F5 BIG-IP with
+/// `tm.rstcause.pkt` does.
+fn written_by_a_middlebox(case: &Case<'_>) -> Vec<Opinion> {
+    const CAUSES: [(&str, Cause); 9] = [
+        ("flow expired", Cause::IdleTimeoutMiddlebox),
+        ("idle timeout", Cause::IdleTimeoutMiddlebox),
+        ("no flow found", Cause::IdleTimeoutMiddlebox),
+        ("policy action", Cause::NetworkFirewallReject),
+        ("port denied", Cause::NetworkFirewallReject),
+        ("no local listener", Cause::ClosedPort),
+        ("connection limit", Cause::MiddleboxTableFull),
+        ("no pool member", Cause::ProxyAbort),
+        ("from remote system", Cause::ProxyAbort),
+    ];
+    let rst = &case.joined.reset.rst;
+    let len = (rst.payload_len as usize).min(rst.payload.len());
+    let text = String::from_utf8_lossy(&rst.payload[..len]);
+    let Some(said) = text.find("BIG-IP:").map(|at| &text[at..]) else { return vec![] };
+    let said = said.trim_end_matches(['\0', '\r', '\n']);
+    let lower = said.to_ascii_lowercase();
+    let named = CAUSES.iter().find(|(words, _)| lower.contains(words)).map(|(_, cause)| *cause);
+    let (cause, probability) = named.map_or((Cause::ProxyAbort, 0.4), |cause| (cause, 0.93));
+    let text = format!("its payload says “{said}”, as F5 BIG-IP writes its reason");
+    let opinion = Opinion::new(cause, probability).because("payload_text", 3.0, text);
+    vec![opinion.made_by(Origin::MiddleboxProven).whatever_came_before()]
+}

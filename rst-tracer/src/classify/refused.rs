@@ -1,0 +1,96 @@
+//! Nobody wanted the connection: a closed port, or a client that no longer waits.
+
+use rst_tracer_common::{
+    flow::{Slot, flag},
+    wire::Flags,
+};
+
+use super::{Case, Form, Maker, Opinion, Rule, opinion::reason};
+use crate::event::{Cause, Stage};
+
+pub(super) const RULES: &[Rule] = &[closed_port, unseen_syn, client_gave_up];
+
+impl Case<'_> {
+    /// Whether the reset answers a SYN with a refusal that its sender must believe (RFC 9293
+    /// section 3.10.7.3), and the other side has said nothing so far.
+    pub(super) fn refuses_a_syn(&self) -> bool {
+        let Some(past) = self.past else { return false };
+        let tcp = &self.segment().tcp;
+        self.known.stage == Stage::PostSyn
+            && past.i_opened() == Some(false)
+            && past.mine().packets == 0
+            && tcp.flags.has(Flags::ACK)
+            && tcp.ack.since(past.their_facts().isn) > 0
+            && tcp.ack.since(past.their_end()) <= 0
+    }
+}
+
+/// `SYN → RST+ACK` with sequence number 0: nothing listens, says the host.
+fn closed_port(case: &Case<'_>) -> Vec<Opinion> {
+    if !case.refuses_a_syn() || case.forgery().proven {
+        return vec![];
+    }
+    let probability = match (case.form, case.maker()) {
+        (Form::PassiveToSyn, Maker::Stack) => 0.92,
+        (Form::PassiveToSyn, Maker::Filter) => 0.15,
+        (Form::PassiveToSyn, Maker::Undecided) if case.made_on_this_link() => 0.35,
+        (Form::PassiveToSyn, Maker::Undecided) => 0.65,
+        _ => 0.6,
+    };
+    let answers = reason("answers_syn", 2.0, "it answers the SYN, which nothing else did");
+    let mut opinion = Opinion::new(Cause::ClosedPort, probability)
+        .and([answers])
+        .and(case.maker_evidence().filter(|_| case.maker() == Maker::Stack));
+    if case.maker() == Maker::Undecided {
+        let text = "on the wire a packet filter that rejects the SYN would look the same";
+        opinion = opinion.because("undecidable", -0.5, text);
+    }
+    vec![opinion]
+}
+
+/// The same answer to a SYN that was not seen.
+fn unseen_syn(case: &Case<'_>) -> Vec<Opinion> {
+    let spoke = case.past.is_some_and(|past| past.theirs().packets > 0);
+    if case.known.stage != Stage::NoFlow || case.form != Form::PassiveToSyn || spoke {
+        return vec![];
+    }
+    let text = "it has the form in which a SYN is refused; the SYN itself was not seen";
+    vec![Opinion::new(Cause::ClosedPort, 0.5).because("form_refusal", 1.0, text)]
+}
+
+/// `SYN → SYN-ACK → RST` by the client's host: no socket waits for the SYN-ACK.
+fn client_gave_up(case: &Case<'_>) -> Vec<Opinion> {
+    let alone = case.known.stage == Stage::PostSyn
+        && case.past.is_some_and(|past| past.i_opened() == Some(true) && !past.they(flag::HEARD));
+    if alone {
+        let text = "the client's host ended what its own SYN had begun; no answer to it was seen";
+        return vec![Opinion::new(Cause::ClientGaveUp, 0.4).because("ends_its_syn", 0.5, text)];
+    }
+    if !case.refuses_the_syn_ack() {
+        return vec![];
+    }
+    let mut opinion = Opinion::new(Cause::ClientGaveUp, 0.75).because(
+        "answers_syn_ack",
+        2.0,
+        "the client's host answered the SYN-ACK as if no socket waited for it",
+    );
+    let is_syn = |slot: &&Slot| slot.flags.has(Flags::SYN);
+    if let Some(syn) = case.past.and_then(|past| past.my_slots().find(is_syn)) {
+        let text = format!("the SYN was {} ms old", case.since(syn) / 1_000_000);
+        opinion = opinion.because("syn_age", 0.2, text);
+    }
+    vec![opinion]
+}
+
+impl Case<'_> {
+    /// Whether a client's host answers the right SYN-ACK as if it had no socket.
+    pub(super) fn refuses_the_syn_ack(&self) -> bool {
+        let Some(past) = self.past else { return false };
+        let tcp = &self.segment().tcp;
+        self.known.stage == Stage::PostSynack
+            && past.i_opened() == Some(true)
+            && past.has(flag::SYN_ACK)
+            && self.form == Form::Passive
+            && (!past.has(flag::SYN) || tcp.seq == past.my_end())
+    }
+}

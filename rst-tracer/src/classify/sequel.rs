@@ -1,0 +1,111 @@
+//! What the flow did after the reset: segments that prove or refute it.
+
+use rst_tracer_common::{
+    flow::side_trait,
+    wire::{Flags, Segment, Seq},
+};
+
+use super::Past;
+use crate::{correlate::Joined, source::After};
+
+/// The segments after a reset, seen from its claimed sender.
+#[derive(Clone, Copy, Debug)]
+pub struct Sequel<'a> {
+    joined: &'a Joined,
+}
+
+impl<'a> Sequel<'a> {
+    /// What came after this reset.
+    pub fn of(joined: &'a Joined) -> Self {
+        Self { joined }
+    }
+
+    fn reset(&self) -> &'a Segment {
+        &self.joined.reset.rst.head.segment
+    }
+
+    /// Nanoseconds between the reset and a later segment.
+    pub fn delay_ns(&self, after: &After) -> u64 {
+        after.head.time_ns.saturating_sub(self.joined.reset.rst.head.time_ns)
+    }
+
+    /// Segments of the claimed sender.
+    pub fn mine(&self) -> impl Iterator<Item = &'a After> {
+        let side = self.joined.reset.rst.head.side;
+        self.joined.aftermath.iter().filter(move |after| after.head.side == side)
+    }
+
+    /// Segments of the receiver.
+    pub fn theirs(&self) -> impl Iterator<Item = &'a After> {
+        let side = self.joined.reset.rst.head.side;
+        self.joined.aftermath.iter().filter(move |after| after.head.side != side)
+    }
+
+    /// A segment that shows the claimed sender alive: it sends data or a FIN at or behind the
+    /// place where it says it stopped, or acknowledges what the receiver sent only afterwards. A
+    /// socket that was reset can do neither, and reordering cannot feign it.
+    pub fn zombie(&self, past: &Past<'a>) -> Option<&'a After> {
+        self.mine().find(|after| {
+            let tcp = &after.head.segment.tcp;
+            if tcp.flags.0 & (Flags::SYN.0 | Flags::RST.0) != 0 {
+                return false;
+            }
+            let carries = tcp.payload_len > 0 || tcp.flags.has(Flags::FIN);
+            let behind = carries && tcp.seq.since(self.reset().tcp.seq) >= 0;
+            let knows_more = tcp.flags.has(Flags::ACK) && tcp.ack.is_after(past.their_end());
+            (behind || knows_more) && is_younger(&after.head.segment, past)
+        })
+    }
+
+    /// The genuine SYN-ACK of a server in whose name the SYN was refused.
+    pub fn late_syn_ack(&self, past: &Past<'a>) -> Option<&'a After> {
+        self.mine().find(|after| {
+            let tcp = &after.head.segment.tcp;
+            tcp.flags.has(Flags::SYN) && tcp.flags.has(Flags::ACK) && tcp.ack == past.their_end()
+        })
+    }
+
+    /// New data or a FIN of the claimed sender, wherever the reset stood.
+    pub fn sender_goes_on(&self, past: &Past<'a>) -> Option<&'a After> {
+        self.mine().find(|after| {
+            let flags = after.head.segment.tcp.flags;
+            flags.0 & (Flags::SYN.0 | Flags::RST.0) == 0
+                && after.head.segment.seq_end().is_after(past.my_end())
+                && is_younger(&after.head.segment, past)
+        })
+    }
+
+    /// New data or a FIN of the receiver, later than what was under way when the reset passed.
+    pub fn receiver_goes_on(&self, past: &Past<'a>) -> Option<&'a After> {
+        const MARGIN_NS: u64 = 10_000_000;
+        let rtt = past.rtt_ns().unwrap_or(200_000_000);
+        let under_way = rtt.saturating_mul(2).saturating_add(MARGIN_NS);
+        self.theirs().find(|after| {
+            let segment = &after.head.segment;
+            let flags = segment.tcp.flags;
+            flags.0 & (Flags::SYN.0 | Flags::RST.0) == 0
+                && segment.seq_end().is_after(past.their_end())
+                && self.delay_ns(after) > under_way
+        })
+    }
+
+    /// A pure ACK of the receiver that repeats where it stands, as RFC 5961 section 3.2 asks for.
+    pub fn challenge_ack(&self, expected: Seq) -> Option<&'a After> {
+        const SOON_NS: u64 = 1_000_000_000;
+        self.theirs().find(|after| {
+            let tcp = &after.head.segment.tcp;
+            let is_pure = tcp.flags == Flags::ACK && tcp.payload_len == 0;
+            is_pure && tcp.ack.since(expected) >= 0 && self.delay_ns(after) < SOON_NS
+        })
+    }
+}
+
+/// Whether a segment was sent after the last one seen from the same side, by its timestamp;
+/// without timestamps nothing speaks against it.
+fn is_younger(segment: &Segment, past: &Past<'_>) -> bool {
+    use rst_tracer_common::wire::option;
+    let mine = past.mine();
+    let both =
+        segment.tcp.options & option::TIMESTAMPS != 0 && mine.traits & side_trait::TIMESTAMPS != 0;
+    !both || Seq(segment.tcp.tsval).since(Seq(mine.tsval)) >= 0
+}

@@ -1,0 +1,69 @@
+//! Ended on purpose between the two: idle timeouts, health checks, administrators.
+
+use rst_tracer_common::flow::flag;
+
+use super::{Case, Form, Opinion, Rule, application::Abort};
+use crate::event::{Cause, Origin, SentBy, Stage};
+
+pub(super) const RULES: &[Rule] = &[idle_timeout, health_check, killed];
+
+/// Silences after which common middleboxes forget a connection, in seconds: cloud balancers and
+/// NAT gateways (240, 350), F5 and many firewalls (300, 1800, 3600), others.
+const IDLE_S: [u64; 7] = [240, 300, 350, 600, 900, 1800, 3600];
+
+/// Whether a silence is one of those, within 2 %.
+fn is_idle_timeout(ns: u64) -> bool {
+    let ms = ns / 1_000_000;
+    IDLE_S.iter().any(|s| ms.abs_diff(s * 1000) <= s * 20)
+}
+
+/// A reset that ends a silence as long as a middlebox keeps a connection in mind.
+fn idle_timeout(case: &Case<'_>) -> Vec<Opinion> {
+    let Some(past) = case.established() else { return vec![] };
+    if past.has(flag::RST_SEEN) || past.i(flag::FIN) {
+        return vec![];
+    }
+    let trigger = case.trigger();
+    let (silence, probability) = match trigger {
+        Some(trigger) => {
+            let before = past.slots().rfind(|slot| slot.time_ns < trigger.time_ns);
+            // The wait that counts is the one before the segment that was answered; the box may
+            // have forgotten the connection any time since.
+            let ns = before.map_or(0, |before| trigger.time_ns - before.time_ns);
+            (ns, if ns / 1_000_000_000 >= IDLE_S[0] { 0.3 } else { 0.0 })
+        }
+        None => (past.silence_ns(case.now_ns()).unwrap_or(0), 0.0),
+    };
+    let probability = if is_idle_timeout(silence) { 0.55 } else { probability };
+    if probability == 0.0 {
+        return vec![];
+    }
+    let text = format!(
+        "nothing had been said for {} s, {}",
+        silence / 1_000_000_000,
+        if trigger.is_some() { "and the next segment was answered so" } else { "then it came" }
+    );
+    let opinion = Opinion::new(Cause::IdleTimeoutMiddlebox, probability);
+    vec![opinion.made_by(Origin::MiddleboxSuspected).because("idle", 1.5, text)]
+}
+
+/// A client that connects and hangs up without a word looks whether the port is open.
+fn health_check(case: &Case<'_>) -> Vec<Opinion> {
+    let Some((past, Abort::NothingReceived)) = case.abort() else { return vec![] };
+    let wordless = past.mine().bytes == 0 && case.known.stage == Stage::PostAck;
+    if !wordless || case.known.sent_by != SentBy::Client {
+        return vec![];
+    }
+    let text = "the client completed the handshake and hung up without a word";
+    vec![Opinion::new(Cause::LbHealthCheck, 0.5).because("wordless", 1.0, text)]
+}
+
+/// Destroying a socket from outside looks like closing it hard from inside.
+fn killed(case: &Case<'_>) -> Vec<Opinion> {
+    const LONG_NS: u64 = 1_000_000_000;
+    let Some((past, _)) = case.abort().filter(|_| case.form == Form::Active) else {
+        return vec![];
+    };
+    let idle = past.silence_ns(case.now_ns()).is_some_and(|ns| ns > LONG_NS);
+    vec![Opinion::new(Cause::AdminKill, if idle { 0.25 } else { 0.1 })]
+}

@@ -1,0 +1,106 @@
+//! The verdict: the best opinion, and what remains possible beside it.
+
+use super::{Case, Opinion, consequence};
+use crate::event::{
+    Alternative, AtFault, Cause, Class, Confidence, Evidence, Origin, Severity, Stage,
+};
+
+/// What the engine says about a reset.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Verdict {
+    /// Kind of cause.
+    pub class: Class,
+    /// Cause.
+    pub cause: Cause,
+    /// Probability that the cause is right.
+    pub confidence: Confidence,
+    /// What really sent it.
+    pub origin: Origin,
+    /// Why, strongest first.
+    pub evidence: Vec<Evidence>,
+    /// What else it may be, likeliest first.
+    pub alternatives: Vec<Alternative>,
+    /// How much attention it deserves.
+    pub severity: Severity,
+    /// Where to look.
+    pub at_fault: AtFault,
+}
+
+/// Below this the best opinion is an alternative, not a verdict.
+const LEAST: f64 = 0.3;
+/// How sure one may be of a connection whose beginning was not seen.
+const MOST_WITHOUT_BEGINNING: f64 = 0.6;
+/// Alternatives below this are not worth a word.
+const WORTH_A_WORD: f64 = 0.02;
+/// Alternatives that are told at most.
+const ALTERNATIVES: usize = 4;
+
+impl Verdict {
+    /// Weighs opinions. The likeliest one stands as it is; the others share what it leaves, so
+    /// that all together never exceed certainty. Without a likely one the cause is unknown.
+    pub fn of(case: &Case<'_>, opinions: Vec<Opinion>) -> Self {
+        let mut opinions = strongest_of_each_cause(case, opinions);
+        let is_likely = opinions.first().is_some_and(|best| best.probability >= LEAST);
+        if !is_likely {
+            return Self::unknown(case, opinions);
+        }
+        let best = opinions.remove(0);
+        let mut evidence = best.evidence;
+        evidence.sort_by_key(|reason| std::cmp::Reverse(reason.weight));
+        Self {
+            class: best.cause.class(),
+            cause: best.cause,
+            confidence: Confidence::new(best.probability),
+            origin: best.origin,
+            evidence,
+            alternatives: share(opinions, 1.0 - best.probability),
+            severity: consequence::severity(best.cause),
+            at_fault: consequence::at_fault(best.cause, case.known.sent_by),
+        }
+    }
+
+    fn unknown(case: &Case<'_>, opinions: Vec<Opinion>) -> Self {
+        let unseen = case.known.stage == Stage::NoFlow || !case.saw_the_beginning();
+        let cause = if unseen { Cause::NoConnectionSeen } else { Cause::Unknown };
+        Self {
+            class: cause.class(),
+            cause,
+            confidence: Confidence::default(),
+            origin: Origin::Unknown,
+            evidence: Vec::new(),
+            alternatives: share(opinions, 1.0),
+            severity: consequence::severity(cause),
+            at_fault: consequence::at_fault(cause, case.known.sent_by),
+        }
+    }
+}
+
+/// One opinion per cause, likeliest first. Equal ones keep the order of the rules, so that the
+/// verdict is the same every time.
+fn strongest_of_each_cause(case: &Case<'_>, opinions: Vec<Opinion>) -> Vec<Opinion> {
+    let mut kept: Vec<Opinion> = Vec::with_capacity(opinions.len());
+    for mut opinion in opinions {
+        if !case.saw_the_beginning() && !opinion.stands_alone {
+            opinion.probability = opinion.probability.min(MOST_WITHOUT_BEGINNING);
+        }
+        match kept.iter_mut().find(|other| other.cause == opinion.cause) {
+            Some(other) if other.probability < opinion.probability => *other = opinion,
+            Some(_) => {}
+            None => kept.push(opinion),
+        }
+    }
+    kept.sort_by(|a, b| b.probability.total_cmp(&a.probability));
+    kept
+}
+
+/// The alternatives, scaled down to what is left.
+fn share(opinions: Vec<Opinion>, left: f64) -> Vec<Alternative> {
+    let sum: f64 = opinions.iter().map(|opinion| opinion.probability).sum();
+    let scale = if sum > left { left / sum } else { 1.0 };
+    let scaled = opinions.into_iter().map(|opinion| (opinion.cause, opinion.probability * scale));
+    scaled
+        .filter(|(_, probability)| *probability >= WORTH_A_WORD)
+        .take(ALTERNATIVES)
+        .map(|(cause, probability)| Alternative::new(cause, Confidence::new(probability)))
+        .collect()
+}

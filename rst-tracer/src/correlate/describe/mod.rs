@@ -1,0 +1,137 @@
+//! From a joined reset to the event that people and programs read.
+//!
+//! In: a [`Joined`] reset and the [`Scene`] it played on. Out: a [`RstEvent`] with every fact of
+//! the contract and the verdict of the cause engine. Pure: the same reset gives the same event.
+#![forbid(unsafe_code)]
+
+mod app;
+mod community_id;
+mod conn_state;
+mod context;
+mod effect;
+mod id;
+mod roles;
+#[cfg(test)]
+mod tests;
+mod vantage;
+
+use std::borrow::Cow;
+
+use rst_tracer_common::wire::Segment;
+
+use super::Joined;
+use crate::{
+    classify::{self, Case, Known, Past, Verdict},
+    event::{self, RstEvent, Stage, Text},
+};
+use roles::Roles;
+
+/// Where the tracer stands.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Scene {
+    /// Name of the observing host.
+    pub host: String,
+    /// Inode of the network namespace that the tracer stands in; `None` for captures.
+    pub netns: Option<u32>,
+}
+
+/// Describes and explains a reset.
+pub fn describe(joined: &Joined, scene: &Scene) -> RstEvent {
+    let reset = &joined.reset;
+    let head = &reset.rst.head;
+    let segment = &head.segment;
+    let past = reset.flow.as_deref().map(|state| Past::of(state, head.side));
+    let roles = Roles::of(segment, past.as_ref());
+    let known = Known {
+        sent_by: roles.sent_by(),
+        initiator: roles.initiator,
+        stage: stage(past.as_ref()),
+        effect: effect::of(joined, past.as_ref()),
+        role: vantage::role(joined),
+    };
+    let case = Case::of(joined, known);
+    let verdict = classify::explain(&case);
+
+    let (src, dst) = (end(segment.src), end(segment.dst));
+    let hook = vantage::hook(head.hook);
+    let mut event = RstEvent::unexplained(reset.time, hook, src, dst, context::segment(segment));
+    event.id = id::of(reset, scene);
+    event.host = scene.host.clone();
+    event.netns = scene.netns;
+    event.interface = reset.origin.interface.as_deref().map(str::to_owned);
+    event.file = reset.origin.file.as_deref().map(str::to_owned);
+    event.frame = reset.origin.frame;
+    event.direction = vantage::direction(head.hook);
+    event.local_role = known.role;
+    (event.client, event.server) = roles.ends(src, dst).unzip();
+    event.initiator = roles.initiator;
+    event.sent_by = known.sent_by;
+    event.session_end_reason = known.sent_by.session_end_reason();
+    event.effect = known.effect;
+    event.stage = known.stage;
+    let (state, history) = conn_state::of(segment, past.as_ref(), &roles);
+    (event.conn_state, event.history) = (Some(state), Some(history));
+    event.app = app::of(past.as_ref(), &roles, known.stage, verdict.class);
+    event.payload_text = context::payload_text(&reset.rst);
+    event.mptcp_reason = case.mptcp_reason().map(mptcp_reason);
+    event.flow = past.map(|past| context::flow(reset, &past, &roles));
+    event.recent =
+        past.map(|past| context::recent(head.time_ns, &past, &roles)).unwrap_or_default();
+    event.community_id = community_id::of(src, dst);
+    event.vlan = vlans(segment);
+    event.tunnel = segment.tunnel.name().map(Cow::Borrowed);
+    event.sightings = vantage::sightings(joined);
+    explained(event, verdict)
+}
+
+/// Takes the verdict over.
+fn explained(mut event: RstEvent, verdict: Verdict) -> RstEvent {
+    event.class = verdict.class;
+    event.cause = verdict.cause;
+    event.confidence = verdict.confidence;
+    event.origin = verdict.origin;
+    event.evidence = verdict.evidence;
+    event.alternatives = verdict.alternatives;
+    event.severity = verdict.severity;
+    event.at_fault = verdict.at_fault;
+    event
+}
+
+fn stage(past: Option<&Past<'_>>) -> Stage {
+    use rst_tracer_common::flow::Stage as Tracked;
+    match past.and_then(|past| past.state().stage()) {
+        None => Stage::NoFlow,
+        Some(Tracked::PostSyn) => Stage::PostSyn,
+        Some(Tracked::PostSynAck) => Stage::PostSynack,
+        Some(Tracked::PostAck) => Stage::PostAck,
+        Some(Tracked::PostPush) => Stage::PostPush,
+        Some(Tracked::PostData) => Stage::PostData,
+        Some(Tracked::PostFin) => Stage::PostFin,
+        Some(Tracked::Closed) => Stage::Closed,
+    }
+}
+
+fn end(end: rst_tracer_common::wire::Endpoint) -> event::Endpoint {
+    end.to_socket().into()
+}
+
+/// VLAN ids, outermost first.
+fn vlans(segment: &Segment) -> Vec<u16> {
+    const PRESENT: u32 = 1 << 16;
+    let tags = segment.vlan.iter().filter(|tag| **tag & PRESENT != 0);
+    tags.map(|tag| (tag & 0x0fff) as u16).collect()
+}
+
+/// The reasons of MP_TCPRST by number (RFC 8684 section 3.6, table 3).
+fn mptcp_reason(reason: u8) -> Text {
+    Cow::Borrowed(match reason {
+        0 => "unspecified error",
+        1 => "MPTCP-specific error",
+        2 => "lack of resources",
+        3 => "administratively prohibited",
+        4 => "too much outstanding data",
+        5 => "unacceptable performance",
+        6 => "middlebox interference",
+        other => return Cow::Owned(format!("reason {other}")),
+    })
+}
