@@ -148,3 +148,12 @@ fn an_earlier_reset_that_nobody_believed_does_not_end_the_story() {
     assert_eq!(told[0].effect, Effect::Ignored);
     assert_eq!(told[1].cause, Cause::Linger0Close);
 }
+
+#[test]
+fn what_is_sure_of_a_whole_connection_is_less_so_of_its_end_alone() {
+    let mut story = Story::v4();
+    story.exchange().fin(Server).wait(5).ack(Client).wait(50);
+    story.say(Client, b"more").wait(5).disown(Server);
+    let event = expect(&mut story, Cause::DataAfterClose);
+    assert_eq!(event.confidence.percent(), 60);
+}

@@ -96,3 +96,25 @@ fn an_older_system_without_window_on_its_resets_is_not_accused() {
     let event = expect(&mut story, Cause::Linger0Close);
     assert_eq!(event.origin, Origin::Endpoint);
 }
+
+#[test]
+fn an_ack_of_what_came_only_after_the_reset_shows_the_sender_alive() {
+    let mut story = Story::v4();
+    story.handshake().exchange();
+    story.send(forged(&story, 0)).wait(5).say(Client, b"under way").wait(5).ack(Server);
+    let event = expect(&mut story, Cause::InjectedReset);
+    assert_eq!(event.origin, Origin::MiddleboxProven);
+}
+
+#[test]
+fn three_resets_with_strange_headers_in_a_burst_are_an_injectors() {
+    let told = |times: usize| {
+        let mut story = Story::v4();
+        story.handshake().exchange();
+        // Without the burst, one of its habits alone.
+        let rst = Packet { options: vec![], df: false, ..story.packet(Server, RST | ACK) };
+        (0..times).for_each(|_| _ = story.send(rst.clone()));
+        share(&sane(story.first()), Cause::InjectedReset)
+    };
+    assert!(told(3) > told(1));
+}
