@@ -2,13 +2,11 @@
 //!
 //! Generated conversations, sound and broken, go through the programs and through the same steps in
 //! userspace with the same keys; after each packet everything that either could have touched is
-//! compared, times included. A disagreement is shrunk to the shortest script that shows it.
-
-use std::cell::RefCell;
+//! compared, times included. A disagreement is reported with the shortest script that shows it.
 
 use proptest::{
-    strategy::Strategy,
-    test_runner::{Config, RngAlgorithm, TestCaseError, TestRng, TestRunner},
+    strategy::{Strategy, ValueTree},
+    test_runner::{Config, RngAlgorithm, TestRng, TestRunner},
 };
 use rst_tracer_common::{
     event::Counters,
@@ -17,6 +15,7 @@ use rst_tracer_common::{
 use rst_tracer_tests::kernel::{self, Kernel, OPTIONS, Options};
 
 use duel::Duel;
+use script::Action;
 
 mod damage;
 mod duel;
@@ -36,46 +35,52 @@ fn kernel_and_userspace_agree_on_every_packet() {
     if !kernel::can_load() {
         return;
     }
-    let kernel = Kernel::load(Options { flows: PLACES, ..OPTIONS });
-    let config = Config {
-        cases: SCRIPTS,
-        max_shrink_iters: 400,
-        failure_persistence: None,
-        ..Config::default()
-    };
+    let mut kernel = Kernel::load(Options { flows: PLACES, ..OPTIONS });
     // The same packets every time: a failure in one run is a failure in the next.
     let rng = TestRng::deterministic_rng(RngAlgorithm::ChaCha);
-    let (kernel, tally) = (RefCell::new(kernel), RefCell::new(Tally::default()));
-    let scripts = script::steps(STEPS).prop_map(Script);
-    let result = TestRunner::new_with_rng(config, rng).run(&scripts, |script| {
-        let played = play(&mut kernel.borrow_mut(), &script.0).map_err(TestCaseError::fail)?;
-        tally.borrow_mut().add(&played);
-        Ok(())
-    });
-    if let Err(failure) = result {
-        panic!("{failure}");
+    let mut runner = TestRunner::new_with_rng(Config::default(), rng);
+    let mut tally = Tally::default();
+    for _ in 0..SCRIPTS {
+        let script = script::steps(STEPS).new_tree(&mut runner).expect("a script").current();
+        let actions = script::render(&script);
+        match play(&mut kernel, &actions) {
+            Ok(played) => tally.add(&played),
+            Err(_) => panic!("{}", shortest(&mut kernel, actions)),
+        }
     }
-    tally.borrow().covers_what_matters();
-}
-
-/// A script that prints as what a person can replay.
-struct Script(Vec<script::Step>);
-
-impl std::fmt::Debug for Script {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        writeln!(f)?;
-        script::render(&self.0).iter().try_for_each(|action| writeln!(f, "  {action}"))
-    }
+    tally.covers_what_matters();
 }
 
 /// Lets both sides play a script from the beginning.
-fn play(kernel: &mut Kernel, steps: &[script::Step]) -> Result<Tally, String> {
+fn play(kernel: &mut Kernel, actions: &[Action]) -> Result<Tally, String> {
     kernel.reset();
     let mut duel = Duel::new(kernel, PLACES);
-    for action in script::render(steps) {
-        duel.fight(&action).map_err(|what| format!("{action}\n{what}"))?;
+    for action in actions {
+        duel.fight(action)?;
     }
     Ok(Tally { counted: duel.counted(), with_flow: duel.with_flow, reuses: duel.reuses })
+}
+
+/// Leaves out of a failing script whatever it fails without; says what is left, as frames to replay.
+fn shortest(kernel: &mut Kernel, mut actions: Vec<Action>) -> String {
+    let mut fails = |actions: &[Action]| play(kernel, actions).err();
+    let mut chunk = actions.len();
+    while chunk > 0 {
+        let mut at = 0;
+        while at < actions.len() {
+            let end = actions.len().min(at + chunk);
+            let without = [&actions[..at], &actions[end..]].concat();
+            if fails(&without).is_some() {
+                actions = without;
+            } else {
+                at = end;
+            }
+        }
+        chunk /= 2;
+    }
+    let script: String = actions.iter().map(|action| format!("  {action}\n")).collect();
+    let what = fails(&actions).unwrap_or_else(|| "it does not fail every time".to_owned());
+    format!("kernel and userspace disagree after\n{script}{what}")
 }
 
 /// How often what came up: equality proves nothing about what never happened.

@@ -56,6 +56,7 @@ impl Place {
 }
 
 /// What a step comes to.
+#[derive(Clone)]
 pub(crate) enum Action {
     /// A frame before a program.
     Frame(Program, Vec<u8>),
