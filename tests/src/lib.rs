@@ -1,1 +1,5 @@
 //! Shared by the integration tests.
+
+pub mod capture;
+pub mod summary;
+pub mod tracer;
