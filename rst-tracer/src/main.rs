@@ -10,7 +10,7 @@ use rst_tracer::{
     cli::{Cli, Command},
     demo, doctor,
     exit::{self, Code},
-    run, sink,
+    manual, run, sink,
 };
 
 fn main() -> ExitCode {
@@ -46,8 +46,7 @@ fn start(cli: Cli) -> anyhow::Result<Code> {
             Ok(Code::OK)
         }
         Command::Man => {
-            clap_mangen::Man::new(Cli::command()).render(&mut out)?;
-            out.flush()?;
+            manual::write(&Cli::command(), &mut out)?;
             Ok(Code::OK)
         }
     }
