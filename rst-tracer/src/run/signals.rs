@@ -1,4 +1,4 @@
-//! The signals of a trace: stop, stop at once, say the numbers.
+//! The signals of a trace: stop, stop at once, say the numbers, open the output anew.
 //!
 //! INT and TERM end it in order. A second one ends it at once, even where the first cannot be
 //! obeyed because the output takes nothing: the handler restores the default.
@@ -16,6 +16,8 @@ pub(super) enum Wish {
     Stop,
     /// To say the numbers and go on.
     Numbers,
+    /// To close the output file and open it anew, because it was renamed.
+    Reopen,
 }
 
 /// The signals that a trace listens to.
@@ -23,17 +25,19 @@ pub(super) struct Signals {
     interrupt: Signal,
     terminate: Signal,
     numbers: Signal,
+    hangup: Option<Signal>,
 }
 
 impl Signals {
-    /// Listens from now on.
+    /// Listens from now on. To HUP only `with_hangup`: without an output file it means that the
+    /// terminal has gone, and its default effect is right.
     ///
     /// # Errors
     /// When the kernel refuses a handler.
     ///
     /// # Panics
     /// Outside a tokio runtime.
-    pub(super) fn new() -> Result<Self> {
+    pub(super) fn new(with_hangup: bool) -> Result<Self> {
         // Before tokio's, which call the handlers that they replace.
         for number in STOPPING {
             let handler = SigHandler::Handler(forgive_once);
@@ -46,6 +50,7 @@ impl Signals {
             interrupt: signal(SignalKind::interrupt())?,
             terminate: signal(SignalKind::terminate())?,
             numbers: signal(SignalKind::user_defined1())?,
+            hangup: with_hangup.then(|| signal(SignalKind::hangup())).transpose()?,
         })
     }
 
@@ -55,7 +60,15 @@ impl Signals {
             _ = self.interrupt.recv() => Wish::Stop,
             _ = self.terminate.recv() => Wish::Stop,
             _ = self.numbers.recv() => Wish::Numbers,
+            _ = next_of(&mut self.hangup) => Wish::Reopen,
         }
+    }
+}
+
+async fn next_of(signal: &mut Option<Signal>) -> Option<()> {
+    match signal {
+        Some(signal) => signal.recv().await,
+        None => std::future::pending().await,
     }
 }
 

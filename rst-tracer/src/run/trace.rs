@@ -3,9 +3,7 @@
 use std::{future::pending, ops::ControlFlow, time::Duration};
 
 use anyhow::Result;
-use tokio::{
-    time::{Instant, MissedTickBehavior, interval_at, sleep, sleep_until},
-};
+use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, sleep_until};
 
 use super::{
     Pipeline, Stop, Summary, nanos, outcome, output, scene,
@@ -13,7 +11,7 @@ use super::{
     tell,
 };
 use crate::{
-    cli::TraceArgs,
+    cli::{OutputArgs, TraceArgs},
     correlate::{Rules, Scene},
     event::Timestamp,
     exit::Code,
@@ -32,7 +30,7 @@ const LONGEST_NAP: Duration = Duration::from_millis(100);
 pub fn trace(args: &TraceArgs) -> Result<Code> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
-        let signals = Signals::new()?;
+        let signals = Signals::new(output::file(&args.output).is_some())?;
         let sink = output::open(&args.output)?;
         let live = Live::start(live_options(args)?, tell)?;
         let settle_ns = nanos(args.output.settle);
@@ -42,7 +40,7 @@ pub fn trace(args: &TraceArgs) -> Result<Code> {
         let pipeline = Pipeline::new(rules, scene, filter, sink, args.output.count);
         let mut tracing = Tracing { live, pipeline, stats: args.stats };
         tell(format_args!("tracing {}; Ctrl-C ends", interfaces(tracing.live.traced())));
-        let stop = tracing.run(signals, args.duration).await?;
+        let stop = tracing.run(signals, args).await?;
         let stop = tracing.end(stop);
         tell(tracing.summary()?);
         outcome(stop)?;
@@ -87,7 +85,8 @@ pub struct Tracing<'a> {
 
 impl Tracing<'_> {
     /// Runs until a signal, the end of `duration`, a limit or a closed output.
-    async fn run(&mut self, mut signals: Signals, duration: Option<Duration>) -> Result<Stop> {
+    async fn run(&mut self, mut signals: Signals, args: &TraceArgs) -> Result<Stop> {
+        let duration = args.duration;
         let end = async move {
             match duration {
                 Some(duration) => sleep(duration).await,
@@ -109,6 +108,11 @@ impl Tracing<'_> {
                 wish = signals.next() => match wish {
                     Wish::Stop => return Ok(Stop::Enough),
                     Wish::Numbers => tell(self.summary()?),
+                    Wish::Reopen => {
+                        if let ControlFlow::Break(stop) = self.reopen(&args.output) {
+                            return Ok(stop);
+                        }
+                    }
                 },
                 () = &mut end => return Ok(Stop::Enough),
                 () = next_tick(&mut stats) => {
@@ -125,6 +129,17 @@ impl Tracing<'_> {
                     }
                 }
                 () = sleep_until(nap) => {}
+            }
+        }
+    }
+
+    /// Opens the output file anew; if that fails, the one that is open is good enough.
+    fn reopen(&mut self, args: &OutputArgs) -> ControlFlow<Stop> {
+        match output::open(args) {
+            Ok(sink) => self.pipeline.redirect(sink),
+            Err(error) => {
+                tell(format_args!("rst-tracer: {error:#}; going on with the file that is open"));
+                ControlFlow::Continue(())
             }
         }
     }
