@@ -75,7 +75,7 @@ fn read(
         let file = File::open(name)?;
         let metadata = file.metadata()?;
         anyhow::ensure!(!metadata.is_dir(), "is a directory; name the capture files in it");
-        (Box::new(file), metadata.is_file().then(|| metadata.len()))
+        (Box::new(file), metadata.is_file().then_some(metadata.len()))
     };
     let bar = progress(name, len);
     let mut frames = 0_u64;
@@ -85,7 +85,7 @@ fn read(
         reader,
         |bytes| {
             frames += 1;
-            if frames % 4096 == 0 {
+            if frames.is_multiple_of(4096) {
                 bar.set_position(bytes);
             }
         },

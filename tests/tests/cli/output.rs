@@ -64,7 +64,10 @@ fn an_output_that_cannot_be_opened_is_named_before_anything_is_read() {
     let nowhere = folder.path("no-such-folder/events").to_str().expect("UTF-8").to_owned();
     let ended = run(&["replay", &file, "--output", &nowhere]);
     ended.assert_code(1);
-    assert!(ended.said(&format!("cannot open {nowhere} for appending: No such file")), "{ended:#?}");
+    assert!(
+        ended.said(&format!("cannot open {nowhere} for appending: No such file")),
+        "{ended:#?}"
+    );
 }
 
 #[test]

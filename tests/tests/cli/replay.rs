@@ -101,8 +101,9 @@ fn a_count_ends_the_run_and_the_rest_is_accounted_for() {
 fn statistics_come_last_and_add_up() {
     let folder = Folder::new();
     let file = folder.file("many.pcap", &pcap(&many_refused(9)));
-    let ended =
-        run(&["replay", &file, "--format", "json", "--stats", "--port", "20004", "--port", "20005"]);
+    let ended = run(&[
+        "replay", &file, "--format", "json", "--stats", "--port", "20004", "--port", "20005",
+    ]);
     ended.assert_code(0);
     let last: Value = serde_json::from_str(ended.out.last().expect("a line")).expect("JSON");
     let count = |what: &str| last[what].as_u64().unwrap_or_else(|| panic!("no {what}: {last}"));

@@ -1,8 +1,11 @@
 //! The verbs that print a text and end: schema, completions, manual page.
 
-use std::{fs::OpenOptions, io};
+use std::{fs::OpenOptions, io, process::Command};
 
-use rst_tracer_tests::tracer::{Tracer, command, run};
+use rst_tracer_tests::{
+    capture::Folder,
+    tracer::{Tracer, command, run},
+};
 use serde_json::Value;
 
 #[test]
@@ -19,9 +22,11 @@ fn the_schema_is_a_schema_that_describes_all_three_types() {
 
 #[test]
 fn completions_know_the_verbs_and_the_options() {
-    for (shell, mark) in
-        [("bash", "complete -F"), ("zsh", "#compdef rst-tracer"), ("fish", "complete -c rst-tracer")]
-    {
+    for (shell, mark) in [
+        ("bash", "complete -F"),
+        ("zsh", "#compdef rst-tracer"),
+        ("fish", "complete -c rst-tracer"),
+    ] {
         let ended = run(&["completions", shell]);
         ended.assert_code(0);
         let script = ended.out.join("\n");
@@ -34,7 +39,7 @@ fn completions_know_the_verbs_and_the_options() {
 #[test]
 fn bash_understands_its_completions() {
     let script = run(&["completions", "bash"]).out.join("\n");
-    let checked = std::process::Command::new("bash").args(["-n", "-c", &script]).output();
+    let checked = Command::new("bash").args(["-n", "-c", &script]).output();
     let Ok(checked) = checked else {
         eprintln!("SKIPPED: no bash to check the script");
         return;
@@ -57,9 +62,28 @@ fn the_manual_page_has_its_parts_and_every_verb_with_its_options() {
     }
 }
 
+#[test]
+fn groff_has_nothing_to_say_about_the_manual_page() {
+    let folder = Folder::new();
+    let page = folder.file("page.1", run(&["man"]).out.join("\n").as_bytes());
+    let checked = Command::new("groff").args(["-man", "-Tutf8", "-ww", &page]).output();
+    let Ok(checked) = checked else {
+        eprintln!("SKIPPED: no groff to check the page");
+        return;
+    };
+    assert_eq!(String::from_utf8_lossy(&checked.stderr), "");
+    assert!(checked.status.success());
+}
+
 /// Each writes more than one line at once.
-const PRINTING: [&[&str]; 6] =
-    [&["schema"], &["man"], &["completions", "bash"], &["doctor"], &["--help"], &["demo", "--list"]];
+const PRINTING: [&[&str]; 6] = [
+    &["schema"],
+    &["man"],
+    &["completions", "bash"],
+    &["doctor"],
+    &["--help"],
+    &["demo", "--list"],
+];
 
 #[test]
 fn a_reader_that_has_seen_enough_is_no_failure() {

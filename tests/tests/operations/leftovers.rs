@@ -41,7 +41,8 @@ fn hanging() -> Vec<String> {
         for side in [TcAttachType::Ingress, TcAttachType::Egress] {
             found.extend(tcx(name, side).into_iter().map(|program| format!("{program} on {name}")));
         }
-        found.extend(filters(&link(name)).into_iter().map(|filter| format!("{filter:?} on {name}")));
+        found
+            .extend(filters(&link(name)).into_iter().map(|filter| format!("{filter:?} on {name}")));
     }
     found.sort();
     found
