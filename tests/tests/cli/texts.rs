@@ -4,6 +4,7 @@ use std::{fs::OpenOptions, io, process::Command};
 
 use rst_tracer_tests::{
     capture::Folder,
+    skip::skipped,
     tracer::{Tracer, command, run},
 };
 use serde_json::Value;
@@ -41,7 +42,7 @@ fn bash_understands_its_completions() {
     let script = run(&["completions", "bash"]).out.join("\n");
     let checked = Command::new("bash").args(["-n", "-c", &script]).output();
     let Ok(checked) = checked else {
-        eprintln!("SKIPPED: no bash to check the script");
+        skipped("no bash to check the script");
         return;
     };
     assert!(checked.status.success(), "{}", String::from_utf8_lossy(&checked.stderr));
@@ -68,7 +69,7 @@ fn groff_has_nothing_to_say_about_the_manual_page() {
     let page = folder.file("page.1", run(&["man"]).out.join("\n").as_bytes());
     let checked = Command::new("groff").args(["-man", "-Tutf8", "-ww", &page]).output();
     let Ok(checked) = checked else {
-        eprintln!("SKIPPED: no groff to check the page");
+        skipped("no groff to check the page");
         return;
     };
     assert_eq!(String::from_utf8_lossy(&checked.stderr), "");
