@@ -4,7 +4,6 @@
 //! redirects a packet. The `_l3` entries are for devices without a link header (tun, WireGuard).
 #![no_std]
 #![no_main]
-#![feature(asm_experimental_arch)]
 
 mod frame;
 mod maps;
@@ -82,9 +81,8 @@ fn xdp(context: &XdpContext, link: LinkType) -> u32 {
 fn tc(context: &TcContext, hook: Hook, link: LinkType) -> i32 {
     let skb = context.skb.skb;
     // SAFETY: the context of a running program is valid.
-    let (ifindex, came_by, tagged, tci) = unsafe {
-        ((*skb).ifindex, (*skb).ingress_ifindex, (*skb).vlan_present, (*skb).vlan_tci)
-    };
+    let (ifindex, came_by, tagged, tci) =
+        unsafe { ((*skb).ifindex, (*skb).ingress_ifindex, (*skb).vlan_present, (*skb).vlan_tci) };
     let leaving = hook == Hook::TC_EGRESS;
     let port = if leaving { Port::egress(ifindex) } else { Port::ingress(ifindex) };
     let came_by = if leaving { came_by } else { 0 };

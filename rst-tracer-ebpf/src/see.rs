@@ -4,8 +4,8 @@ use aya_ebpf::helpers::bpf_ktime_get_ns;
 use rst_tracer_common::{
     event::{Counters, Head, Hook, Kind, Rst, RstWithFlow, Sighting},
     flow::{self, Began, Identity, Memory, Observed, Place, Port},
+    verifier,
     wire::{self, Bytes, Flags, LinkType, Segment, Stop},
-    words,
 };
 
 use crate::maps::{self, EVENTS, Table};
@@ -39,7 +39,7 @@ pub fn see<B: Bytes>(frame: &B, seen: &Seen) {
             return;
         }
     }
-    let segment = words::in_memory(segment);
+    let segment = verifier::in_memory(segment);
     let frame = &frame.afresh();
     if seen.vlan != 0 {
         segment.vlan = [seen.vlan, segment.vlan[0]];
