@@ -49,13 +49,15 @@ fn begin_again(entry: &mut Entry<'_>, side: u32, segment: &Segment, now: u64) {
     entry.flow.reset_window = reset_window;
 }
 
-/// Whether a SYN may start a new connection in place of the one remembered.
+/// Whether a SYN may start a new connection in place of the one remembered. One that crosses the
+/// other side's SYN does not: both open the same connection (RFC 9293 section 3.5).
 #[inline(always)]
 fn replaces(hot: &Hot, flow: &Flow, side: u32, segment: &Segment, now: u64) -> bool {
-    let retransmitted = flow.sides[side as usize & 1].packets > 0
-        && flow.facts[side as usize & 1].isn == segment.tcp.seq;
+    let spoke = flow.sides[side as usize & 1].packets > 0;
+    let retransmitted = spoke && flow.facts[side as usize & 1].isn == segment.tcp.seq;
+    let another_attempt = spoke && !hot.is_confirmed();
     let idle = ticks(now).wrapping_sub(hot.last) > IDLE_BEFORE_REUSE;
-    !retransmitted && (hot.is_closed() || !hot.is_confirmed() || idle)
+    !retransmitted && (hot.is_closed() || another_attempt || idle)
 }
 
 /// Applies one segment that is not a RST.
@@ -189,7 +191,10 @@ fn advance(
     let end = segment.seq_end();
     let known = hot.seq_end[me];
     let ahead = end.since(known);
-    let is_new = fresh || (ahead > 0 && ahead < LARGEST_WINDOW);
+    // A SYN counts as a side's first segment only: one on a live connection may be forged, and what
+    // it says stands in `contesting_syn`.
+    let follows = ahead > 0 && ahead < LARGEST_WINDOW && !flags.has(Flags::SYN);
+    let is_new = fresh || follows;
     let has_data = segment.tcp.payload_len > 0;
     let is_probe = !fresh
         && !flags.has(Flags::SYN)

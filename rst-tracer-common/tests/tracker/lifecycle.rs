@@ -54,7 +54,7 @@ fn both_sides_must_finish_and_be_heard() {
     assert_eq!(world.stage(), Stage::PostFin);
     world.client(ACK, C + 2, S + 102, 0);
     assert_eq!(world.stage(), Stage::Closed);
-    assert_eq!(world.history(), "ShAFadfA".replacen("fA", "f", 1));
+    assert_eq!(world.history(), "ShAFdf");
 }
 
 #[test]

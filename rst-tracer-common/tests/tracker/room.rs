@@ -76,6 +76,9 @@ fn a_closed_connection_gives_way_before_a_half_open_one() {
     world.server(RST, S + 1, 0, 0);
     assert_eq!(newcomer(&mut world, 9), Some(Began::FOR_FINISHED));
     assert_eq!(remembered(&mut world, 9), [1, 2, 4, 5, 6, 7, 8, 9]);
+    world.wait_ms(10);
+    world.client.port = 9;
+    world.client(SYN, C, 0, 0);
     assert_eq!(newcomer(&mut world, 10), Some(Began::FOR_HALF_OPEN), "closed just now");
     assert_eq!(remembered(&mut world, 10), [1, 2, 4, 6, 7, 8, 9, 10]);
 }

@@ -4,7 +4,7 @@ use rst_tracer_tests::kernel::{self, Program};
 
 /// Instructions that the verifier may follow in one program; it gives up at a million, and kernels
 /// differ in how much they follow.
-const BUDGET: u32 = 500_000;
+const BUDGET: u32 = 200_000;
 
 #[test]
 fn every_program_stays_well_within_what_the_verifier_follows() {
