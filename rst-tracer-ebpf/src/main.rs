@@ -14,6 +14,7 @@ use aya_ebpf::{
     macros::{classifier, xdp},
     programs::{TcContext, XdpContext},
 };
+use aya_log_ebpf::debug;
 use rst_tracer_common::{event::Hook, flow::Port, wire::LinkType};
 
 use crate::{
@@ -73,7 +74,9 @@ fn xdp(context: &XdpContext, link: LinkType) -> u32 {
     let ifindex = unsafe { (*context.ctx).ingress_ifindex };
     let port = Port::ingress(ifindex);
     let seen = Seen { hook: Hook::XDP, link, ifindex, port, came_by: 0, vlan: 0 };
-    see(&XdpFrame::new(context), &seen);
+    if let Some(kind) = see(&XdpFrame::new(context), &seen) {
+        debug!(context, "interface {}: malformed frame, kind {}", ifindex, kind as u8);
+    }
     XDP_PASS
 }
 
@@ -89,7 +92,9 @@ fn tc(context: &TcContext, hook: Hook, link: LinkType) -> i32 {
     let vlan = if tagged != 0 { tci & 0xffff | 1 << 16 } else { 0 };
     let seen = Seen { hook, link, ifindex, port, came_by, vlan };
     frame::pull_headers(context);
-    see(&SkbFrame::new(context), &seen);
+    if let Some(kind) = see(&SkbFrame::new(context), &seen) {
+        debug!(context, "interface {}: malformed frame, kind {}", ifindex, kind as u8);
+    }
     NEXT
 }
 

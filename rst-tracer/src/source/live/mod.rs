@@ -18,6 +18,7 @@ use aya::{
     Ebpf,
     maps::{MapData, RingBuf},
 };
+use aya_log::EbpfLogger;
 use rst_tracer_common::event::{Counters, Hook};
 use tokio::io::{Interest, unix::AsyncFd};
 
@@ -60,6 +61,8 @@ pub struct Live {
     names: HashMap<u32, Arc<str>>,
     watch: Watch,
     undecoded: u64,
+    /// What the programs log, when somebody listens.
+    kernel_log: Option<EbpfLogger<&'static dyn log::Log>>,
     /// Keeps the maps that are not taken out.
     _ebpf: Ebpf,
 }
@@ -86,6 +89,10 @@ impl Live {
                 kernel::load(&bytes, &options.kernel)?
             }
         };
+        let kernel_log = log::log_enabled!(log::Level::Debug)
+            .then(|| EbpfLogger::init(&mut ebpf))
+            .transpose()
+            .context("the BPF object has no log")?;
         let hooks = Hooks::load(&mut ebpf)?;
         let counters = kernel::CounterMap::take(&mut ebpf)?;
         let ring = kernel::take_ring(&mut ebpf)?;
@@ -102,6 +109,7 @@ impl Live {
             names,
             watch,
             undecoded: 0,
+            kernel_log,
             _ebpf: ebpf,
         };
         let mut failures = Vec::new();
@@ -148,6 +156,9 @@ impl Live {
 
     /// Hands over up to `most` records that the kernel wrote. Returns how many there were.
     pub fn drain(&mut self, most: usize, mut each: impl FnMut(Record)) -> usize {
+        if let Some(log) = &mut self.kernel_log {
+            log.flush();
+        }
         let epoch_ns = realtime_minus_monotonic_ns();
         let (names, undecoded) = (&self.names, &mut self.undecoded);
         let ring = self.ring.get_mut();
