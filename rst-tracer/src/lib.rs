@@ -11,6 +11,7 @@ pub mod doctor;
 pub mod event;
 pub mod exit;
 pub mod links;
+pub mod manual;
 pub mod run;
 pub mod sink;
 pub mod source;

@@ -10,7 +10,7 @@ use rst_tracer::{
     cli::{Cli, Command},
     demo, doctor,
     exit::{self, Code},
-    run, sink,
+    manual, run, sink,
 };
 
 fn main() -> ExitCode {
@@ -20,7 +20,7 @@ fn main() -> ExitCode {
         Ok(code) => code,
         Err(error) if is_closed_pipe(&error) => Code::OK,
         Err(error) => {
-            eprintln!("rst-tracer: {error:#}");
+            run::tell(format_args!("rst-tracer: {error:#}"));
             exit::code_of(&error)
         }
     };
@@ -42,10 +42,11 @@ fn start(cli: Cli) -> anyhow::Result<Code> {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "rst-tracer", &mut script);
             out.write_all(&script)?;
+            out.flush()?;
             Ok(Code::OK)
         }
         Command::Man => {
-            clap_mangen::Man::new(Cli::command()).render(&mut out)?;
+            manual::write(&Cli::command(), &mut out)?;
             Ok(Code::OK)
         }
     }

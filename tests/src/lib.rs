@@ -1,6 +1,13 @@
-//! Shared by the integration tests.
+//! Shared by the integration tests: frames and captures built by hand, the golden cases, the
+//! kernel programs run on frames, and the real binary with what it prints.
 
+pub mod bytes;
+pub mod capture;
 pub mod capture_file;
 pub mod cases;
 pub mod frames;
+pub mod kernel;
+pub mod skip;
 pub mod story;
+pub mod summary;
+pub mod tracer;

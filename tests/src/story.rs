@@ -7,8 +7,8 @@ use std::net::SocketAddr;
 
 use serde_json::{Map, Value, json};
 
+use crate::bytes::{self, ACK, FIN, PSH, RST, SYN, Segment};
 use crate::capture_file::Frame;
-use crate::frames::{self, ACK, FIN, PSH, RST, SYN, Segment};
 
 /// A side of the conversation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,7 +81,7 @@ impl Story {
             ip_ids: [100, 40_000],
             initiator: None,
             now_ns: START_NS,
-            wrap: frames::ethernet,
+            wrap: bytes::ethernet,
             interface: 0,
             frames: Vec::new(),
             events: Vec::new(),

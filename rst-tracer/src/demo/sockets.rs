@@ -14,18 +14,8 @@ use nix::sys::socket::{
     setsockopt, socket, sockopt,
 };
 use nix::sys::time::{TimeVal, TimeValLike};
-use nix::{getsockopt_impl, sockopt_impl};
 
 use super::wait::PATIENCE;
-
-sockopt_impl!(
-    /// `struct tcp_info` of a socket.
-    TcpInfo,
-    GetOnly,
-    libc::IPPROTO_TCP,
-    libc::TCP_INFO,
-    libc::tcp_info
-);
 
 /// A socket bound to `ip` whose port the kernel chose, and its address, known before connecting.
 ///
@@ -174,7 +164,22 @@ fn await_pending_error(stream: &TcpStream, expected: Errno) -> Result<()> {
 /// If the kernel does not say.
 pub fn unaccepted(listener: &TcpListener) -> Result<u32> {
     // On a listener tcpi_unacked is the length of the accept queue (tcp_get_info in net/ipv4/tcp.c).
-    Ok(getsockopt(listener, TcpInfo).context("asking for the accept queue")?.tcpi_unacked)
+    // Asked through libc: the structure grows with the kernel, and nix insists on its full length.
+    // SAFETY: plain integers, for which zeros are valid.
+    let mut info: libc::tcp_info = unsafe { std::mem::zeroed() };
+    let mut len = size_of_val(&info) as libc::socklen_t;
+    // SAFETY: `info` has room for `len` bytes, and the kernel writes no more.
+    let result = unsafe {
+        libc::getsockopt(
+            listener.as_raw_fd(),
+            libc::IPPROTO_TCP,
+            libc::TCP_INFO,
+            (&raw mut info).cast(),
+            &raw mut len,
+        )
+    };
+    Errno::result(result).context("asking for the accept queue")?;
+    Ok(info.tcpi_unacked)
 }
 
 /// Closes a socket, listening or connected, on the calling thread: the kernel takes the closing

@@ -4,7 +4,9 @@ mod filter;
 pub mod output;
 mod pipeline;
 mod replay;
+mod signals;
 mod tally;
+mod tell;
 mod trace;
 
 use std::time::Duration;
@@ -13,6 +15,7 @@ pub use filter::Filter;
 pub use pipeline::{Pipeline, Stop};
 pub use replay::replay;
 pub use tally::{Summary, Tally};
+pub use tell::tell;
 pub use trace::{Tracing, live_options, trace};
 
 use crate::{correlate::Scene, exit::Failure};

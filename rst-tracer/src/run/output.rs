@@ -4,6 +4,7 @@ use std::{
     fs::OpenOptions,
     io::{self, IsTerminal, Write},
     os::unix::fs::OpenOptionsExt,
+    path::Path,
 };
 
 use anyhow::{Context, Result};
@@ -18,8 +19,8 @@ use crate::{
 /// # Errors
 /// Names the file that cannot be opened.
 pub fn open(args: &OutputArgs) -> Result<Box<dyn Sink>> {
-    match &args.output {
-        Some(path) if path.as_os_str() != "-" => {
+    match file(args) {
+        Some(path) => {
             let mut options = OpenOptions::new();
             options.append(true).create(true).mode(0o640);
             let file = options
@@ -27,8 +28,13 @@ pub fn open(args: &OutputArgs) -> Result<Box<dyn Sink>> {
                 .with_context(|| format!("cannot open {} for appending", path.display()))?;
             Ok(sink(args, file, false))
         }
-        _ => Ok(sink(args, io::stdout(), io::stdout().is_terminal())),
+        None => Ok(sink(args, io::stdout(), io::stdout().is_terminal())),
     }
+}
+
+/// The file that events go to, unless they go to standard output.
+pub fn file(args: &OutputArgs) -> Option<&Path> {
+    args.output.as_deref().filter(|path| path.as_os_str() != "-")
 }
 
 fn sink(args: &OutputArgs, out: impl Write + 'static, is_terminal: bool) -> Box<dyn Sink> {

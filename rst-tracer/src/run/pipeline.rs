@@ -90,6 +90,13 @@ impl<'a> Pipeline<'a> {
         stop_on(self.sink.flush())
     }
 
+    /// Writes what is buffered to the present sink, and everything from now on to another.
+    pub fn redirect(&mut self, sink: Box<dyn Sink + 'a>) -> ControlFlow<Stop> {
+        self.flush()?;
+        self.sink = sink;
+        ControlFlow::Continue(())
+    }
+
     /// When something is due next, in nanoseconds since the epoch.
     pub fn next_due(&self) -> Option<u64> {
         self.correlator.next_due()

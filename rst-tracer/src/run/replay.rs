@@ -9,7 +9,7 @@ use std::{
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::{Pipeline, Stop, Summary, nanos, outcome, output, scene};
+use super::{Pipeline, Stop, Summary, nanos, outcome, output, scene, tell};
 use crate::{
     cli::ReplayArgs,
     correlate::Rules,
@@ -40,7 +40,7 @@ pub fn replay(args: &ReplayArgs) -> anyhow::Result<Code> {
                 break;
             }
             Err(problem) => {
-                eprintln!("rst-tracer: {name}: {problem}");
+                tell(format_args!("rst-tracer: {name}: {problem}"));
                 code = Code::FAILURE;
             }
         }
@@ -58,7 +58,7 @@ pub fn replay(args: &ReplayArgs) -> anyhow::Result<Code> {
     if let ControlFlow::Break(reason) = pipeline.flush() {
         stop.get_or_insert(reason);
     }
-    eprintln!("{}", summary(&pipeline));
+    tell(summary(&pipeline));
     outcome(stop.unwrap_or(Stop::Enough))?;
     Ok(code)
 }
@@ -75,7 +75,7 @@ fn read(
         let file = File::open(name)?;
         let metadata = file.metadata()?;
         anyhow::ensure!(!metadata.is_dir(), "is a directory; name the capture files in it");
-        (Box::new(file), metadata.is_file().then(|| metadata.len()))
+        (Box::new(file), metadata.is_file().then_some(metadata.len()))
     };
     let bar = progress(name, len);
     let mut frames = 0_u64;
@@ -85,7 +85,7 @@ fn read(
         reader,
         |bytes| {
             frames += 1;
-            if frames % 4096 == 0 {
+            if frames.is_multiple_of(4096) {
                 bar.set_position(bytes);
             }
         },

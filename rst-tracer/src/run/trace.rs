@@ -3,14 +3,15 @@
 use std::{future::pending, ops::ControlFlow, time::Duration};
 
 use anyhow::Result;
-use tokio::{
-    signal::unix::{Signal, SignalKind, signal},
-    time::{Instant, MissedTickBehavior, interval_at, sleep, sleep_until},
-};
+use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, sleep_until};
 
-use super::{Pipeline, Stop, Summary, nanos, outcome, output, scene};
+use super::{
+    Pipeline, Stop, Summary, nanos, outcome, output, scene,
+    signals::{Signals, Wish},
+    tell,
+};
 use crate::{
-    cli::TraceArgs,
+    cli::{OutputArgs, TraceArgs},
     correlate::{Rules, Scene},
     event::Timestamp,
     exit::Code,
@@ -29,18 +30,20 @@ const LONGEST_NAP: Duration = Duration::from_millis(100);
 pub fn trace(args: &TraceArgs) -> Result<Code> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
-        let signals = Signals::new()?;
+        let signals = Signals::new(output::file(&args.output).is_some())?;
         let sink = output::open(&args.output)?;
-        let live = Live::start(live_options(args)?, |line| eprintln!("{line}"))?;
+        let live = Live::start(live_options(args)?, tell)?;
         let settle_ns = nanos(args.output.settle);
         let rules = Rules { settle_ns, ..Rules::default() };
         let scene = Scene { netns: own_netns(), ..scene() };
         let filter = args.filter.clone().into();
         let pipeline = Pipeline::new(rules, scene, filter, sink, args.output.count);
         let mut tracing = Tracing { live, pipeline, stats: args.stats };
-        let stop = tracing.run(signals, args.duration).await?;
-        let summary = tracing.finish(stop)?;
-        eprintln!("{summary}");
+        tell(format_args!("tracing {}; Ctrl-C ends", interfaces(tracing.live.traced())));
+        let stop = tracing.run(signals, args).await?;
+        let stop = tracing.end(stop);
+        tell(tracing.summary()?);
+        outcome(stop)?;
         Ok(Code::OK)
     })
 }
@@ -70,23 +73,6 @@ fn own_netns() -> Option<u32> {
     u32::try_from(inode).ok()
 }
 
-/// The signals that a trace listens to.
-struct Signals {
-    interrupt: Signal,
-    terminate: Signal,
-    statistics: Signal,
-}
-
-impl Signals {
-    fn new() -> Result<Self> {
-        Ok(Self {
-            interrupt: signal(SignalKind::interrupt())?,
-            terminate: signal(SignalKind::terminate())?,
-            statistics: signal(SignalKind::user_defined1())?,
-        })
-    }
-}
-
 /// A live source and the pipeline behind it.
 pub struct Tracing<'a> {
     /// The source.
@@ -99,7 +85,8 @@ pub struct Tracing<'a> {
 
 impl Tracing<'_> {
     /// Runs until a signal, the end of `duration`, a limit or a closed output.
-    async fn run(&mut self, mut signals: Signals, duration: Option<Duration>) -> Result<Stop> {
+    async fn run(&mut self, mut signals: Signals, args: &TraceArgs) -> Result<Stop> {
+        let duration = args.duration;
         let end = async move {
             match duration {
                 Some(duration) => sleep(duration).await,
@@ -118,9 +105,15 @@ impl Tracing<'_> {
             }
             let nap = self.nap();
             tokio::select! {
-                _ = signals.interrupt.recv() => return Ok(Stop::Enough),
-                _ = signals.terminate.recv() => return Ok(Stop::Enough),
-                _ = signals.statistics.recv() => eprintln!("{}", self.summary()?),
+                wish = signals.next() => match wish {
+                    Wish::Stop => return Ok(Stop::Enough),
+                    Wish::Numbers => tell(self.summary()?),
+                    Wish::Reopen => {
+                        if let ControlFlow::Break(stop) = self.reopen(&args.output) {
+                            return Ok(stop);
+                        }
+                    }
+                },
                 () = &mut end => return Ok(Stop::Enough),
                 () = next_tick(&mut stats) => {
                     let event = self.summary()?.to_event(Timestamp(now_ns()), self.pipeline.host());
@@ -132,10 +125,21 @@ impl Tracing<'_> {
                     if let Wake::Change(change) = wake?
                         && let Some(line) = self.live.follow(change)
                     {
-                        eprintln!("{line}");
+                        tell(line);
                     }
                 }
                 () = sleep_until(nap) => {}
+            }
+        }
+    }
+
+    /// Opens the output file anew; if that fails, the one that is open is good enough.
+    fn reopen(&mut self, args: &OutputArgs) -> ControlFlow<Stop> {
+        match output::open(args) {
+            Ok(sink) => self.pipeline.redirect(sink),
+            Err(error) => {
+                tell(format_args!("rst-tracer: {error:#}; going on with the file that is open"));
+                ControlFlow::Continue(())
             }
         }
     }
@@ -168,13 +172,9 @@ impl Tracing<'_> {
         Ok(Summary { tally: self.pipeline.tally(), hooks: self.live.counters()? })
     }
 
-    /// Detaches, writes what is left, and says what became of everything.
-    ///
-    /// # Errors
-    /// When the output cannot be written or the counters cannot be read.
-    pub fn finish(mut self, stop: Stop) -> Result<Summary> {
+    /// Detaches and writes what is left; says what stopped the run in the end.
+    fn end(&mut self, mut stop: Stop) -> Stop {
         self.live.detach();
-        let mut stop = stop;
         if matches!(stop, Stop::Enough) && !self.pipeline.is_full() {
             while self.live.drain(BATCH, |record| self.pipeline.take(record)) == BATCH {}
             if let ControlFlow::Break(reason) = self.pipeline.write_rest() {
@@ -184,11 +184,26 @@ impl Tracing<'_> {
         if let (ControlFlow::Break(reason), Stop::Enough) = (self.pipeline.flush(), &stop) {
             stop = reason;
         }
-        outcome(stop)?;
         if self.live.undecoded() > 0 {
             log::warn!("{} records of another version were not understood", self.live.undecoded());
         }
+        stop
+    }
+
+    /// Detaches, writes what is left, and says what became of everything.
+    ///
+    /// # Errors
+    /// When the output cannot be written or the counters cannot be read.
+    pub fn finish(mut self, stop: Stop) -> Result<Summary> {
+        outcome(self.end(stop))?;
         self.summary()
+    }
+}
+
+fn interfaces(count: usize) -> String {
+    match count {
+        1 => "one interface".into(),
+        more => format!("{more} interfaces"),
     }
 }
 

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{Case, link};
-use crate::frames;
+use crate::bytes;
 use crate::story::{
     Form::{Active, Refusal},
     Side::Server,
@@ -44,21 +44,21 @@ pub(super) fn cases() -> Vec<Case> {
     let v4 = |wrap: Wrap| Story::v4().over(wrap);
     let v6 = |wrap: Wrap| Story::v6().over(wrap);
     vec![
-        tagged("vlan", "One VLAN tag.", frames::vlan, &[10]),
-        tagged("qinq", "A service tag around a VLAN tag.", frames::qinq, &[100, 20]),
-        tagged("mpls", "One MPLS label.", frames::mpls, &[]),
-        tagged("pppoe", "A PPPoE session.", frames::pppoe, &[]),
-        tunnelled("ipip", "IPv4 in IPv4.", v4(frames::ip_in_ip), "ipip"),
-        tunnelled("6in4", "IPv6 in IPv4.", v6(frames::ip_in_ip), "6in4"),
-        tunnelled("gre", "GRE with every optional field.", v4(frames::gre), "gre"),
-        tunnelled("gre_v6", "IPv6 in GRE.", v6(frames::gre), "gre"),
-        tunnelled("vxlan", "VXLAN.", v4(frames::vxlan), "vxlan"),
-        tunnelled("geneve", "Geneve with an option.", v6(frames::geneve), "geneve"),
-        linked(link::LINUX_SLL, "sll", "Linux cooked capture (`-i any`).", frames::sll),
-        linked(link::LINUX_SLL2, "sll2", "Linux cooked capture, version 2.", frames::sll2),
-        linked(link::NULL, "null", "BSD loopback.", frames::null),
-        linked(link::RAW, "raw", "IP without a link header.", frames::raw),
-        linked(link::IEEE802_11, "wireless", "802.11 QoS data frames.", frames::wireless),
-        linked(link::FDDI, "fddi", "FDDI with LLC/SNAP.", frames::fddi),
+        tagged("vlan", "One VLAN tag.", bytes::vlan, &[10]),
+        tagged("qinq", "A service tag around a VLAN tag.", bytes::qinq, &[100, 20]),
+        tagged("mpls", "One MPLS label.", bytes::mpls, &[]),
+        tagged("pppoe", "A PPPoE session.", bytes::pppoe, &[]),
+        tunnelled("ipip", "IPv4 in IPv4.", v4(bytes::ip_in_ip), "ipip"),
+        tunnelled("6in4", "IPv6 in IPv4.", v6(bytes::ip_in_ip), "6in4"),
+        tunnelled("gre", "GRE with every optional field.", v4(bytes::gre), "gre"),
+        tunnelled("gre_v6", "IPv6 in GRE.", v6(bytes::gre), "gre"),
+        tunnelled("vxlan", "VXLAN.", v4(bytes::vxlan), "vxlan"),
+        tunnelled("geneve", "Geneve with an option.", v6(bytes::geneve), "geneve"),
+        linked(link::LINUX_SLL, "sll", "Linux cooked capture (`-i any`).", bytes::sll),
+        linked(link::LINUX_SLL2, "sll2", "Linux cooked capture, version 2.", bytes::sll2),
+        linked(link::NULL, "null", "BSD loopback.", bytes::null),
+        linked(link::RAW, "raw", "IP without a link header.", bytes::raw),
+        linked(link::IEEE802_11, "wireless", "802.11 QoS data frames.", bytes::wireless),
+        linked(link::FDDI, "fddi", "FDDI with LLC/SNAP.", bytes::fddi),
     ]
 }

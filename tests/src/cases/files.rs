@@ -3,8 +3,8 @@
 use serde_json::json;
 
 use super::{Case, link};
+use crate::bytes;
 use crate::capture_file::{Clock, Order, pcap, pcapng};
-use crate::frames;
 use crate::story::{
     Form::{Active, Refusal},
     Side::Server,
@@ -39,7 +39,7 @@ fn two_interfaces() -> Case {
     s.syn();
     s.reset(Server, Refusal).stage("post_syn").zeek("REJ", "Sr").with("interface", "eth0");
     s.begin_from_port(51_235);
-    s.wrap = frames::raw;
+    s.wrap = bytes::raw;
     s.interface = 1;
     s.exchange();
     s.reset(Server, Active).stage("post_data").zeek("RSTR", "ShADadr").with("interface", "wg0");

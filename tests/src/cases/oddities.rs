@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::Case;
-use crate::frames::{ACK, Ipv4, PSH, RST, TCP, ipv6, quoted_in_icmp};
+use crate::bytes::{ACK, Ipv4, PSH, RST, TCP, ipv6, quoted_in_icmp};
 use crate::story::{
     Form::{Active, Passive, Refusal},
     Side::{Client, Server},
@@ -137,7 +137,7 @@ fn v6_ends() -> (std::net::Ipv6Addr, std::net::Ipv6Addr) {
 }
 
 /// A reset with 40 bytes of payload, to be cut in two behind its first 32 bytes.
-fn long_reset(s: &mut Story) -> crate::frames::Segment {
+fn long_reset(s: &mut Story) -> crate::bytes::Segment {
     let mut reset = s.reset_segment(Server, Active);
     reset.payload = vec![RST; 40];
     reset

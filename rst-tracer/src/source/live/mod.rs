@@ -74,6 +74,10 @@ impl Live {
     /// # Panics
     /// Outside a tokio runtime with I/O enabled.
     pub fn start(options: Options, mut say: impl FnMut(String)) -> Result<Self> {
+        // First, because a wrong name is found at once and by anybody.
+        let watch = links::watch()?;
+        let known: Vec<Link> = watch.known().cloned().collect();
+        let selection = links::select(&options.interfaces, &known)?;
         let mut ebpf = match &options.object {
             None => kernel::load(object::OBJECT, &options.kernel)?,
             Some(path) => {
@@ -88,9 +92,6 @@ impl Live {
         // SAFETY: the `AsyncFd` owns the ring, which keeps its one open descriptor until dropped.
         let ring = unsafe { AsyncFd::register_with_interest(ring, Interest::READABLE) }
             .map_err(std::io::Error::from)?;
-        let watch = links::watch()?;
-        let known: Vec<Link> = watch.known().cloned().collect();
-        let selection = links::select(&options.interfaces, &known)?;
         let (attached, names) = Default::default();
         let mut live = Self {
             options,
@@ -205,6 +206,11 @@ impl Live {
         }
         links::select(&patterns, &known)
             .is_ok_and(|selection| selection.chosen.iter().any(|c| c.link.index == link.index))
+    }
+
+    /// How many interfaces are traced now.
+    pub fn traced(&self) -> usize {
+        self.attached.len()
     }
 
     /// Takes the programs off the interfaces; what they wrote can still be drained.

@@ -1,0 +1,195 @@
+//! From data to the end: stages, history, retransmissions, probes, numbers that wrap.
+
+use rst_tracer_common::{
+    flow::{SLOTS, Stage, slot_trait},
+    wire::{Segment, Seq, Tcp},
+};
+
+use crate::world::*;
+
+#[test]
+fn the_stages_follow_the_data() {
+    let mut world = World::new();
+    world.handshake();
+    world.client(ACK, C + 1, S + 1, 50);
+    assert_eq!(world.stage(), Stage::PostPush);
+    world.server(ACK, S + 1, C + 51, 0);
+    assert_eq!(world.stage(), Stage::PostPush, "a pure ACK is no data");
+    world.server(ACK, S + 1, C + 51, 70);
+    assert_eq!(world.stage(), Stage::PostData);
+}
+
+#[test]
+fn an_http_exchange_reads_as_zeek_writes_it() {
+    let mut world = World::new();
+    world.handshake();
+    world.client(ACK, C + 1, S + 1, 50);
+    world.server(ACK, S + 1, C + 51, 0);
+    world.server(ACK, S + 1, C + 51, 70);
+    world.client(RST | ACK, C + 51, S + 1, 0);
+    assert_eq!(world.history(), "ShADadR");
+    assert_eq!(world.stage(), Stage::Closed);
+}
+
+#[test]
+fn a_letter_stands_once_however_often_it_happens() {
+    let mut world = World::new();
+    world.handshake();
+    for i in 0..5 {
+        world.client(ACK, C + 1 + i * 10, S + 1, 10);
+        world.server(ACK, S + 1, C + 11 + i * 10, 0);
+    }
+    assert_eq!(world.history(), "ShADa");
+}
+
+#[test]
+fn both_sides_must_finish_and_be_heard() {
+    let mut world = World::new();
+    world.handshake();
+    world.client(FIN | ACK, C + 1, S + 1, 0);
+    assert_eq!(world.stage(), Stage::PostFin);
+    world.server(ACK, S + 1, C + 2, 100);
+    assert_eq!(world.stage(), Stage::PostFin, "half closed");
+    world.server(FIN | ACK, S + 101, C + 2, 0);
+    assert_eq!(world.stage(), Stage::PostFin);
+    world.client(ACK, C + 2, S + 102, 0);
+    assert_eq!(world.stage(), Stage::Closed);
+    assert_eq!(world.history(), "ShAFadfA".replacen("fA", "f", 1));
+}
+
+#[test]
+fn a_fin_is_not_confirmed_by_an_older_ack() {
+    let mut world = World::new();
+    world.handshake();
+    world.client(FIN | ACK, C + 1, S + 1, 0);
+    world.server(FIN | ACK, S + 1, C + 1, 0);
+    world.client(ACK, C + 2, S + 2, 0);
+    assert_eq!(world.stage(), Stage::PostFin, "the client's FIN is still on its way");
+    world.server(ACK, S + 2, C + 2, 0);
+    assert_eq!(world.stage(), Stage::Closed);
+}
+
+#[test]
+fn repeated_data_is_a_retransmission() {
+    let mut world = World::new();
+    world.handshake();
+    world.client(ACK, C + 1, S + 1, 100);
+    world.client(ACK, C + 1, S + 1, 100);
+    let us = world.us();
+    let side = world.flow().sides[us];
+    assert_eq!((side.retransmits, side.data_segments, side.bytes), (1, 1, 200));
+    assert_eq!(world.history(), "ShADT");
+    assert_eq!(world.stage(), Stage::PostPush, "said twice is said once");
+    let marked = |slot: &rst_tracer_common::flow::Slot| slot.traits & slot_trait::RETRANSMIT != 0;
+    assert_eq!(
+        world.recorded().iter().map(marked).collect::<Vec<_>>(),
+        [false, false, false, false, true]
+    );
+}
+
+#[test]
+fn keepalives_are_probes_and_not_retransmissions() {
+    let mut world = World::new();
+    world.handshake();
+    world.client(ACK, C + 1, S + 1, 100);
+    for _ in 0..3 {
+        world.wait_ms(75_000);
+        world.client(ACK, C + 100, S + 1, 0);
+    }
+    world.client(ACK, C + 100, S + 1, 1); // Some stacks send a byte of garbage.
+    let us = world.us();
+    let flow = world.flow();
+    assert_eq!((flow.facts[us].probes, flow.sides[us].retransmits), (4, 0));
+}
+
+#[test]
+fn an_ordinary_ack_is_no_probe() {
+    let mut world = World::new();
+    world.handshake();
+    world.client(ACK, C + 1, S + 1, 0);
+    let us = world.us();
+    assert_eq!(world.flow().facts[us].probes, 0);
+}
+
+#[test]
+fn a_zero_window_is_noted_but_not_that_of_a_rst() {
+    let mut world = World::new();
+    world.handshake();
+    let closed = |flags| {
+        let segment = segment(flags, S + 1, C + 1, 0);
+        Segment { tcp: Tcp { window: 0, ..segment.tcp }, ..segment }
+    };
+    world.server_at(HERE, &closed(RST));
+    assert_eq!(world.history(), "ShAr");
+    world.server_at(HERE, &closed(ACK));
+    assert_eq!(world.history(), "ShAraw");
+}
+
+#[test]
+fn flags_that_exclude_each_other_have_their_own_letter() {
+    let mut world = World::new();
+    world.handshake();
+    world.client(SYN | FIN, C + 1, 0, 0);
+    assert_eq!(world.history(), "ShAQ");
+}
+
+#[test]
+fn sequence_numbers_wrap_around() {
+    let mut world = World::new();
+    let (c, s) = (u32::MAX - 4, u32::MAX);
+    world.client(SYN, c, 0, 0);
+    world.server(SYN | ACK, s, c + 1, 0);
+    world.client(ACK, c + 1, 0, 0);
+    assert_eq!(world.stage(), Stage::PostAck);
+    world.client(ACK, c + 1, 0, 100);
+    let (us, them) = (world.us(), world.them());
+    assert_eq!(world.hot().seq_end[us], Seq(96));
+    world.server(ACK, 0, 96, 0);
+    assert_eq!(world.hot().ack[them], Seq(96));
+    world.client(ACK, c + 1, 0, 100);
+    assert_eq!(world.flow().sides[us].retransmits, 1);
+    world.client(ACK, 96, 0, 10);
+    assert_eq!(world.flow().sides[us].retransmits, 1, "behind zero is further on");
+    world.client(RST, 106, 0, 0);
+    assert_eq!(world.stage(), Stage::Closed);
+}
+
+#[test]
+fn numbers_beyond_any_window_are_not_followed() {
+    let mut world = World::new();
+    world.handshake();
+    world.client(ACK, C + 0x5000_0000, S + 1, 10);
+    let us = world.us();
+    assert_eq!(world.hot().seq_end[us], Seq(C + 1));
+    world.client(ACK, C + 1, S + 0x5000_0000, 0);
+    assert_eq!(world.hot().ack[us], Seq(S + 1));
+}
+
+#[test]
+fn the_recorder_keeps_the_last_segments_in_order() {
+    let mut world = World::new();
+    world.handshake();
+    for i in 0..100 {
+        world.client(ACK, C + 1 + i, S + 1, 1);
+    }
+    let slots = world.recorded();
+    assert_eq!(slots.len(), SLOTS as usize);
+    assert!(slots.is_sorted_by_key(|slot| slot.time_ns));
+    assert_eq!(slots.last().map(|slot| slot.seq), Some(Seq(C + 100)));
+    assert_eq!(slots.first().map(|slot| slot.seq), Some(Seq(C + 85)));
+}
+
+#[test]
+fn a_change_of_ttl_is_noticed() {
+    let mut world = World::new();
+    world.handshake();
+    let us = world.us();
+    let varies = |world: &mut World| {
+        world.flow().sides[us].traits & rst_tracer_common::flow::side_trait::TTL_VARIES != 0
+    };
+    assert!(!varies(&mut world));
+    world.client_at(HERE, &Segment { ttl: 63, ..segment(ACK, C + 1, S + 1, 0) });
+    assert!(varies(&mut world));
+    world.client(ACK, C + 1, S + 1, 0);
+    assert!(varies(&mut world), "and not forgotten");
+}

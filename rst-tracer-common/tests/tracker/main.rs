@@ -1,0 +1,9 @@
+//! The flow tracker: what a connection's segments make of its state, and who keeps a place.
+
+mod handshake;
+mod home;
+mod lifecycle;
+mod resets;
+mod reuse;
+mod room;
+mod world;

@@ -1,0 +1,81 @@
+//! The signals of a trace: stop, stop at once, say the numbers, open the output anew.
+//!
+//! INT and TERM end it in order. A second one ends it at once, even where the first cannot be
+//! obeyed because the output takes nothing: the handler restores the default.
+
+use anyhow::{Context, Result};
+use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal as Number, sigaction};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+const STOPPING: [Number; 2] = [Number::SIGINT, Number::SIGTERM];
+
+/// What a trace can be asked from outside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Wish {
+    /// To stop in order.
+    Stop,
+    /// To say the numbers and go on.
+    Numbers,
+    /// To close the output file and open it anew, because it was renamed.
+    Reopen,
+}
+
+/// The signals that a trace listens to.
+pub(super) struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+    numbers: Signal,
+    hangup: Option<Signal>,
+}
+
+impl Signals {
+    /// Listens from now on. To HUP only `with_hangup`: without an output file it means that the
+    /// terminal has gone, and its default effect is right.
+    ///
+    /// # Errors
+    /// When the kernel refuses a handler.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime.
+    pub(super) fn new(with_hangup: bool) -> Result<Self> {
+        // Before tokio's, which call the handlers that they replace.
+        for number in STOPPING {
+            let handler = SigHandler::Handler(forgive_once);
+            let action = SigAction::new(handler, SaFlags::SA_RESTART, SigSet::empty());
+            // SAFETY: the handler does nothing but call signal(2), which is async-signal-safe.
+            unsafe { sigaction(number, &action) }
+                .with_context(|| format!("cannot listen to {number}"))?;
+        }
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+            numbers: signal(SignalKind::user_defined1())?,
+            hangup: with_hangup.then(|| signal(SignalKind::hangup())).transpose()?,
+        })
+    }
+
+    /// The next wish. Cancel safe.
+    pub(super) async fn next(&mut self) -> Wish {
+        tokio::select! {
+            _ = self.interrupt.recv() => Wish::Stop,
+            _ = self.terminate.recv() => Wish::Stop,
+            _ = self.numbers.recv() => Wish::Numbers,
+            _ = next_of(&mut self.hangup) => Wish::Reopen,
+        }
+    }
+}
+
+async fn next_of(signal: &mut Option<Signal>) -> Option<()> {
+    match signal {
+        Some(signal) => signal.recv().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// The next signal that asks to stop has its default effect.
+extern "C" fn forgive_once(_: libc::c_int) {
+    for number in STOPPING {
+        // SAFETY: async-signal-safe (signal-safety(7)), and both numbers are valid.
+        unsafe { libc::signal(number as libc::c_int, libc::SIG_DFL) };
+    }
+}

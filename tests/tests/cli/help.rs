@@ -1,0 +1,68 @@
+//! What `--help` and `--version` show, and what a wrong command line is told.
+
+use rst_tracer_tests::tracer::{Ended, run};
+
+/// Every verb that has a page of its own.
+const VERBS: [&str; 7] = ["trace", "replay", "demo", "doctor", "schema", "completions", "man"];
+
+fn text(ended: &Ended) -> String {
+    // Lines of clap may end in blanks.
+    ended.out.iter().map(|line| format!("{}\n", line.trim_end())).collect()
+}
+
+#[test]
+fn help_shows_what_there_is() {
+    let ended = run(&["--help"]);
+    ended.assert_code(0);
+    insta::assert_snapshot!("rst-tracer", text(&ended));
+    for verb in VERBS {
+        assert!(ended.out.iter().any(|line| line.trim_start().starts_with(verb)), "no {verb}");
+    }
+}
+
+#[test]
+fn every_verb_has_a_page() {
+    for verb in VERBS {
+        let ended = run(&[verb, "--help"]);
+        ended.assert_code(0);
+        assert!(ended.err.is_empty(), "{ended:#?}");
+        insta::assert_snapshot!(verb, text(&ended));
+    }
+}
+
+#[test]
+fn the_version_is_that_of_the_package() {
+    for flag in ["--version", "-V"] {
+        let ended = run(&[flag]);
+        ended.assert_code(0);
+        assert_eq!(ended.out, [concat!("rst-tracer ", env!("CARGO_PKG_VERSION"))]);
+    }
+}
+
+/// A wrong command line and a word that the answer to it must contain.
+const WRONG: [(&[&str], &str); 14] = [
+    (&["--no-such-option"], "--no-such-option"),
+    (&["tracee"], "tracee"),
+    (&["replay"], "<FILE>"),
+    (&["replay", "x", "--format", "xml"], "[possible values: text, json]"),
+    (&["replay", "x", "--port", "70000"], "70000"),
+    (&["replay", "x", "--net", "10.0.0.0/33"], "neither an address nor a network"),
+    (&["replay", "x", "--cause", "bad_luck"], "bad_luck"),
+    (&["replay", "x", "--class", "bad_luck"], "bad_luck"),
+    (&["replay", "x", "--sent-by", "nobody"], "nobody"),
+    (&["replay", "x", "--min-confidence", "1.5"], "not a number from 0 to 1"),
+    (&["replay", "x", "--settle", "5"], "write for example 500ms"),
+    (&["replay", "x", "--count", "0"], "0 is not in 1.."),
+    (&["trace", "--xdp-mode", "hw"], "[possible values: auto, native, generic, off]"),
+    (&["completions", "tcsh"], "bash"),
+];
+
+#[test]
+fn a_wrong_command_line_exits_2_and_is_told_what_is_wrong() {
+    for (arguments, word) in WRONG {
+        let ended = run(arguments);
+        ended.assert_code(2);
+        assert!(ended.out.is_empty(), "stdout is for events: {ended:#?}");
+        assert!(ended.said(word), "{arguments:?} is not told {word}: {ended:#?}");
+    }
+}

@@ -1,0 +1,10 @@
+//! The command line as its users meet it: the built program, its options, streams and exit codes.
+//!
+//! What needs live traffic is in `operations`.
+
+mod failures;
+mod filters;
+mod help;
+mod output;
+mod replay;
+mod texts;

@@ -1,0 +1,160 @@
+//! Where events go and what else may not go there: formats, files, colours, broken outputs.
+
+use std::{
+    fs::{self, File, OpenOptions},
+    io,
+    os::fd::{FromRawFd, OwnedFd},
+    os::unix::fs::PermissionsExt,
+    ptr,
+};
+
+use rst_tracer_tests::{
+    capture::{Folder, many_refused, pcap},
+    tracer::{Stream, Tracer, command, run},
+};
+use serde_json::Value;
+
+#[test]
+fn every_line_of_json_is_valid_by_the_schema_that_the_program_prints() {
+    let folder = Folder::new();
+    let file = folder.file("many.pcap", &pcap(&many_refused(20)));
+    let schema = serde_json::from_str(&run(&["schema"]).out.join("\n")).expect("JSON");
+    let schema = jsonschema::validator_for(&schema).expect("a schema");
+    let ended = run(&["replay", &file, "--format", "json", "--stats"]);
+    ended.assert_code(0);
+    assert_eq!(ended.out.len(), 21);
+    for line in &ended.out {
+        let event: Value = serde_json::from_str(line).expect("JSON");
+        let errors: Vec<String> = schema.iter_errors(&event).map(|e| e.to_string()).collect();
+        assert!(errors.is_empty(), "{errors:?} in {line}");
+        assert!(line.len() < 4096, "too long: {line}");
+    }
+}
+
+#[test]
+fn a_file_is_appended_to_and_standard_output_stays_empty() {
+    let folder = Folder::new();
+    let file = folder.file("two.pcap", &pcap(&many_refused(2)));
+    let events = folder.path("events.jsonl");
+    let to = events.to_str().expect("UTF-8");
+    for runs in 1..=2 {
+        let ended = run(&["replay", &file, "--format", "json", "--output", to]);
+        ended.assert_code(0);
+        assert!(ended.out.is_empty(), "{ended:#?}");
+        let written = fs::read_to_string(&events).expect("the file is there");
+        assert_eq!(written.lines().count(), 2 * runs);
+    }
+    let mode = fs::metadata(&events).expect("the file is there").permissions().mode();
+    assert_eq!(mode & 0o137, 0, "others may read it: {mode:o}");
+}
+
+#[test]
+fn a_dash_is_standard_output() {
+    let folder = Folder::new();
+    let file = folder.file("two.pcap", &pcap(&many_refused(2)));
+    let ended = run(&["replay", &file, "--output", "-"]);
+    ended.assert_code(0);
+    assert_eq!(ended.out.len(), 2);
+}
+
+#[test]
+fn an_output_that_cannot_be_opened_is_named_before_anything_is_read() {
+    let folder = Folder::new();
+    let file = folder.file("two.pcap", &pcap(&many_refused(2)));
+    let nowhere = folder.path("no-such-folder/events").to_str().expect("UTF-8").to_owned();
+    let ended = run(&["replay", &file, "--output", &nowhere]);
+    ended.assert_code(1);
+    assert!(
+        ended.said(&format!("cannot open {nowhere} for appending: No such file")),
+        "{ended:#?}"
+    );
+}
+
+#[test]
+fn a_full_disk_is_a_failure_and_what_was_not_written_is_not_hidden() {
+    let folder = Folder::new();
+    let file = folder.file("many.pcap", &pcap(&many_refused(20)));
+    for arguments in [
+        &["replay", file.as_str(), "--output", "/dev/full"] as &[&str],
+        &["replay", &file, "--format", "json", "--stats", "--output", "/dev/full"],
+    ] {
+        let ended = run(arguments);
+        ended.assert_code(1);
+        assert!(ended.said("cannot write the output: No space left on device"), "{ended:#?}");
+        ended.summary().assert_balanced();
+    }
+    let full = OpenOptions::new().write(true).open("/dev/full").expect("/dev/full");
+    let ended = Tracer::spawn_into(&mut command(&["replay", &file]), full.into()).wait();
+    ended.assert_code(1);
+}
+
+#[test]
+fn a_reader_that_has_seen_enough_is_no_failure() {
+    let folder = Folder::new();
+    // Far more than a pipe and all buffers hold.
+    let file = folder.file("many.pcap", &pcap(&many_refused(5000)));
+    let (reader, writer) = io::pipe().expect("a pipe");
+    let mut replay = command(&["replay", &file, "--format", "json"]);
+    let tracer = Tracer::spawn_into(&mut replay, writer.into());
+    drop(replay); // It holds the other end too.
+    let mut first = String::new();
+    let mut reader = io::BufReader::with_capacity(512, reader);
+    io::BufRead::read_line(&mut reader, &mut first).expect("a line");
+    drop(reader);
+    let ended = tracer.wait();
+    ended.assert_code(0);
+    serde_json::from_str::<Value>(&first).expect("the first line is whole");
+    assert!(ended.err.iter().all(|line| line.starts_with("summary: ")), "{ended:#?}");
+}
+
+#[test]
+fn nobody_reading_standard_error_is_no_failure() {
+    let folder = Folder::new();
+    let file = folder.file("two.pcap", &pcap(&many_refused(2)));
+    let (reader, writer) = io::pipe().expect("a pipe");
+    drop(reader);
+    let ran = command(&["replay", &file]).stderr(writer).output().expect("it runs");
+    assert_eq!(ran.status.code(), Some(0), "{ran:?}");
+    assert_eq!(String::from_utf8_lossy(&ran.stdout).lines().count(), 2);
+}
+
+/// The lines that the program writes to a terminal.
+fn on_a_terminal(arguments: &[&str], variables: &[(&str, &str)]) -> Vec<String> {
+    let (mut ours, mut its) = (-1, -1);
+    // SAFETY: the two pointers are to live integers; the others may be null.
+    let made = unsafe {
+        libc::openpty(&mut ours, &mut its, ptr::null_mut(), ptr::null_mut(), ptr::null_mut())
+    };
+    assert_eq!(made, 0, "no pseudo terminal: {}", io::Error::last_os_error());
+    // SAFETY: openpty has just opened both, and nobody else has them.
+    let (ours, its) = unsafe { (OwnedFd::from_raw_fd(ours), OwnedFd::from_raw_fd(its)) };
+    let mut command = command(arguments);
+    command.envs(variables.iter().copied());
+    let tracer = Tracer::spawn_into(&mut command, its.into());
+    drop(command);
+    let screen = Stream::read(File::from(ours));
+    tracer.wait().assert_code(0);
+    screen.await_end()
+}
+
+#[test]
+fn colour_is_for_terminals_and_no_color_switches_it_off() {
+    let folder = Folder::new();
+    let file = folder.file("two.pcap", &pcap(&many_refused(2)));
+    let coloured = |lines: &[String]| {
+        assert_eq!(lines.len(), 2, "{lines:?}");
+        lines.iter().any(|line| line.contains('\x1b'))
+    };
+    let plain = ["replay", file.as_str()];
+    let always = ["replay", &file, "--color", "always"];
+    let never = ["replay", &file, "--color", "never"];
+    assert!(coloured(&on_a_terminal(&plain, &[])));
+    assert!(coloured(&on_a_terminal(&plain, &[("NO_COLOR", "")])), "empty means unset");
+    assert!(!coloured(&on_a_terminal(&plain, &[("NO_COLOR", "1")])));
+    assert!(!coloured(&on_a_terminal(&never, &[])));
+    assert!(coloured(&on_a_terminal(&always, &[("NO_COLOR", "1")])), "an option outweighs it");
+    assert!(!coloured(&run(&plain).out));
+    assert!(coloured(&run(&always).out));
+    let json = ["replay", &file, "--format", "json", "--color", "always"];
+    assert!(!coloured(&run(&json).out), "JSON is never coloured");
+}

@@ -1,0 +1,135 @@
+//! Reading capture files: whole, cut off, several, from a pipe, and what is none.
+
+use std::fs;
+
+use rst_tracer_tests::{
+    capture::{Folder, many_refused, pcap, refused},
+    tracer::{run, run_with_input},
+};
+use serde_json::Value;
+
+#[test]
+fn every_reset_of_a_file_becomes_one_line() {
+    let folder = Folder::new();
+    let file = folder.file("three.pcap", &pcap(&many_refused(3)));
+    let ended = run(&["replay", &file]);
+    ended.assert_code(0);
+    assert_eq!(ended.out.len(), 3, "{ended:#?}");
+    let summary = ended.summary();
+    assert_eq!((summary.count("segments"), summary.count("resets")), (6, 3));
+    assert_eq!(summary.count("events"), 3);
+    summary.assert_balanced();
+}
+
+#[test]
+fn a_capture_that_was_cut_off_gives_all_events_before_the_cut_a_warning_and_1() {
+    let folder = Folder::new();
+    let mut content = pcap(&many_refused(5));
+    content.truncate(content.len() - 5);
+    let file = folder.file("cut.pcap", &content);
+    let ended = run(&["replay", &file]);
+    ended.assert_code(1);
+    assert_eq!(ended.out.len(), 4, "{ended:#?}");
+    assert!(ended.said("cut.pcap: the capture ends inside the record"), "{ended:#?}");
+    assert_eq!(ended.summary().count("events"), 4);
+}
+
+#[test]
+fn what_is_no_capture_is_named_and_the_others_are_read() {
+    let folder = Folder::new();
+    let good = folder.file("good.pcap", &pcap(&many_refused(2)));
+    let text = folder.file("notes.txt", b"These are my notes about the resets of yesterday.\n");
+    let empty = folder.file("empty", b"");
+    let missing = folder.path("missing.pcap").to_str().expect("UTF-8").to_owned();
+    let itself = folder.path("").to_str().expect("UTF-8").to_owned();
+    for (bad, why) in [
+        (&text, "not a capture"),
+        (&empty, "not a capture"),
+        (&missing, "No such file or directory"),
+        (&itself, "is a directory"),
+    ] {
+        for files in [[bad, &good], [&good, bad]] {
+            let ended = run(&["replay", files[0], files[1]]);
+            ended.assert_code(1);
+            assert!(ended.said(&format!("{bad}: ")) && ended.said(why), "{ended:#?}");
+            assert_eq!(ended.out.len(), 2, "the good file counts: {ended:#?}");
+        }
+    }
+}
+
+#[test]
+fn a_pipe_is_read_like_a_file() {
+    let content = pcap(&many_refused(3));
+    let ended = run_with_input(&["replay", "-", "--format", "json"], &content);
+    ended.assert_code(0);
+    let events: Vec<Value> =
+        ended.out.iter().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    assert_eq!(events.len(), 3);
+    for (event, port) in events.iter().zip(20_000..) {
+        assert_eq!(event["dst"]["port"], port, "in the order of the capture");
+    }
+}
+
+#[test]
+fn several_files_are_one_run_and_share_their_connections() {
+    let folder = Folder::new();
+    let [syn, reset] = refused("10.0.0.1:20000", "10.0.0.2:443");
+    let one = folder.file("one.pcap", &pcap(std::slice::from_ref(&syn)));
+    // The second file goes on where the first ended, a millisecond later.
+    let other = folder.file("other.pcap", &pcap(&[syn, reset]));
+    let ended = run(&["replay", &one, &other]);
+    ended.assert_code(0);
+    assert_eq!(ended.out.len(), 1);
+    let summary = ended.summary();
+    assert_eq!((summary.count("segments"), summary.count("resets")), (3, 1));
+    assert!(ended.said("summary: 1 flows"), "one connection over both files: {ended:#?}");
+}
+
+#[test]
+fn a_count_ends_the_run_and_the_rest_is_accounted_for() {
+    let folder = Folder::new();
+    let file = folder.file("many.pcap", &pcap(&many_refused(50)));
+    let ended = run(&["replay", &file, "-c", "7"]);
+    ended.assert_code(0);
+    assert_eq!(ended.out.len(), 7);
+    let summary = ended.summary();
+    assert_eq!(summary.count("events"), 7);
+    summary.assert_balanced();
+}
+
+#[test]
+fn statistics_come_last_and_add_up() {
+    let folder = Folder::new();
+    let file = folder.file("many.pcap", &pcap(&many_refused(9)));
+    let ended = run(&[
+        "replay", &file, "--format", "json", "--stats", "--port", "20004", "--port", "20005",
+    ]);
+    ended.assert_code(0);
+    let last: Value = serde_json::from_str(ended.out.last().expect("a line")).expect("JSON");
+    let count = |what: &str| last[what].as_u64().unwrap_or_else(|| panic!("no {what}: {last}"));
+    assert_eq!(last["type"], "stats");
+    assert_eq!((count("rsts"), count("events"), count("filtered")), (9, 2, 7));
+    let ends = ["events", "merged", "repeated", "filtered", "pending", "suppressed", "lost"];
+    assert_eq!(ends.map(count).iter().sum::<u64>(), count("rsts"));
+    assert_eq!(last["hooks"][0]["hook"], "pcap");
+    assert_eq!(last["hooks"][0]["segments"], 18);
+}
+
+#[test]
+fn a_capture_without_tcp_is_no_failure_and_says_that_there_was_none() {
+    let folder = Folder::new();
+    let file = folder.file("nothing.pcap", &pcap(&[]));
+    let ended = run(&["replay", &file]);
+    ended.assert_code(0);
+    assert!(ended.out.is_empty());
+    assert_eq!(ended.summary().count("segments"), 0);
+}
+
+#[test]
+fn a_file_is_never_written_to() {
+    let folder = Folder::new();
+    let content = pcap(&many_refused(2));
+    let file = folder.file("kept.pcap", &content);
+    run(&["replay", &file]).assert_code(0);
+    assert_eq!(fs::read(&file).expect("still there"), content);
+}

@@ -1,0 +1,130 @@
+//! Kernel and userspace agree on every packet: what they count, report and remember, to the bit.
+//!
+//! Generated conversations, sound and broken, go through the programs and through the same steps in
+//! userspace with the same keys; after each packet everything that either could have touched is
+//! compared, times included. A disagreement is reported with the shortest script that shows it.
+
+use proptest::{
+    strategy::{Strategy, ValueTree},
+    test_runner::{Config, RngAlgorithm, TestRng, TestRunner},
+};
+use rst_tracer_common::{
+    event::Counters,
+    wire::{Malformed, NotOurs},
+};
+use rst_tracer_tests::kernel::{self, Kernel, OPTIONS, Options};
+
+use duel::Duel;
+use script::Action;
+
+mod damage;
+mod duel;
+mod script;
+mod traffic;
+mod twin;
+mod wrapping;
+
+/// Scripts of this many steps at most; half of that on average.
+const STEPS: usize = 400;
+const SCRIPTS: u32 = 100;
+/// So few that connections compete for them.
+const PLACES: u32 = 8;
+
+#[test]
+fn kernel_and_userspace_agree_on_every_packet() {
+    if !kernel::can_load() {
+        return;
+    }
+    let mut kernel = Kernel::load(Options { flows: PLACES, ..OPTIONS });
+    // The same packets every time: a failure in one run is a failure in the next.
+    let rng = TestRng::deterministic_rng(RngAlgorithm::ChaCha);
+    let mut runner = TestRunner::new_with_rng(Config::default(), rng);
+    let mut tally = Tally::default();
+    for _ in 0..SCRIPTS {
+        let script = script::steps(STEPS).new_tree(&mut runner).expect("a script").current();
+        let actions = script::render(&script);
+        match play(&mut kernel, &actions) {
+            Ok(played) => tally.add(&played),
+            Err(_) => panic!("{}", shortest(&mut kernel, actions)),
+        }
+    }
+    tally.covers_what_matters();
+}
+
+/// Lets both sides play a script from the beginning.
+fn play(kernel: &mut Kernel, actions: &[Action]) -> Result<Tally, String> {
+    kernel.reset();
+    let mut duel = Duel::new(kernel, PLACES);
+    for action in actions {
+        duel.fight(action)?;
+    }
+    Ok(Tally { counted: duel.counted(), with_flow: duel.with_flow, reuses: duel.reuses })
+}
+
+/// Leaves out of a failing script whatever it fails without; says what is left, as frames to replay.
+fn shortest(kernel: &mut Kernel, mut actions: Vec<Action>) -> String {
+    let mut fails = |actions: &[Action]| play(kernel, actions).err();
+    let mut chunk = actions.len();
+    while chunk > 0 {
+        let mut at = 0;
+        while at < actions.len() {
+            let end = actions.len().min(at + chunk);
+            let without = [&actions[..at], &actions[end..]].concat();
+            if fails(&without).is_some() {
+                actions = without;
+            } else {
+                at = end;
+            }
+        }
+        chunk /= 2;
+    }
+    let script: String = actions.iter().map(|action| format!("  {action}\n")).collect();
+    let what = fails(&actions).unwrap_or_else(|| "it does not fail every time".to_owned());
+    format!("kernel and userspace disagree after\n{script}{what}")
+}
+
+/// How often what came up: equality proves nothing about what never happened.
+#[derive(Debug, Default)]
+struct Tally {
+    counted: Counters,
+    with_flow: u64,
+    reuses: u64,
+}
+
+impl Tally {
+    fn add(&mut self, other: &Self) {
+        self.counted.add(&other.counted);
+        self.with_flow += other.with_flow;
+        self.reuses += other.reuses;
+    }
+
+    fn covers_what_matters(&self) {
+        let counted = &self.counted;
+        assert!(counted.frames >= 20_000, "only {} packets", counted.frames);
+        println!("{} packets, {} segments", counted.frames, counted.segments);
+        let by_kind = |names: &[&'static str], numbers: &[u64]| -> Vec<(&'static str, u64)> {
+            names.iter().copied().zip(numbers.iter().copied()).collect()
+        };
+        let kinds = [
+            by_kind(&Malformed::NAMES, &counted.malformed),
+            // Capture files alone have unknown link types.
+            by_kind(&NotOurs::NAMES[..4], &counted.not_ours),
+            vec![
+                ("tracked", counted.tracked),
+                ("second sightings", counted.second_sightings),
+                ("table full", counted.table_full),
+                ("evicted finished", counted.evicted_finished),
+                ("evicted half-open", counted.evicted_half_open),
+                ("resets with a flow", self.with_flow),
+                ("resets without", counted.delivered - self.with_flow),
+                ("suppressed", counted.suppressed),
+                ("aftermath", counted.aftermath),
+                ("resets of a reused place", self.reuses),
+            ],
+        ];
+        for (kind, number) in kinds.concat() {
+            println!("{number:>7} {kind}");
+            assert!(number >= 10, "{kind} came up {number} times only");
+        }
+    }
+}

@@ -1,0 +1,14 @@
+//! The tracer in operation: the built program in namespaces of its own, with real resets. Needs
+//! root.
+
+mod foreign;
+mod interfaces;
+mod leftovers;
+#[path = "../attach/lab.rs"]
+#[expect(dead_code, reason = "the tests of attaching use more of it")]
+mod net;
+mod outputs;
+mod resets;
+mod sightings;
+mod signals;
+mod stalled;

@@ -1,0 +1,96 @@
+//! Stopping and asking: signals, counts and time limits, and numbers that add up.
+
+use nix::sys::signal::Signal;
+use rst_tracer_tests::{summary::Summary, tracer::Tracer};
+
+use crate::{
+    net::{in_namespace, set_up, veth},
+    resets::{refuse_on_loopback, refuse_through},
+};
+
+#[test]
+fn int_and_term_end_it_with_a_summary_in_which_every_reset_is() {
+    for signal in [Signal::SIGINT, Signal::SIGTERM] {
+        in_namespace(move || {
+            veth("v0", "v1");
+            let tracer = Tracer::trace(&["--settle", "0s", "--port", "443"]);
+            refuse_through("v0", 5000);
+            refuse_on_loopback(2);
+            tracer.out.await_count(1);
+            tracer.signal(signal);
+            let ended = tracer.wait();
+            ended.assert_code(0);
+            let summary = ended.summary();
+            assert_eq!(summary.count("resets"), 4, "{ended:#?}");
+            assert_eq!((summary.count("events"), summary.count("further sightings")), (1, 1));
+            assert_eq!(summary.count("filtered"), 2, "{ended:#?}");
+            assert_eq!(summary.count("not written"), 0, "{ended:#?}");
+            summary.assert_balanced();
+        });
+    }
+}
+
+#[test]
+fn what_still_waits_is_written_when_it_is_asked_to_stop() {
+    in_namespace(|| {
+        set_up("lo");
+        let tracer = Tracer::trace(&["--settle", "1h"]);
+        refuse_on_loopback(3);
+        let waiting = loop {
+            let asked = tracer.err.so_far().len();
+            tracer.signal(Signal::SIGUSR1);
+            let summary = tracer.err.await_in("a summary", |lines| {
+                lines.iter().skip(asked).find_map(|line| Summary::parse(line))
+            });
+            if summary.count("resets") == 3 {
+                break summary;
+            }
+        };
+        assert_eq!((waiting.count("events"), waiting.count("not written")), (0, 3), "{waiting:?}");
+        let ended = tracer.interrupt();
+        assert_eq!(ended.out.len(), 3);
+        assert_eq!(ended.summary().count("events"), 3);
+        ended.summary().assert_balanced();
+    });
+}
+
+#[test]
+fn usr1_says_the_numbers_and_it_goes_on() {
+    in_namespace(|| {
+        set_up("lo");
+        let tracer = Tracer::trace(&["--settle", "0s"]);
+        for resets in 1..=2 {
+            refuse_on_loopback(1);
+            tracer.out.await_count(resets);
+            let asked = tracer.err.so_far().len();
+            tracer.signal(Signal::SIGUSR1);
+            let summary = tracer.err.await_in("a summary", |lines| {
+                lines.iter().skip(asked).find_map(|line| Summary::parse(line))
+            });
+            assert_eq!(summary.count("events"), resets as u64);
+            summary.assert_balanced();
+        }
+        let ended = tracer.interrupt();
+        ended.assert_code(0);
+        assert_eq!(ended.out.len(), 2, "the numbers are not for stdout");
+    });
+}
+
+#[test]
+fn a_count_or_a_time_limit_ends_it() {
+    in_namespace(|| {
+        set_up("lo");
+        let tracer = Tracer::trace(&["--settle", "0s", "-c", "2"]);
+        refuse_on_loopback(5);
+        let ended = tracer.wait();
+        ended.assert_code(0);
+        assert_eq!(ended.out.len(), 2);
+        assert_eq!(ended.summary().count("events"), 2);
+        ended.summary().assert_balanced();
+
+        let ended = Tracer::trace(&["--duration", "100ms"]).wait();
+        ended.assert_code(0);
+        assert!(ended.out.is_empty());
+        assert_eq!(ended.summary().count("segments"), 0);
+    });
+}

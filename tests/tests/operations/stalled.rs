@@ -1,0 +1,89 @@
+//! A reader that stops reading: nothing breaks, what was lost is counted, and it can be stopped.
+
+use std::{
+    fs,
+    io::{self, PipeReader},
+    os::{fd::AsRawFd, unix::process::ExitStatusExt},
+};
+
+use nix::sys::signal::Signal;
+use rst_tracer::demo::wait;
+use rst_tracer_tests::tracer::{Stream, Tracer, command};
+
+use crate::{
+    net::{in_namespace, set_up},
+    resets::refuse_on_loopback,
+};
+
+/// A trace of loopback whose output nobody reads yet, after enough resets to fill the pipe. Also
+/// how many resets that were.
+fn stalled() -> (Tracer, PipeReader, usize) {
+    set_up("lo");
+    let (reader, writer) = io::pipe().expect("a pipe");
+    let arguments = ["trace", "--format", "json", "--settle", "0s", "--ring-size", "1"];
+    let mut command = command(&arguments);
+    let tracer = Tracer::spawn_into(&mut command, writer.into());
+    tracer.await_ready();
+    let mut resets = 0;
+    wait::until("the pipe to fill", || {
+        refuse_on_loopback(100);
+        resets += 100;
+        Ok(is_full(&tracer, &reader))
+    })
+    .expect("full");
+    (tracer, reader, resets)
+}
+
+/// Whether the tracer waits for somebody to read what it writes to standard output.
+fn is_full(tracer: &Tracer, reader: &PipeReader) -> bool {
+    let mut waiting: libc::c_int = 0;
+    // SAFETY: the pointer is to a live integer, which is what FIONREAD writes.
+    let asked = unsafe { libc::ioctl(reader.as_raw_fd(), libc::FIONREAD, &raw mut waiting) };
+    assert_eq!(asked, 0, "{}", io::Error::last_os_error());
+    // "NUMBER ARGUMENTS…", or "running". write(2) is the same number as its first argument here.
+    let call = fs::read_to_string(format!("/proc/{}/syscall", tracer.pid())).expect("it lives");
+    let writes = format!("{} 0x1 ", libc::SYS_write);
+    waiting > 0 && call.starts_with(&writes)
+}
+
+#[test]
+fn a_stalled_reader_loses_nothing_unseen() {
+    in_namespace(|| {
+        let (tracer, reader, resets) = stalled();
+        let more = 3000; // More than the ring buffer holds.
+        refuse_on_loopback(more);
+        let out = Stream::read(reader);
+        let ended = tracer.interrupt();
+        ended.assert_code(0);
+        let (summary, lines) = (ended.summary(), out.await_end());
+        assert_eq!(summary.count("resets"), (resets + more) as u64, "{ended:#?}");
+        assert_eq!(summary.count("events"), lines.len() as u64);
+        assert!(summary.count("lost") + summary.count("suppressed") > 0, "{ended:#?}");
+        summary.assert_balanced();
+        for line in lines {
+            serde_json::from_str::<serde_json::Value>(&line).expect("no line is torn");
+        }
+    });
+}
+
+#[test]
+fn a_second_interrupt_ends_it_at_once_even_when_stalled() {
+    in_namespace(|| {
+        let (tracer, _reader, _) = stalled();
+        tracer.signal(Signal::SIGINT);
+        // Two signals that arrive at once are one; wait until the first was taken.
+        wait::until("the first to be taken", || Ok(!catches(&tracer, Signal::SIGINT)))
+            .expect("taken");
+        tracer.signal(Signal::SIGINT);
+        let ended = tracer.wait();
+        assert_eq!(ended.status.signal(), Some(Signal::SIGINT as i32), "{ended:#?}");
+    });
+}
+
+/// Whether the tracer has a handler for a signal.
+fn catches(tracer: &Tracer, signal: Signal) -> bool {
+    let status = fs::read_to_string(format!("/proc/{}/status", tracer.pid())).expect("it lives");
+    let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:\t")).expect("a mask");
+    let mask = u64::from_str_radix(caught.trim(), 16).expect("hexadecimal");
+    mask >> (signal as u32 - 1) & 1 == 1
+}
