@@ -20,8 +20,9 @@ pub(super) fn header<B: Bytes>(bytes: &B, at: u32, segment: &mut Segment) -> Res
     segment.tos = head[1];
     segment.ip_id = u16::from_be_bytes([head[4], head[5]]);
     segment.flow_label = 0;
-    segment.traits = u8::from(fragment & DONT_FRAGMENT != 0) * Segment::DONT_FRAGMENT
-        | u8::from(fragment & MORE_FRAGMENTS != 0) * Segment::FIRST_FRAGMENT;
+    let bit = |mask: u16, trait_bit: u8| if fragment & mask != 0 { trait_bit } else { 0 };
+    segment.traits =
+        bit(DONT_FRAGMENT, Segment::DONT_FRAGMENT) | bit(MORE_FRAGMENTS, Segment::FIRST_FRAGMENT);
     if head[0] >> 4 != 4 {
         return Err(Malformed::IpVersion.into());
     }
