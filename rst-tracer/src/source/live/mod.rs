@@ -9,7 +9,7 @@ pub mod kernel;
 pub mod object;
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::Arc,
 };
 
@@ -60,6 +60,8 @@ pub struct Live {
     attached: BTreeMap<u32, Attached>,
     names: HashMap<u32, Arc<str>>,
     watch: Watch,
+    /// Interfaces that could not be attached to.
+    refused: BTreeSet<u32>,
     undecoded: u64,
     /// What the programs log, when somebody listens.
     kernel_log: Option<EbpfLogger<&'static dyn log::Log>>,
@@ -108,6 +110,7 @@ impl Live {
             attached,
             names,
             watch,
+            refused: BTreeSet::new(),
             undecoded: 0,
             kernel_log,
             _ebpf: ebpf,
@@ -183,6 +186,7 @@ impl Live {
     pub fn follow(&mut self, change: Change) -> Option<String> {
         match change {
             Change::Vanished(link) => {
+                self.refused.remove(&link.index);
                 self.attached.remove(&link.index)?;
                 Some(format!("{}: gone, no longer traced", link.name))
             }
@@ -194,10 +198,17 @@ impl Live {
                 if !self.wants(&link) {
                     return None;
                 }
-                Some(match self.attach(&link) {
-                    Ok(line) => line,
-                    Err(failure) => format!("{}: not traced: {failure}", link.name),
-                })
+                match self.attach(&link) {
+                    Ok(line) => {
+                        self.refused.remove(&link.index);
+                        Some(line)
+                    }
+                    // Said once, though tried again at every change of the interface.
+                    Err(failure) => self
+                        .refused
+                        .insert(link.index)
+                        .then(|| format!("{}: not traced: {failure}", link.name)),
+                }
             }
         }
     }
