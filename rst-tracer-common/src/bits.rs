@@ -5,24 +5,7 @@
 //! seeing two constants, walks all that follows once for each: "BPF program is too large". A number
 //! computed from unknown numbers has one path, and the verifier knows no more of it than its range.
 
-/// Keeps the compiler from seeing where a number came from: it would make jumps of the arithmetic.
-#[inline(always)]
-#[cfg_attr(target_arch = "bpf", allow(unsafe_code))]
-pub(crate) fn opaque(number: u64) -> u64 {
-    #[cfg(target_arch = "bpf")]
-    {
-        let mut number = number;
-        // SAFETY: moves a register to itself.
-        unsafe {
-            core::arch::asm!("{0} = {0}", inout(reg) number, options(nomem, nostack));
-        }
-        number
-    }
-    #[cfg(not(target_arch = "bpf"))]
-    {
-        number
-    }
-}
+use crate::verifier::opaque;
 
 /// 1 when `a < b`.
 #[inline(always)]

@@ -10,5 +10,6 @@
 mod bits;
 pub mod event;
 pub mod flow;
+pub mod verifier;
 pub mod wire;
-pub mod words;
+mod words;

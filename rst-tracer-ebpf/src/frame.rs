@@ -5,7 +5,10 @@ use aya_ebpf::{
     helpers::generated::{bpf_skb_pull_data, bpf_xdp_get_buff_len},
     programs::{TcContext, XdpContext},
 };
-use rst_tracer_common::wire::{Bytes, REACH};
+use rst_tracer_common::{
+    verifier::opaque,
+    wire::{Bytes, REACH},
+};
 
 use crate::maps;
 
@@ -17,7 +20,7 @@ const PULLED: u32 = 256;
 fn peek<const N: usize>(data: usize, data_end: usize, at: u32) -> Option<[u8; N]> {
     // The verifier wants the very register bounded that is added to the packet pointer: "math
     // between pkt pointer and register with unbounded min value is not allowed".
-    let at = in_one_register(u64::from(at));
+    let at = opaque(u64::from(at));
     if at > u64::from(REACH) {
         return None;
     }
@@ -26,21 +29,13 @@ fn peek<const N: usize>(data: usize, data_end: usize, at: u32) -> Option<[u8; N]
     if N == 1 {
         // LLVM turns `from + 1 > data_end` into `from >= data_end`, from which the verifier learns
         // nothing: "R6 offset is outside of the packet".
-        end = in_one_register(end as u64) as usize;
+        end = opaque(end as u64) as usize;
     }
     if end > data_end {
         return None;
     }
     // SAFETY: the range was compared with the end of the packet.
     Some(unsafe { *(from as *const [u8; N]) })
-}
-
-/// Keeps the compiler from comparing one copy of a value and using another.
-#[inline(always)]
-fn in_one_register(mut value: u64) -> u64 {
-    // SAFETY: moves a register to itself.
-    unsafe { core::arch::asm!("{0} = {0}", inout(reg) value, options(pure, nomem, nostack)) };
-    value
 }
 
 /// A frame as XDP sees it: the first buffer of what may be several.
@@ -66,7 +61,7 @@ impl Bytes for XdpFrame {
     /// The context is opaque to the compiler here, so that the pointers are really read again.
     #[inline(always)]
     fn afresh(&self) -> Self {
-        Self::new(&XdpContext::new(core::hint::black_box(self.context)))
+        Self::new(&XdpContext::new(opaque(self.context as u64) as _))
     }
 
     #[inline(always)]
@@ -106,7 +101,12 @@ pub struct SkbFrame {
 impl SkbFrame {
     #[inline(always)]
     pub fn new(context: &TcContext) -> Self {
-        Self { context: context.skb.skb, len: context.len(), data: context.data(), data_end: context.data_end() }
+        Self {
+            context: context.skb.skb,
+            len: context.len(),
+            data: context.data(),
+            data_end: context.data_end(),
+        }
     }
 }
 
@@ -125,7 +125,7 @@ pub fn pull_headers(context: &TcContext) {
 impl Bytes for SkbFrame {
     #[inline(always)]
     fn afresh(&self) -> Self {
-        Self::new(&TcContext::new(core::hint::black_box(self.context)))
+        Self::new(&TcContext::new(opaque(self.context as u64) as _))
     }
 
     #[inline(always)]

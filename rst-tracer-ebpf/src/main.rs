@@ -4,7 +4,6 @@
 //! redirects a packet. The `_l3` entries are for devices without a link header (tun, WireGuard).
 #![no_std]
 #![no_main]
-#![feature(asm_experimental_arch)]
 
 mod frame;
 mod maps;
@@ -15,6 +14,7 @@ use aya_ebpf::{
     macros::{classifier, xdp},
     programs::{TcContext, XdpContext},
 };
+use aya_log_ebpf::debug;
 use rst_tracer_common::{event::Hook, flow::Port, wire::LinkType};
 
 use crate::{
@@ -74,7 +74,9 @@ fn xdp(context: &XdpContext, link: LinkType) -> u32 {
     let ifindex = unsafe { (*context.ctx).ingress_ifindex };
     let port = Port::ingress(ifindex);
     let seen = Seen { hook: Hook::XDP, link, ifindex, port, came_by: 0, vlan: 0 };
-    see(&XdpFrame::new(context), &seen);
+    if let Some(kind) = see(&XdpFrame::new(context), &seen) {
+        debug!(context, "interface {}: malformed frame, kind {}", ifindex, kind as u8);
+    }
     XDP_PASS
 }
 
@@ -82,16 +84,17 @@ fn xdp(context: &XdpContext, link: LinkType) -> u32 {
 fn tc(context: &TcContext, hook: Hook, link: LinkType) -> i32 {
     let skb = context.skb.skb;
     // SAFETY: the context of a running program is valid.
-    let (ifindex, came_by, tagged, tci) = unsafe {
-        ((*skb).ifindex, (*skb).ingress_ifindex, (*skb).vlan_present, (*skb).vlan_tci)
-    };
+    let (ifindex, came_by, tagged, tci) =
+        unsafe { ((*skb).ifindex, (*skb).ingress_ifindex, (*skb).vlan_present, (*skb).vlan_tci) };
     let leaving = hook == Hook::TC_EGRESS;
     let port = if leaving { Port::egress(ifindex) } else { Port::ingress(ifindex) };
     let came_by = if leaving { came_by } else { 0 };
     let vlan = if tagged != 0 { tci & 0xffff | 1 << 16 } else { 0 };
     let seen = Seen { hook, link, ifindex, port, came_by, vlan };
     frame::pull_headers(context);
-    see(&SkbFrame::new(context), &seen);
+    if let Some(kind) = see(&SkbFrame::new(context), &seen) {
+        debug!(context, "interface {}: malformed frame, kind {}", ifindex, kind as u8);
+    }
     NEXT
 }
 

@@ -4,8 +4,8 @@ use aya_ebpf::helpers::bpf_ktime_get_ns;
 use rst_tracer_common::{
     event::{Counters, Head, Hook, Kind, Rst, RstWithFlow, Sighting},
     flow::{self, Began, Identity, Memory, Observed, Place, Port},
-    wire::{self, Bytes, Flags, LinkType, Segment, Stop},
-    words,
+    verifier,
+    wire::{self, Bytes, Flags, LinkType, Malformed, Segment, Stop},
 };
 
 use crate::maps::{self, EVENTS, Table};
@@ -22,24 +22,25 @@ pub struct Seen {
     pub vlan: u32,
 }
 
-/// Takes one frame into account. Every path ends in a counter; the frame is never touched.
+/// Takes one frame into account. Every path ends in a counter; the frame is never touched. Returns
+/// what was malformed about it.
 #[inline(always)]
-pub fn see<B: Bytes>(frame: &B, seen: &Seen) {
-    let Some(counters) = maps::counters(seen.hook) else { return };
+pub fn see<B: Bytes>(frame: &B, seen: &Seen) -> Option<Malformed> {
+    let counters = maps::counters(seen.hook)?;
     counters.frames += 1;
-    let Some(segment) = maps::segment() else { return };
+    let segment = maps::segment()?;
     match wire::locate(frame, seen.link, maps::looks_into_tunnels(), segment) {
         Ok(()) => {}
         Err(Stop::NotOurs(kind)) => {
             counters.not_ours[kind as usize] += 1;
-            return;
+            return None;
         }
         Err(Stop::Malformed(kind)) => {
             counters.malformed[kind as usize] += 1;
-            return;
+            return Some(kind);
         }
     }
-    let segment = words::in_memory(segment);
+    let segment = verifier::in_memory(segment);
     let frame = &frame.afresh();
     if seen.vlan != 0 {
         segment.vlan = [seen.vlan, segment.vlan[0]];
@@ -86,6 +87,7 @@ pub fn see<B: Bytes>(frame: &B, seen: &Seen) {
             flow::note_reset(&mut Table, place, id.side, segment, seen.port, now);
         }
     }
+    None
 }
 
 #[inline(always)]

@@ -7,6 +7,7 @@ pub mod capture_file;
 pub mod cases;
 pub mod frames;
 pub mod kernel;
+pub mod skip;
 pub mod story;
 pub mod summary;
 pub mod tracer;

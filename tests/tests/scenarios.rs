@@ -14,7 +14,8 @@ use rst_tracer::{
         truth::{Connection, GroundTruth, Sender, Side},
         watch::{Watched, Watching},
     },
-    event::{Endpoint, Initiator, LocalRole, RstEvent, SentBy, Stage},
+    event::{Endpoint, Event, Initiator, LocalRole, RstEvent, SentBy, Stage},
+    sink::{self, JsonSink, Sink},
     source::live::{self, attach::XdpMode, kernel},
 };
 
@@ -61,6 +62,7 @@ fn every_reset_is_one_event_from_every_point_of_view() {
             check_scenario(&lab, vantage, scenario, truth, &watched.events, &mut wrong);
         }
         check_strangers(vantage, &truths, &watched.events, &mut wrong);
+        check_lines(vantage, &watched.events, &mut wrong);
     }
     assert!(wrong.is_empty(), "{} differences:\n{}", wrong.len(), wrong.join("\n"));
 }
@@ -169,6 +171,29 @@ fn check_strangers(
         if !known.contains_key(&(event.src, event.dst)) {
             wrong.push(format!("{vantage:?}: an event out of nowhere: {}", told(event)));
         }
+    }
+}
+
+/// Every event, as the JSON line that it would be, satisfies the published schema.
+fn check_lines(vantage: Vantage, events: &[RstEvent], wrong: &mut Vec<String>) {
+    let schema = jsonschema::validator_for(&sink::schema()).expect("the schema is one");
+    let mut lines = Vec::new();
+    let mut sink = JsonSink::new(&mut lines);
+    for event in events {
+        sink.write(&Event::from(event.clone())).expect("memory takes it");
+    }
+    sink.flush().expect("memory takes it");
+    drop(sink);
+    let mut count = 0;
+    for line in lines.split(|&byte| byte == b'\n').filter(|line| !line.is_empty()) {
+        count += 1;
+        let value = serde_json::from_slice(line).expect("a line of JSON");
+        for error in schema.iter_errors(&value) {
+            wrong.push(format!("{vantage:?}: {error} in {}", String::from_utf8_lossy(line)));
+        }
+    }
+    if count != events.len() {
+        wrong.push(format!("{vantage:?}: {count} lines of {} events", events.len()));
     }
 }
 

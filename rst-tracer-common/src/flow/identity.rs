@@ -4,6 +4,7 @@
 //! IPv4 and IPv6 cost the same, both directions meet in one entry, and no full key is built on the
 //! fast path: the whole tuple is kept in the flow and checked when a reset is reported.
 
+use super::WAYS;
 use crate::{bits, wire::Endpoint};
 
 /// Secret keys, drawn at start-up, so that collisions cannot be provoked from outside.
@@ -39,10 +40,10 @@ impl Identity {
         (self.hash >> 32) as u32 & mask
     }
 
-    /// The way at which the search in the bucket begins.
+    /// The way that the search in the bucket looks at after `distance` others.
     #[inline(always)]
-    pub const fn first_way(&self) -> u32 {
-        (self.hash >> 29) as u32 & 7
+    pub const fn way(&self, distance: u32) -> u32 {
+        ((self.hash >> 29) as u32).wrapping_add(distance) % WAYS
     }
 }
 

@@ -4,7 +4,7 @@
 //! whether it must be reported. Pure and shared: kernel maps and plain vectors both implement
 //! [`Memory`].
 
-use crate::words;
+use crate::verifier;
 
 mod history;
 mod identity;
@@ -35,13 +35,13 @@ pub struct Entry<'a> {
 }
 
 impl Entry<'_> {
-    /// Leaves the entry in memory (see [`words::in_memory`]).
+    /// Leaves the entry in memory (see [`verifier::in_memory`]).
     #[inline(always)]
     fn in_memory(&mut self) -> Entry<'_> {
         Entry {
-            hot: words::in_memory(self.hot),
-            flow: words::in_memory(self.flow),
-            recorder: words::in_memory(self.recorder),
+            hot: verifier::in_memory(self.hot),
+            flow: verifier::in_memory(self.flow),
+            recorder: verifier::in_memory(self.recorder),
         }
     }
 }

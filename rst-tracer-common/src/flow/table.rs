@@ -118,7 +118,7 @@ impl Began {
 fn find(bucket: &Bucket, id: &Identity) -> Option<u32> {
     let mut i = 0;
     while i < WAYS {
-        let way = (id.first_way() + i) & (WAYS - 1);
+        let way = id.way(i);
         if bucket.hot[way as usize].tag == id.tag() {
             return Some(way);
         }
@@ -143,22 +143,24 @@ fn readiness(hot: &Hot, now: u32) -> u32 {
     (class << 30) | (age << 3)
 }
 
-/// Picks the way that a newcomer takes.
+/// Picks the way that a newcomer takes: of those that give way alike, the one where the search for it
+/// will look first.
 #[inline(always)]
-fn choose(bucket: &Bucket, now: u32) -> Option<(u32, Began)> {
-    // The way stands in the low bits, so that there is one number to follow.
+fn choose(bucket: &Bucket, id: &Identity, now: u32) -> Option<(u32, Began)> {
+    // How near the way is stands in the low bits, so that there is one number to follow.
     let mut best = 0;
-    let mut way = 0;
-    while way < WAYS {
-        let candidate = readiness(&bucket.hot[way as usize], now) | way;
+    let mut distance = 0;
+    while distance < WAYS {
+        let way = id.way(distance);
+        let candidate = readiness(&bucket.hot[way as usize], now) | (WAYS - 1 - distance);
         best = bits::select(bits::less(best, candidate), candidate, best);
-        way += 1;
+        distance += 1;
     }
     let class = best >> 30;
     if class == 0 {
         return None;
     }
-    Some((best & (WAYS - 1), Began(4 - class)))
+    Some((id.way(WAYS - 1 - best % WAYS), Began(4 - class)))
 }
 
 /// Whether this sighting is the one that counts for its side. A forwarding host sees each segment
@@ -205,7 +207,7 @@ pub fn observe<M: Memory>(
     }
     let taken = match found {
         Some(way) => Some((way, Began::NOT)),
-        None => choose(bucket, ticks(now)),
+        None => choose(bucket, id, ticks(now)),
     };
     let Some((way, began)) = taken else { return Observed::Full };
     // Which way it was, and how it was found, is not to be followed by the verifier one by one.

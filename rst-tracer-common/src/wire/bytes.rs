@@ -3,7 +3,7 @@
 //! In: an offset. Out: `N` bytes there, or `None` past the captured end. The kernel implements it
 //! over packet memory (the verifier follows a fixed-size read, not a slice), the agent over `&[u8]`.
 
-use crate::{bits, words};
+use crate::{bits, verifier, words};
 
 /// Headers that start beyond this offset are not looked at; it bounds every packet offset for the
 /// verifier, which refuses variable offsets it cannot bound.
@@ -83,7 +83,7 @@ pub(crate) fn copy<B: Bytes, const N: usize>(
             copy_piece::<B, 1, N>(bytes, at, len & 6, to);
         }
     }
-    words::meet();
+    verifier::meet();
     len
 }
 

@@ -10,6 +10,19 @@ const OFFSET: u16 = 0x1fff;
 #[inline(always)]
 pub(super) fn header<B: Bytes>(bytes: &B, at: u32, segment: &mut Segment) -> Result<Ip, Stop> {
     let head = bytes.peek::<20>(at).ok_or(Malformed::Truncated)?;
+    // Taken down first and judged then, so that little has to be kept meanwhile.
+    let source = u32::from_be_bytes([head[12], head[13], head[14], head[15]]);
+    let destination = u32::from_be_bytes([head[16], head[17], head[18], head[19]]);
+    let fragment = u16::from_be_bytes([head[6], head[7]]);
+    segment.src.address = Address::v4(source);
+    segment.dst.address = Address::v4(destination);
+    segment.ttl = head[8];
+    segment.tos = head[1];
+    segment.ip_id = u16::from_be_bytes([head[4], head[5]]);
+    segment.flow_label = 0;
+    let bit = |mask: u16, trait_bit: u8| if fragment & mask != 0 { trait_bit } else { 0 };
+    segment.traits =
+        bit(DONT_FRAGMENT, Segment::DONT_FRAGMENT) | bit(MORE_FRAGMENTS, Segment::FIRST_FRAGMENT);
     if head[0] >> 4 != 4 {
         return Err(Malformed::IpVersion.into());
     }
@@ -22,21 +35,9 @@ pub(super) fn header<B: Bytes>(bytes: &B, at: u32, segment: &mut Segment) -> Res
     if total_len < header_len {
         return Err(Malformed::Ipv4TotalLength.into());
     }
-    let fragment = u16::from_be_bytes([head[6], head[7]]);
     if fragment & OFFSET != 0 {
         return Err(NotOurs::LaterFragment.into());
     }
-    let source = u32::from_be_bytes([head[12], head[13], head[14], head[15]]);
-    let destination = u32::from_be_bytes([head[16], head[17], head[18], head[19]]);
-    segment.src.address = Address::v4(source);
-    segment.dst.address = Address::v4(destination);
-    segment.ttl = head[8];
-    segment.tos = head[1];
-    segment.ip_id = u16::from_be_bytes([head[4], head[5]]);
-    segment.flow_label = 0;
-    let bit = |mask: u16, trait_bit: u8| if fragment & mask != 0 { trait_bit } else { 0 };
-    segment.traits =
-        bit(DONT_FRAGMENT, Segment::DONT_FRAGMENT) | bit(MORE_FRAGMENTS, Segment::FIRST_FRAGMENT);
     Ok(Ip {
         protocol: IpProtocol(head[9]),
         payload_at: at + header_len,

@@ -3,7 +3,7 @@
 use super::{
     Address, Bytes, Ip, IpProtocol, Malformed, NotOurs, REACH, Segment, Stop, ip::packet_len,
 };
-use crate::words;
+use crate::verifier;
 
 const EXTENSIONS: u32 = 8;
 const HEADER: u32 = 40;
@@ -46,8 +46,8 @@ fn step_over_extensions<B: Bytes>(
     let end = at + length;
     let mut step = 0;
     while step <= EXTENSIONS {
-        words::meet();
-        let segment = &mut *words::in_memory(segment);
+        verifier::meet();
+        let segment = &mut *verifier::in_memory(segment);
         let in_units_of_eight = match protocol {
             IpProtocol::HOP_BY_HOP
             | IpProtocol::ROUTING

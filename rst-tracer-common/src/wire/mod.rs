@@ -164,7 +164,7 @@ pub fn locate<B: Bytes>(
 ) -> Result<(), Stop> {
     segment.clear();
     segment::read(bytes, link, tunnels, segment)?;
-    options::read(&bytes.afresh(), crate::words::in_memory(segment));
+    options::read(&bytes.afresh(), crate::verifier::in_memory(segment));
     Ok(())
 }
 
@@ -173,5 +173,5 @@ pub fn locate<B: Bytes>(
 /// insn".
 #[inline(always)]
 pub(crate) fn forget(offset: u32) -> u32 {
-    crate::words::forget(u64::from(offset)) as u32 & 0xffff
+    crate::verifier::forget(u64::from(offset)) as u32 & 0xffff
 }

@@ -6,7 +6,7 @@
 //! by table where an option is remembered, and leaves reading it to the end.
 
 use super::{Bytes, Segment, Seq, Tcp, option};
-use crate::{bits, words};
+use crate::{bits, verifier};
 
 /// Where the kinds lead: the number of the bit in [`Tcp::options`].
 static NUMBER_OF_KIND: [u8; 256] = {
@@ -68,8 +68,9 @@ impl Found {
         let is_mptcp = bits::less(number ^ MPTCP, 1);
         let number = bits::select(is_mptcp, self.number_of_mptcp(third), number);
         let shift = number * 6;
-        self.options = bits::opaque(self.options | 1 << number);
-        self.offsets = bits::opaque(self.offsets & !(0x3f << shift) | u64::from(offset) << shift);
+        self.options = verifier::opaque(self.options | 1 << number);
+        self.offsets =
+            verifier::opaque(self.offsets & !(0x3f << shift) | u64::from(offset) << shift);
     }
 
     /// The number of an MPTCP option whose third byte is this, with bit 8 set if it was captured.
@@ -109,10 +110,10 @@ pub(super) fn read<B: Bytes>(bytes: &B, segment: &mut Segment) {
         return;
     }
     // From memory, so that the verifier does not walk them once for each of the ways to get here.
-    let segment = words::in_memory(segment);
+    let segment = verifier::in_memory(segment);
     let (start, len) = extent(segment);
     let found = walk(bytes, start, len);
-    look(bytes, start, &found, words::in_memory(&mut segment.tcp));
+    look(bytes, start, &found, verifier::in_memory(&mut segment.tcp));
 }
 
 /// Where the options begin and how many bytes they take.
@@ -125,12 +126,12 @@ fn extent(segment: &Segment) -> (u32, u32) {
 /// Finds every option.
 #[inline(always)]
 fn walk<B: Bytes>(bytes: &B, start: u32, len: u32) -> Found {
-    let mut found = Found { options: words::unknown_zero(), offsets: words::unknown_zero() };
+    let mut found = Found { options: verifier::unknown_zero(), offsets: verifier::unknown_zero() };
     let mut offset = 0;
     let mut step = 0;
     while step < 40 {
         step += 1;
-        words::meet();
+        verifier::meet();
         // Compared by number here and below: or the verifier learns something else of `len` and
         // `offset` with each step.
         if bits::less(offset, len) == 0 {
@@ -157,7 +158,7 @@ fn walk<B: Bytes>(bytes: &B, start: u32, len: u32) -> Found {
             break;
         }
         let third = super::forget(bytes.u8(at + 2).map_or(0, |byte| u32::from(byte) | 0x100));
-        words::meet();
+        verifier::meet();
         found.note(kind, length, third, offset);
         offset = super::forget(offset + length);
     }
@@ -180,14 +181,14 @@ fn look<B: Bytes>(bytes: &B, start: u32, found: &Found, tcp: &mut Tcp) {
         tcp.mss = mss;
         tcp.options |= option::MSS;
     }
-    let tcp = &mut *words::in_memory(tcp);
+    let tcp = &mut *verifier::in_memory(tcp);
     if let Some(offset) = found.last(number(option::WINDOW_SCALE).into())
         && let Some(scale) = bytes.u8(start + offset + 2)
     {
         tcp.scale = scale;
         tcp.options |= option::WINDOW_SCALE;
     }
-    let tcp = &mut *words::in_memory(tcp);
+    let tcp = &mut *verifier::in_memory(tcp);
     if let Some(offset) = found.last(number(option::TIMESTAMPS).into())
         && let Some(tsval) = bytes.u32(start + offset + 2)
         && let Some(tsecr) = bytes.u32(start + offset + 6)
@@ -196,12 +197,12 @@ fn look<B: Bytes>(bytes: &B, start: u32, found: &Found, tcp: &mut Tcp) {
         tcp.tsecr = tsecr;
         tcp.options |= option::TIMESTAMPS;
     }
-    let tcp = &mut *words::in_memory(tcp);
+    let tcp = &mut *verifier::in_memory(tcp);
     if let Some(offset) = found.last(MPTCP).or(found.last(MP_TCPRST)) {
         let offset = found.last(MP_TCPRST).unwrap_or(offset);
         read_mptcp(bytes, start + offset, tcp);
     }
-    let tcp = &mut *words::in_memory(tcp);
+    let tcp = &mut *verifier::in_memory(tcp);
     if let Some(offset) = found.last(number(option::SACK).into()) {
         read_sack(bytes, start + offset, tcp);
     }
@@ -225,7 +226,7 @@ fn read_sack<B: Bytes>(bytes: &B, at: u32, tcp: &mut Tcp) {
     let mut block = 0;
     while block < 4 && block < u32::from(length >> 3) {
         let Some(right) = bytes.u32(at + 2 + block * 8 + 4).map(Seq) else { return };
-        let tcp = &mut *words::in_memory(tcp);
+        let tcp = &mut *verifier::in_memory(tcp);
         if block == 0 || right.is_after(tcp.sack_right) {
             tcp.sack_right = right;
         }

@@ -3,7 +3,7 @@
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 use super::{Bytes, Endpoint, LinkType, NotOurs, Stop, Tcp, Tunnel, forget, ip, link, tcp, tunnel};
-use crate::words;
+use crate::{verifier, words};
 
 /// One TCP segment as it stood on the wire. Byte order is the host's; offsets count from the first
 /// byte of the frame.
@@ -77,9 +77,9 @@ pub(super) fn read<B: Bytes>(
         // Lines behind each layer, for the verifier: what follows does not depend on how the
         // header before it was reached.
         start.at = forget(start.at);
-        let mut ip = ip::header(&bytes.afresh(), start, words::in_memory(segment))?;
+        let mut ip = ip::header(&bytes.afresh(), start, verifier::in_memory(segment))?;
         ip.payload_at = forget(ip.payload_at);
-        let segment = &mut *words::in_memory(segment);
+        let segment = &mut *verifier::in_memory(segment);
         let bytes = &bytes.afresh();
         if ip.protocol == ip::IpProtocol::TCP {
             return tcp::header(bytes, ip, segment);

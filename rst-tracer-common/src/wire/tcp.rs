@@ -105,22 +105,23 @@ pub(super) fn header<B: Bytes>(bytes: &B, ip: Ip, segment: &mut Segment) -> Resu
         return Err(Malformed::TcpTooShort.into());
     }
     let head = bytes.peek::<20>(at).ok_or(Malformed::Truncated)?;
+    // Taken down first and judged then, so that little has to be kept meanwhile.
     let header_len = u32::from(head[12] >> 4) * 4;
-    if header_len < 20 || header_len > ip.payload_len {
-        return Err(Malformed::TcpDataOffset.into());
-    }
     segment.src.port = u32::from(u16::from_be_bytes([head[0], head[1]]));
     segment.dst.port = u32::from(u16::from_be_bytes([head[2], head[3]]));
     segment.payload_at = (at + header_len) as u16;
     let tcp = &mut segment.tcp;
     tcp.seq = Seq(u32::from_be_bytes([head[4], head[5], head[6], head[7]]));
     tcp.ack = Seq(u32::from_be_bytes([head[8], head[9], head[10], head[11]]));
-    tcp.payload_len = ip.payload_len - header_len;
+    tcp.payload_len = ip.payload_len.wrapping_sub(header_len);
     tcp.window = u16::from_be_bytes([head[14], head[15]]);
     tcp.flags = Flags(head[13]);
     tcp.reserved = head[12] & 0x0f;
     tcp.header_len = header_len as u8;
     tcp.scale = NO_SCALE;
     tcp.mptcp_subtype = NO_MPTCP;
+    if header_len < 20 || header_len > ip.payload_len {
+        return Err(Malformed::TcpDataOffset.into());
+    }
     Ok(())
 }

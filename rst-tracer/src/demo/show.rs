@@ -17,7 +17,7 @@ use crate::{
     correlate::Rules,
     event::{Event, RstEvent},
     exit::{self, Code},
-    run::output,
+    run::{output, tell},
     sink::{Sink, Style, TextSink},
     source::live::{self, attach::XdpMode, kernel},
 };
@@ -90,9 +90,9 @@ pub fn run(args: &DemoArgs) -> Result<Code> {
     };
     let watching = Watching::start(args.at.netns(&lab), options, Rules::default())?;
     for line in &watching.attached {
-        eprintln!("demo: {line}");
+        tell(format_args!("demo: {line}"));
     }
-    eprintln!("demo: {} scenarios, about five seconds", scenarios.len());
+    tell(format_args!("demo: {} scenarios, about five seconds", scenarios.len()));
     let mut played = Vec::new();
     run_all(&lab, &scenarios, |scenario, truth| played.push((scenario.clone(), truth)));
     let watched = watching.finish()?;
@@ -110,10 +110,10 @@ pub fn run(args: &DemoArgs) -> Result<Code> {
         story.tell(&mut out, scenario, truth)?;
     }
     let Tally { shown, missed, failed, skipped } = story.tally;
-    eprintln!("{}", watched.summary);
-    eprintln!(
+    tell(&watched.summary);
+    tell(format_args!(
         "demo: {shown} resets provoked and reported, {missed} missed, {skipped} scenarios skipped, {failed} failed"
-    );
+    ));
     Ok(if missed + failed > 0 { Code::FAILURE } else { Code::OK })
 }
 
@@ -163,12 +163,12 @@ impl Story<'_> {
             Ok(truth) => truth,
             Err(error) if exit::code_of(error) == Code::UNAVAILABLE => {
                 self.tally.skipped += 1;
-                eprintln!("demo: degraded: {name} skipped: {error:#}");
+                tell(format_args!("demo: degraded: {name} skipped: {error:#}"));
                 return Ok(());
             }
             Err(error) => {
                 self.tally.failed += 1;
-                eprintln!("demo: {name} failed: {error:#}");
+                tell(format_args!("demo: {name} failed: {error:#}"));
                 return Ok(());
             }
         };

@@ -77,11 +77,12 @@ fn half_open() -> Vec<Case> {
         .never(json!({"sent_by": "server"})),
         Case::of(
             "reset_after_syn_ack_by_server",
-            "The server answers, then resets before the handshake is complete.",
+            "The server answers, then resets before the handshake is complete. To Zeek the SYN-ACK \
+             establishes the connection: RSTR, not REJ.",
             told(Story::v4(), |s| {
                 s.syn();
                 s.syn_ack();
-                s.reset(Server, Active).stage("post_synack").zeek("REJ", "Shr");
+                s.reset(Server, Active).stage("post_synack").zeek("RSTR", "Shr");
             }),
         )
         .never(json!({"sent_by": "client"})),
@@ -180,7 +181,7 @@ fn begun_late() -> Vec<Case> {
             told(Story::v4(), |s| {
                 s.syn_ack();
                 s.ack(Client);
-                s.reset(Server, Active).stage("post_ack").with("history", "hAr");
+                s.reset(Server, Active).stage("post_ack").with("history", "^hAr");
             }),
         )
         .never(json!({"initiator": "syn"}))

@@ -46,6 +46,6 @@ fn build() -> PathBuf {
     assert!(output.status.success(), "the tracer does not build");
     let built = String::from_utf8_lossy(&output.stdout);
     let messages = built.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-    let programs = messages.filter_map(|message| Some(message["executable"].as_str()?.into()));
-    programs.last().expect("cargo names what it has built")
+    let mut programs = messages.filter_map(|message| Some(message["executable"].as_str()?.into()));
+    programs.next_back().expect("cargo names what it has built")
 }

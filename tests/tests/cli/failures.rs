@@ -4,6 +4,7 @@ use std::{fs, os::unix::fs::PermissionsExt, os::unix::process::CommandExt, proce
 
 use rst_tracer_tests::{
     capture::Folder,
+    skip::skipped,
     tracer::{Tracer, program, run},
 };
 
@@ -40,7 +41,7 @@ fn an_object_that_is_none_is_named() {
 #[test]
 fn without_capabilities_it_exits_77_and_names_them() {
     if !nix::unistd::geteuid().is_root() {
-        eprintln!("SKIPPED: needs root to give up what root may");
+        skipped("needs root to give up what root may");
         return;
     }
     // A copy where everybody may execute it; the build's folders may be for their owner only.

@@ -74,7 +74,7 @@ fn a_pipe_is_read_like_a_file() {
 fn several_files_are_one_run_and_share_their_connections() {
     let folder = Folder::new();
     let [syn, reset] = refused("10.0.0.1:20000", "10.0.0.2:443");
-    let one = folder.file("one.pcap", &pcap(&[syn.clone()]));
+    let one = folder.file("one.pcap", &pcap(std::slice::from_ref(&syn)));
     // The second file goes on where the first ended, a millisecond later.
     let other = folder.file("other.pcap", &pcap(&[syn, reset]));
     let ended = run(&["replay", &one, &other]);

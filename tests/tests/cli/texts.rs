@@ -1,8 +1,12 @@
 //! The verbs that print a text and end: schema, completions, manual page.
 
-use std::{fs::OpenOptions, io};
+use std::{fs::OpenOptions, io, process::Command};
 
-use rst_tracer_tests::tracer::{Tracer, command, run};
+use rst_tracer_tests::{
+    capture::Folder,
+    skip::skipped,
+    tracer::{Tracer, command, run},
+};
 use serde_json::Value;
 
 #[test]
@@ -36,9 +40,9 @@ fn completions_know_the_verbs_and_the_options() {
 #[test]
 fn bash_understands_its_completions() {
     let script = run(&["completions", "bash"]).out.join("\n");
-    let checked = std::process::Command::new("bash").args(["-n", "-c", &script]).output();
+    let checked = Command::new("bash").args(["-n", "-c", &script]).output();
     let Ok(checked) = checked else {
-        eprintln!("SKIPPED: no bash to check the script");
+        skipped("no bash to check the script");
         return;
     };
     assert!(checked.status.success(), "{}", String::from_utf8_lossy(&checked.stderr));
@@ -57,6 +61,19 @@ fn the_manual_page_has_its_parts_and_every_verb_with_its_options() {
     for option in [r"\-\-only", r"\-\-clean", r"\-\-interface"] {
         assert!(page.contains(option), "no {option}");
     }
+}
+
+#[test]
+fn groff_has_nothing_to_say_about_the_manual_page() {
+    let folder = Folder::new();
+    let page = folder.file("page.1", run(&["man"]).out.join("\n").as_bytes());
+    let checked = Command::new("groff").args(["-man", "-Tutf8", "-ww", &page]).output();
+    let Ok(checked) = checked else {
+        skipped("no groff to check the page");
+        return;
+    };
+    assert_eq!(String::from_utf8_lossy(&checked.stderr), "");
+    assert!(checked.status.success());
 }
 
 /// Each writes more than one line at once.

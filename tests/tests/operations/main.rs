@@ -7,6 +7,7 @@ mod leftovers;
 #[path = "../attach/lab.rs"]
 #[expect(dead_code, reason = "the tests of attaching use more of it")]
 mod net;
+mod outputs;
 mod resets;
 mod sightings;
 mod signals;

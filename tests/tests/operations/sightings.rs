@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use rst_tracer::demo::{lab::Lab, scenarios::catalogue};
-use rst_tracer_tests::{capture::refused, tracer::Tracer};
+use rst_tracer_tests::{capture::refused, skip::skipped, tracer::Tracer};
 use serde_json::Value;
 
 use crate::{
@@ -46,7 +46,7 @@ fn a_reset_through_a_veth_pair_in_one_namespace_is_one_event() {
 #[test]
 fn a_reset_that_a_router_forwards_is_one_event_seen_twice() {
     if !nix::unistd::geteuid().is_root() {
-        eprintln!("SKIPPED: needs root for a laboratory of network namespaces");
+        skipped("needs root for a laboratory of network namespaces");
         return;
     }
     let lab = Lab::new().expect("a laboratory");

@@ -56,12 +56,19 @@ pub fn load(bytes: &[u8], options: &Options) -> Result<Ebpf, Failure> {
         .override_global("MASK", &mask, true)
         .override_global("TUNNELS", &tunnels, true)
         .override_global("HAS_BUFF_LEN", &has_buff_len, true)
+        .override_global(aya_log::LEVEL, &log_level(), false)
         .map_max_entries("BUCKETS", buckets)
         .map_max_entries("FLOWS", places)
         .map_max_entries("RECORDERS", places)
         .map_max_entries("EVENTS", ring)
         .load(bytes)
         .map_err(|error| object::explain_load(&error))
+}
+
+/// What the programs log, by aya's numbers. They speak of single malformed frames only, at debug
+/// level; the verifier removes the calls when nobody listens.
+fn log_level() -> u8 {
+    if log::log_enabled!(log::Level::Debug) { log::Level::Debug as u8 } else { 0 }
 }
 
 /// XDP frames of several buffers, and the helper that knows their length, came with 5.18.

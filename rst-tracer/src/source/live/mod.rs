@@ -9,7 +9,7 @@ pub mod kernel;
 pub mod object;
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::Arc,
 };
 
@@ -18,6 +18,7 @@ use aya::{
     Ebpf,
     maps::{MapData, RingBuf},
 };
+use aya_log::EbpfLogger;
 use rst_tracer_common::event::{Counters, Hook};
 use tokio::io::{Interest, unix::AsyncFd};
 
@@ -59,7 +60,11 @@ pub struct Live {
     attached: BTreeMap<u32, Attached>,
     names: HashMap<u32, Arc<str>>,
     watch: Watch,
+    /// Interfaces that could not be attached to.
+    refused: BTreeSet<u32>,
     undecoded: u64,
+    /// What the programs log, when somebody listens.
+    kernel_log: Option<EbpfLogger<&'static dyn log::Log>>,
     /// Keeps the maps that are not taken out.
     _ebpf: Ebpf,
 }
@@ -86,6 +91,10 @@ impl Live {
                 kernel::load(&bytes, &options.kernel)?
             }
         };
+        let kernel_log = log::log_enabled!(log::Level::Debug)
+            .then(|| EbpfLogger::init(&mut ebpf))
+            .transpose()
+            .context("the BPF object has no log")?;
         let hooks = Hooks::load(&mut ebpf)?;
         let counters = kernel::CounterMap::take(&mut ebpf)?;
         let ring = kernel::take_ring(&mut ebpf)?;
@@ -101,7 +110,9 @@ impl Live {
             attached,
             names,
             watch,
+            refused: BTreeSet::new(),
             undecoded: 0,
+            kernel_log,
             _ebpf: ebpf,
         };
         let mut failures = Vec::new();
@@ -148,6 +159,9 @@ impl Live {
 
     /// Hands over up to `most` records that the kernel wrote. Returns how many there were.
     pub fn drain(&mut self, most: usize, mut each: impl FnMut(Record)) -> usize {
+        if let Some(log) = &mut self.kernel_log {
+            log.flush();
+        }
         let epoch_ns = realtime_minus_monotonic_ns();
         let (names, undecoded) = (&self.names, &mut self.undecoded);
         let ring = self.ring.get_mut();
@@ -172,6 +186,7 @@ impl Live {
     pub fn follow(&mut self, change: Change) -> Option<String> {
         match change {
             Change::Vanished(link) => {
+                self.refused.remove(&link.index);
                 self.attached.remove(&link.index)?;
                 Some(format!("{}: gone, no longer traced", link.name))
             }
@@ -183,10 +198,17 @@ impl Live {
                 if !self.wants(&link) {
                     return None;
                 }
-                Some(match self.attach(&link) {
-                    Ok(line) => line,
-                    Err(failure) => format!("{}: not traced: {failure}", link.name),
-                })
+                match self.attach(&link) {
+                    Ok(line) => {
+                        self.refused.remove(&link.index);
+                        Some(line)
+                    }
+                    // Said once, though tried again at every change of the interface.
+                    Err(failure) => self
+                        .refused
+                        .insert(link.index)
+                        .then(|| format!("{}: not traced: {failure}", link.name)),
+                }
             }
         }
     }
