@@ -2,7 +2,7 @@
 
 use nix::time::{ClockId, clock_gettime};
 use rst_tracer_common::{
-    event::{Counters, Hook},
+    event::Counters,
     flow::{Bucket, Flow, Identity, Memory, Recorder, WAYS, ticks},
 };
 use rst_tracer_tests::kernel::{KEYS, Kernel, Program, Ran, Record};
@@ -68,10 +68,10 @@ impl<'a> Duel<'a> {
         let record = self.twin.see(program, frame, now);
         equal("verdict", &ran.verdict, &program.verdict())?;
         equal("frame", &ran.frame[..], frame)?;
-        for hook in 0..Hook::COUNT {
-            let mut expected = counters[hook];
-            expected.add(&ran.counted[hook]);
-            equal("counters", &expected, &self.twin.counters[hook])?;
+        let hooks = counters.into_iter().zip(&ran.counted).zip(&self.twin.counters);
+        for ((mut expected, counted), twin) in hooks {
+            expected.add(counted);
+            equal("counters", &expected, twin)?;
         }
         if let (Some(kernel), Some(bucket)) = (state, place) {
             let twin = self.twin_state(bucket);

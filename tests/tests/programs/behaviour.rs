@@ -17,7 +17,8 @@ macro_rules! behaviours {
     ($($name:ident: $frame:expr => $outcome:expr;)*) => {
         $(#[test]
         fn $name() {
-            $crate::behaviour::check(&$frame, &$outcome);
+            let frame: Vec<u8> = $frame;
+            $crate::behaviour::check(&frame, &$outcome);
         })*
     };
 }

@@ -89,7 +89,7 @@ fn the_flight_recorder_holds_every_segment_before_the_rst() {
         flags: Flags(flags),
         ttl: if from == client { 64 } else { 57 },
         ip_id: if from == client { 7 } else { 0 },
-        traits: from * slot_trait::SIDE_1 | slot_trait::DONT_FRAGMENT,
+        traits: (from * slot_trait::SIDE_1) | slot_trait::DONT_FRAGMENT,
         ..Slot::default()
     };
     let expected = [

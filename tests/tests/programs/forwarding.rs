@@ -20,7 +20,7 @@ fn a_forwarded_segment_counts_once_for_its_flow() {
     let Some(mut kernel) = kernel::shared() else { return };
     for ((arrival, departure), port) in WAYS_THROUGH.into_iter().zip(1000..) {
         let mut talk = Talk { port, ..Talk::new(&mut kernel, arrival) };
-        let frame = talk.from_client(syn());
+        let frame = talk.of_client(syn());
         talk.see(&frame);
         let ran = talk.kernel.run(departure, &frame);
         let again = Counters { frames: 1, segments: 1, second_sightings: 1, ..Counters::default() };
@@ -37,7 +37,7 @@ fn a_forwarded_rst_is_reported_at_both_places_and_noted_once() {
     for ((arrival, departure), port) in WAYS_THROUGH.into_iter().zip(1000..) {
         let mut talk = Talk { port, ..Talk::new(&mut kernel, arrival) };
         talk.handshake();
-        let frame = talk.from_client(segment(RST, CLIENT_ISN + 1, 0));
+        let frame = talk.of_client(segment(RST, CLIENT_ISN + 1, 0));
         let arrived = talk.see(&frame);
         let left = talk.kernel.run_forwarded(departure, &frame, 77);
         let (arrived, left) = (with_flow(&arrived), with_flow(&left));
@@ -60,7 +60,7 @@ fn the_answer_goes_the_other_way_and_has_a_home_of_its_own() {
     let Some(mut kernel) = kernel::shared() else { return };
     let mut talk = Talk::new(&mut kernel, Program::XdpIngress);
     talk.client(syn());
-    let answer = talk.from_server(segment(SYN | ACK, SERVER_ISN, CLIENT_ISN + 1));
+    let answer = talk.of_server(segment(SYN | ACK, SERVER_ISN, CLIENT_ISN + 1));
     let ran = talk.kernel.run(Program::TcEgress, &answer);
     assert_eq!(ran.counted[usize::from(Program::TcEgress.hook().0)].tracked, 1);
 }

@@ -42,11 +42,11 @@ fn a_full_ring_is_counted_and_nothing_is_lost_from_the_sums() {
 fn a_reset_that_found_no_room_is_noted(kernel: &mut Kernel) {
     let mut talk = Talk::new(kernel, Program::TcIngress);
     talk.handshake();
-    let frame = talk.from_server(segment(RST, SERVER_ISN + 1, 0));
+    let frame = talk.of_server(segment(RST, SERVER_ISN + 1, 0));
     for _ in 0..5 {
         talk.kernel.feed(Program::TcIngress, &frame, 0);
     }
-    let late = talk.from_server(segment(ACK, SERVER_ISN + 1, CLIENT_ISN + 1));
+    let late = talk.of_server(segment(ACK, SERVER_ISN + 1, CLIENT_ISN + 1));
     // Heads are smaller: fill what is left of the ring with them.
     for _ in 0..8 {
         talk.kernel.feed(Program::TcIngress, &late, 0);

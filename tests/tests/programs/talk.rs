@@ -57,21 +57,21 @@ impl<'a> Talk<'a> {
 
     /// The client sends a segment.
     pub(crate) fn client(&mut self, segment: Tcp) -> Ran {
-        self.see(&self.from_client(segment))
+        self.see(&self.of_client(segment))
     }
 
     /// The server sends a segment.
     pub(crate) fn server(&mut self, segment: Tcp) -> Ran {
-        self.see(&self.from_server(segment))
+        self.see(&self.of_server(segment))
     }
 
     /// The frame of a client's segment.
-    pub(crate) fn from_client(&self, segment: Tcp) -> Vec<u8> {
+    pub(crate) fn of_client(&self, segment: Tcp) -> Vec<u8> {
         tcp(Tcp { from: self.port, ..segment }).v4().frame()
     }
 
     /// The frame of a server's segment, from another hop count away.
-    pub(crate) fn from_server(&self, segment: Tcp) -> Vec<u8> {
+    pub(crate) fn of_server(&self, segment: Tcp) -> Vec<u8> {
         let header = V4 { ttl: 57, id: 0, ..V4::default() };
         tcp(Tcp { from: self.port, ..segment }.back()).in_v4(header.back()).frame()
     }
