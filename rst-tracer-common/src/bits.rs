@@ -24,8 +24,9 @@ pub(crate) fn less_wide(a: u64, b: u64) -> u32 {
 /// verifier (since 6.18) follows both values, which is what this is to prevent.
 #[inline(always)]
 pub(crate) fn select(bit: u32, yes: u32, no: u32) -> u32 {
-    let bit = opaque(u64::from(bit)) as u32;
-    no.wrapping_add(bit.wrapping_mul(yes.wrapping_sub(no)))
+    // In 64 bits, whose upper half is cut off once at the end.
+    let (yes, no) = (u64::from(yes), u64::from(no));
+    no.wrapping_add(opaque(bit.into()).wrapping_mul(yes.wrapping_sub(no))) as u32
 }
 
 #[cfg(test)]

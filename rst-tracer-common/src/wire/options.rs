@@ -96,17 +96,7 @@ impl Found {
 #[inline(always)]
 pub(super) fn read<B: Bytes>(bytes: &B, segment: &mut Segment) {
     let (start, len) = extent(segment);
-    if len == 0 {
-        return;
-    }
-    let tcp = &mut segment.tcp;
-    // The usual case on a data segment: NOP NOP TIMESTAMP and nothing else (RFC 7323 appendix A).
-    if len == 12
-        && let Some([1, 1, 8, 10, a, b, c, d, e, f, g, h]) = bytes.peek::<12>(start)
-    {
-        tcp.options = option::TIMESTAMPS;
-        tcp.tsval = u32::from_be_bytes([a, b, c, d]);
-        tcp.tsecr = u32::from_be_bytes([e, f, g, h]);
+    if len == 0 || read_usual(bytes, start, len, &mut segment.tcp) {
         return;
     }
     // From memory, so that the verifier does not walk them once for each of the ways to get here.
@@ -114,6 +104,34 @@ pub(super) fn read<B: Bytes>(bytes: &B, segment: &mut Segment) {
     let (start, len) = extent(segment);
     let found = walk(bytes, start, len);
     look(bytes, start, &found, verifier::in_memory(&mut segment.tcp));
+}
+
+/// Reads the two arrangements that nearly all segments have, if it is one of them.
+#[inline(always)]
+fn read_usual<B: Bytes>(bytes: &B, start: u32, len: u32, tcp: &mut Tcp) -> bool {
+    // On data: NOP NOP TIMESTAMPS (RFC 7323 appendix A).
+    if len == 12
+        && let Some([1, 1, 8, 10, a, b, c, d, e, f, g, h]) = bytes.peek::<12>(start)
+    {
+        tcp.options = option::TIMESTAMPS;
+        tcp.tsval = u32::from_be_bytes([a, b, c, d]);
+        tcp.tsecr = u32::from_be_bytes([e, f, g, h]);
+        return true;
+    }
+    // On a SYN or SYN-ACK of Linux: MSS SACK_PERMITTED TIMESTAMPS NOP WINDOW_SCALE.
+    if len == 20
+        && let Some([2, 4, i, j, 4, 2, 8, 10, a, b, c, d, e, f, g, h, 1, 3, 3, scale]) =
+            bytes.peek::<20>(start)
+    {
+        tcp.options =
+            option::MSS | option::SACK_PERMITTED | option::TIMESTAMPS | option::WINDOW_SCALE;
+        tcp.mss = u16::from_be_bytes([i, j]);
+        tcp.tsval = u32::from_be_bytes([a, b, c, d]);
+        tcp.tsecr = u32::from_be_bytes([e, f, g, h]);
+        tcp.scale = scale;
+        return true;
+    }
+    false
 }
 
 /// Where the options begin and how many bytes they take.
