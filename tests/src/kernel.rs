@@ -88,7 +88,7 @@ impl Program {
     /// Whether the kernel runs it on this frame in a test. For traffic control it builds a socket
     /// buffer, and refuses one whose announced IP header is not whole.
     ///
-    /// <https://github.com/torvalds/linux/blob/v6.18/net/bpf/test_run.c#L1040>
+    /// <https://github.com/torvalds/linux/blob/v6.18/net/bpf/test_run.c>
     pub fn can_be_tested_on(self, frame: &[u8]) -> bool {
         const ETHERNET: usize = 14;
         let ip_header = match frame.get(ETHERNET - 2..ETHERNET) {
