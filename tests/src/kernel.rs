@@ -5,7 +5,6 @@
 
 use std::{
     fs::File,
-    io::Write,
     sync::{Mutex, MutexGuard, OnceLock, PoisonError},
 };
 
@@ -25,6 +24,8 @@ use rst_tracer_common::{
     flow::{Bucket, Flow, Keys, Recorder, WAYS},
 };
 use zerocopy::{FromBytes, IntoBytes};
+
+use crate::skip::skipped;
 
 /// One of the programs of the object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -186,9 +187,8 @@ pub const KEYS: Keys =
 pub fn can_load() -> bool {
     let can = nix::unistd::geteuid().is_root();
     if !can {
-        let name = std::thread::current().name().unwrap_or("a test").to_owned();
-        let line = format!("SKIPPED: {name}: needs root to load BPF programs\n");
-        std::io::stderr().write_all(line.as_bytes()).ok();
+        let thread = std::thread::current();
+        skipped(&format!("{}: needs root to load BPF", thread.name().unwrap_or("a test")));
     }
     can
 }

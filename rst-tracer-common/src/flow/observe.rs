@@ -326,13 +326,15 @@ pub(super) fn note_reset(entry: &mut Entry<'_>, side: u32, segment: &Segment, no
 #[inline(always)]
 fn ends_connection(hot: &Hot, flow: &Flow, side: u32, segment: &Segment) -> bool {
     let (me, peer) = (side as usize & 1, (side ^ 1) as usize & 1);
-    let exact = segment.tcp.seq == hot.ack[peer] || segment.tcp.seq == hot.seq_end[me];
+    // A side that was not heard yet has no number: zero is not one to hit.
     let heard = hot.flags & (flag::HEARD << side) != 0;
+    let peer_acked = hot.flags & (flag::HEARD << (side ^ 1)) != 0 && hot.ack[peer] != Seq(0);
+    let exact = heard && segment.tcp.seq == hot.seq_end[me]
+        || peer_acked && segment.tcp.seq == hot.ack[peer];
     let in_syn_sent = hot.flags & flag::SYN != 0 && hot.flags & flag::SYN_ACK == 0;
     let answers_syn = in_syn_sent
         && hot.opener() == Some(side ^ 1)
         && segment.tcp.flags.has(Flags::ACK)
         && segment.tcp.ack.since(flow.facts[peer].isn) > 0;
-    let peer_acked = hot.flags & (flag::HEARD << (side ^ 1)) != 0 && hot.ack[peer] != Seq(0);
-    answers_syn || exact && (heard || peer_acked)
+    answers_syn || exact
 }

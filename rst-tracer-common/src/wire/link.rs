@@ -121,7 +121,8 @@ pub(super) fn ethernet<B: Bytes>(bytes: &B, at: u32, segment: &mut Segment) -> R
 #[inline(always)]
 fn tagged<B: Bytes>(bytes: &B, mut start: Start, segment: &mut Segment) -> Result<Start, Stop> {
     if is_vlan(start.ether_type) {
-        segment.vlan[0] = step_over_tag(bytes, &mut start)?;
+        // Those of a tunnel's outer frame go together.
+        segment.vlan = [step_over_tag(bytes, &mut start)?, 0];
         if is_vlan(start.ether_type) {
             segment.vlan[1] = step_over_tag(bytes, &mut start)?;
             if is_vlan(start.ether_type) {

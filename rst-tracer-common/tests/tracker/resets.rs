@@ -70,6 +70,20 @@ fn a_refused_syn_is_refused_by_what_acknowledges_it() {
 }
 
 #[test]
+fn zero_is_no_number_to_hit_before_a_side_was_heard() {
+    let mut world = World::new();
+    world.client(SYN, C, 0, 0);
+    world.client(RST, 0, 0, 0);
+    assert_eq!(world.stage(), Stage::PostSyn, "the server acknowledged nothing yet");
+    let mut world = World::new();
+    world.client(ACK, C, S, 10);
+    world.server(RST, 0, 0, 0);
+    assert_eq!(world.stage(), Stage::PostData, "the server sent nothing yet");
+    world.server(RST, S, 0, 0);
+    assert_eq!(world.stage(), Stage::Closed, "but what the client expects of it is known");
+}
+
+#[test]
 fn the_clients_own_rst_does_not_answer_its_syn() {
     let mut world = World::new();
     world.client(SYN, C, 0, 0);

@@ -2,7 +2,7 @@
 
 use rst_tracer_common::wire::{Malformed::*, NotOurs::*, Segment, Tunnel};
 use rst_tracer_tests::{
-    frames::{Layer, ether, patched, protocol, rst},
+    frames::{INNER_MAC, Layer, ether, patched, protocol, rst},
     kernel::{self, Kernel, OPTIONS, Program},
 };
 
@@ -66,9 +66,24 @@ behaviours! {
     a_tag_inside_vxlan: v4().tagged(ether::VLAN, 30).bridged().in_vxlan(4789).v4().frame()
         => reported(|s| {
             s.tunnel = Tunnel::VXLAN;
-            s.mac = rst_tracer_tests::frames::INNER_MAC;
+            s.mac = INNER_MAC;
             s.vlan = [30 | PRESENT, 0];
             deeper(s, 54);
+        });
+    a_tag_inside_stands_for_all_tags_outside:
+        v4().tagged(ether::VLAN, 30).bridged().in_vxlan(4789).v4()
+            .tagged(ether::VLAN, 20).tagged(ether::QINQ, 10).frame()
+        => reported(|s| {
+            s.tunnel = Tunnel::VXLAN;
+            s.mac = INNER_MAC;
+            s.vlan = [30 | PRESENT, 0];
+            deeper(s, 62);
+        });
+    tags_outside_stay_when_there_are_none_inside:
+        v4().v4().tagged(ether::VLAN, 20).tagged(ether::QINQ, 10).frame() => reported(|s| {
+            s.tunnel = Tunnel::IPIP;
+            s.vlan = [10 | PRESENT, 20 | PRESENT];
+            deeper(s, 28);
         });
     vxlan_without_an_identifier_is_left_alone:
         patched(v4().bridged().in_vxlan(4789).v4().frame(), 42, &[0]) => not_ours(NotTcp);
