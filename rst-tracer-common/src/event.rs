@@ -31,6 +31,8 @@ impl Kind {
     pub const RST_WITH_FLOW: Self = Self(2);
     /// A segment of a flow that saw a RST a moment ago: [`Head`] alone.
     pub const AFTERMATH: Self = Self(3);
+    /// A statement of the kernel itself: [`Notice`](crate::notice::Notice) alone.
+    pub const NOTICE: Self = Self(4);
 }
 
 /// Where a segment was seen. Indexes the counters.

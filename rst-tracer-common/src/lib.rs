@@ -10,6 +10,7 @@
 mod bits;
 pub mod event;
 pub mod flow;
+pub mod notice;
 pub mod verifier;
 pub mod wire;
 mod words;

@@ -12,7 +12,7 @@ use rst_tracer_common::{
 
 use super::{Form, Past, Sequel, Tells, opinion::reason};
 use crate::{
-    correlate::Joined,
+    correlate::{Crowd, Joined, Testimony},
     event::{Effect, Evidence, Initiator, LocalRole, SentBy, Stage},
 };
 
@@ -196,6 +196,16 @@ impl<'a> Case<'a> {
             && self.past.is_some_and(|past| FRESH.contains(&past.theirs().ttl));
         let (src, dst) = (segment.src.address.to_ip(), segment.dst.address.to_ip());
         at_receiver && FRESH.contains(&segment.ttl) && !same_network(src, dst)
+    }
+
+    /// What the kernel of this host said about it.
+    pub fn testimony(&self) -> &'a Testimony {
+        &self.joined.testimony
+    }
+
+    /// What happened around it on other connections.
+    pub fn crowd(&self) -> &'a Crowd {
+        &self.joined.crowd
     }
 
     /// What speaks for and against another hand than the claimed sender's.

@@ -8,11 +8,16 @@ mod describe;
 mod pending;
 #[cfg(test)]
 pub(crate) mod story;
+mod testimony;
 
 pub use describe::{Scene, describe};
 pub use pending::{Correlator, Rules};
+pub use testimony::{Crowd, SendReset, Testimony, Witnesses};
 
-use crate::source::{After, Reset};
+use crate::{
+    event::Process,
+    source::{After, Reset},
+};
 
 /// One reset with everything that belongs to it.
 #[derive(Clone, Debug)]
@@ -25,4 +30,29 @@ pub struct Joined {
     pub aftermath: Vec<After>,
     /// Resets of the same flow that came after it.
     pub later_resets: Vec<Reset>,
+    /// What the kernel of this host said about it.
+    pub testimony: Testimony,
+    /// The process of this host that the connection belongs to, if that is certain.
+    pub process: Option<Process>,
+    /// Whether a listening socket of this host is known at the source (`true`: the source is the
+    /// server) or at the destination (`false`) of the reset.
+    pub listens: Option<bool>,
+    /// What happened around it on other connections.
+    pub crowd: Crowd,
+}
+
+impl Joined {
+    /// A reset about which nothing else is known yet.
+    pub fn new(reset: Reset) -> Self {
+        Self {
+            reset,
+            sightings: Vec::new(),
+            aftermath: Vec::new(),
+            later_resets: Vec::new(),
+            testimony: Testimony::default(),
+            process: None,
+            listens: None,
+            crowd: Crowd::default(),
+        }
+    }
 }

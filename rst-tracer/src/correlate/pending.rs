@@ -48,6 +48,7 @@ impl Correlator {
                 self.each_of(flow, |joined| joined.aftermath.push(after.clone()));
             }
             Record::Reset(reset) => self.take_reset(reset),
+            Record::Notice(_) => {}
         }
     }
 
@@ -65,8 +66,7 @@ impl Correlator {
         self.each_of(flow, |joined| joined.later_resets.push(reset.clone()));
         let number = self.first + self.waiting.len() as u64;
         self.of_flow.entry(flow).or_default().push(number);
-        let (sightings, aftermath, later_resets) = Default::default();
-        self.waiting.push_back(Joined { reset, sightings, aftermath, later_resets });
+        self.waiting.push_back(Joined::new(reset));
     }
 
     fn each_of(&mut self, flow: u64, mut add: impl FnMut(&mut Joined)) {

@@ -2,8 +2,10 @@
 
 pub mod capture;
 pub mod live;
+mod notice;
 mod record;
 pub mod replay;
 pub mod table;
 
+pub use notice::Notice;
 pub use record::{After, FlowState, Origin, Record, Reset};

@@ -8,6 +8,7 @@ use rst_tracer_common::{
 };
 use zerocopy::FromBytes;
 
+use super::Notice;
 use crate::event::Timestamp;
 
 /// Where a record comes from, as people name it.
@@ -83,6 +84,8 @@ pub enum Record {
     Reset(Reset),
     /// A segment after one.
     After(After),
+    /// A statement of the kernel itself.
+    Notice(Box<Notice>),
 }
 
 impl Record {
