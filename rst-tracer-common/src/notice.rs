@@ -66,6 +66,8 @@ pub mod notice_trait {
     pub const OWNER: u8 = 16;
     /// `task` is a thread of the kernel's own.
     pub const KERNEL_THREAD: u8 = 32;
+    /// `task` is about to end (PF_EXITING), and `exit_code` says how.
+    pub const EXITING: u8 = 64;
 }
 
 /// One statement of the kernel.
@@ -110,8 +112,9 @@ pub struct Notice {
     pub state_before: u8,
     /// Bits of [`notice_trait`].
     pub traits: u8,
-    /// Zeros.
-    pub reserved: u32,
+    /// How `task` ends, as wait(2) would tell it: the signal that kills it in the low seven bits, its
+    /// exit status in the next byte. Valid with [`notice_trait::EXITING`].
+    pub exit_code: u32,
     /// The task on the CPU. Whether it has anything to do with this, the agent must decide: in
     /// softirq it is whoever was interrupted.
     pub task: Task,

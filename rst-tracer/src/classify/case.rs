@@ -10,7 +10,7 @@ use rst_tracer_common::{
     wire::{Segment, Tunnel},
 };
 
-use super::{Form, Past, Sequel, Tells, opinion::reason};
+use super::{Author, Form, Past, Sequel, Tells, opinion::reason};
 use crate::{
     correlate::{Crowd, Joined, Testimony},
     event::{Effect, Evidence, Initiator, LocalRole, SentBy, Stage},
@@ -29,6 +29,9 @@ pub struct Known {
     pub effect: Effect,
     /// What the observing host is to it.
     pub role: LocalRole,
+    /// Whether its source address is one of the observing host's own; `None` when that host's
+    /// addresses are not known (a capture).
+    pub src_is_local: Option<bool>,
 }
 
 /// One reset, as the rules see it.
@@ -139,6 +142,11 @@ impl<'a> Case<'a> {
     pub fn maker(&self) -> Maker {
         const NOT_ECN: u8 = 0xfc;
         let (segment, trigger) = (self.segment(), self.trigger());
+        match self.author() {
+            Author::Tcp(_) => return Maker::Stack,
+            Author::Filter(_) => return Maker::Filter,
+            Author::Program | Author::Untold => {}
+        }
         if !self.form.is_passive() {
             return Maker::Undecided;
         }
@@ -163,6 +171,9 @@ impl<'a> Case<'a> {
     pub fn maker_evidence(&self) -> Option<Evidence> {
         let tos = self.trigger().map_or(0, |slot| slot.tos);
         let label = self.segment().flow_label;
+        if self.author() != Author::Untold {
+            return None; // Said in the kernel's own words.
+        }
         match (self.maker(), self.is_v6()) {
             (Maker::Undecided, _) => None,
             (Maker::Stack, true) => {

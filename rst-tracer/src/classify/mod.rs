@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 mod application;
+mod author;
 mod case;
 mod consequence;
 mod forgery;
@@ -20,9 +21,11 @@ mod security;
 mod sequel;
 #[cfg(test)]
 mod tests;
+mod told;
 mod traffic;
 mod verdict;
 
+pub use author::Author;
 pub use case::{Case, Known, Maker};
 pub use forgery::Tells;
 pub use form::Form;
@@ -34,8 +37,9 @@ pub use verdict::Verdict;
 /// A rule: what it thinks about a case, if anything.
 type Rule = fn(&Case<'_>) -> Vec<Opinion>;
 
-/// The rules, one file per class of cause.
-const CLASSES: [&[Rule]; 8] = [
+/// The rules: what the sender's kernel told, then one file per class of cause.
+const CLASSES: [&[Rule]; 9] = [
+    told::RULES,
     refused::RULES,
     policy::RULES,
     security::RULES,

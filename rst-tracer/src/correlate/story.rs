@@ -353,7 +353,7 @@ impl Story {
 
     /// The events of all resets so far, in order.
     pub(crate) fn told(&mut self) -> Vec<RstEvent> {
-        let scene = Scene { host: "here".into(), netns: None };
+        let scene = Scene { host: "here".into(), ..Scene::default() };
         std::iter::from_fn(|| self.correlator.release())
             .map(|joined| describe(&joined, &scene))
             .collect()

@@ -50,7 +50,8 @@ impl Watching {
     pub fn start(netns: &Netns, options: live::Options, rules: Rules) -> Result<Self> {
         let fd = netns.fd().try_clone_to_owned().context("duplicating a namespace")?;
         let host = netns.name().to_owned();
-        let scene = Scene { host: host.clone(), netns: u32::try_from(netns.inode()).ok() };
+        let netns = u32::try_from(netns.inode()).ok();
+        let scene = Scene { host: host.clone(), netns, ..Scene::default() };
         let (stop, stopped) = oneshot::channel();
         let (ready, is_ready) = mpsc::channel();
         let (sender, events) = mpsc::channel();
@@ -90,7 +91,7 @@ fn trace(
         let mut lines = Vec::new();
         let live = Live::start(options, |line| lines.push(line))?;
         let pipeline = Pipeline::new(rules, scene, Default::default(), Box::new(sink), None);
-        let mut tracing = Tracing { live, pipeline, stats: None };
+        let mut tracing = Tracing::new(live, pipeline, None);
         ready.send(lines).ok();
         loop {
             if let ControlFlow::Break(stop) = tracing.turn() {

@@ -2,6 +2,7 @@
 //!
 //! In come rtnetlink messages and ethtool answers, out go [`Link`]s. Nothing here attaches.
 
+use anyhow::Context;
 use serde::Serialize;
 
 mod features;
@@ -125,4 +126,18 @@ impl std::fmt::Display for XdpOccupant {
             id => write!(f, "XDP program {id}"),
         }
     }
+}
+
+/// The addresses of this network namespace.
+///
+/// # Errors
+/// When the kernel does not list them.
+pub fn own_addresses() -> anyhow::Result<std::collections::HashSet<std::net::IpAddr>> {
+    let all = nix::ifaddrs::getifaddrs().context("listing this host's addresses")?;
+    let ip = |one: nix::ifaddrs::InterfaceAddress| {
+        let address = one.address?;
+        let v4 = address.as_sockaddr_in().map(|v4| v4.ip().into());
+        v4.or_else(|| address.as_sockaddr_in6().map(|v6| v6.ip().into()))
+    };
+    Ok(all.filter_map(ip).collect())
 }

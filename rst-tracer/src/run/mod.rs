@@ -23,7 +23,7 @@ use crate::{correlate::Scene, exit::Failure};
 /// This host as events name it.
 pub fn scene() -> Scene {
     let host = nix::unistd::gethostname().ok().and_then(|name| name.into_string().ok());
-    Scene { host: host.unwrap_or_else(|| "unknown".into()), netns: None }
+    Scene { host: host.unwrap_or_else(|| "unknown".into()), ..Scene::default() }
 }
 
 /// A duration in nanoseconds.

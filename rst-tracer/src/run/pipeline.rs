@@ -1,6 +1,6 @@
 //! From records to lines: join, describe, filter, write, and count each reset exactly once.
 
-use std::{io, ops::ControlFlow};
+use std::{collections::HashSet, io, net::IpAddr, ops::ControlFlow, sync::Arc};
 
 use super::{filter::Filter, tally::Tally};
 use crate::{
@@ -111,6 +111,11 @@ impl<'a> Pipeline<'a> {
     /// Whether as many events were written as were asked for.
     pub fn is_full(&self) -> bool {
         self.limit.is_some_and(|limit| self.tally.events >= limit)
+    }
+
+    /// The addresses of the host that the tracer stands on, from now on.
+    pub fn stands_on(&mut self, addresses: HashSet<IpAddr>) {
+        self.scene.addresses = Some(Arc::new(addresses));
     }
 
     /// Name of this host, as events carry it.

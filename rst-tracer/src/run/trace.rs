@@ -15,6 +15,7 @@ use crate::{
     correlate::{Rules, Scene},
     event::Timestamp,
     exit::Code,
+    links,
     source::live::{self, Live, Wake, kernel, now_ns},
 };
 
@@ -22,6 +23,8 @@ use crate::{
 const BATCH: usize = 4096;
 /// The ring is looked into at least so often: an edge may be missed under load.
 const LONGEST_NAP: Duration = Duration::from_millis(100);
+/// Addresses of the host come and go seldom.
+const EVERY_SO_OFTEN: Duration = Duration::from_secs(5);
 
 /// Traces live.
 ///
@@ -38,7 +41,7 @@ pub fn trace(args: &TraceArgs) -> Result<Code> {
         let scene = Scene { netns: own_netns(), ..scene() };
         let filter = args.filter.clone().into();
         let pipeline = Pipeline::new(rules, scene, filter, sink, args.output.count);
-        let mut tracing = Tracing { live, pipeline, stats: args.stats };
+        let mut tracing = Tracing::new(live, pipeline, args.stats);
         tell(format_args!("tracing {}; Ctrl-C ends", interfaces(tracing.live.traced())));
         let stop = tracing.run(signals, args).await?;
         let stop = tracing.end(stop);
@@ -79,11 +82,17 @@ pub struct Tracing<'a> {
     pub live: Live,
     /// The way to the output.
     pub pipeline: Pipeline<'a>,
-    /// How often a stats event is written.
-    pub stats: Option<Duration>,
+    stats: Option<Duration>,
+    /// When this host's addresses are to be asked for again.
+    look_again: Instant,
 }
 
-impl Tracing<'_> {
+impl<'a> Tracing<'a> {
+    /// A source and what its records go through; `stats`: how often a stats event is written.
+    pub fn new(live: Live, pipeline: Pipeline<'a>, stats: Option<Duration>) -> Self {
+        Self { live, pipeline, stats, look_again: Instant::now() }
+    }
+
     /// Runs until a signal, the end of `duration`, a limit or a closed output.
     async fn run(&mut self, mut signals: Signals, args: &TraceArgs) -> Result<Stop> {
         let duration = args.duration;
@@ -146,12 +155,26 @@ impl Tracing<'_> {
 
     /// Takes what the kernel wrote, and writes what is due.
     pub fn turn(&mut self) -> ControlFlow<Stop> {
+        self.look_around();
         loop {
             let count = self.live.drain(BATCH, |record| self.pipeline.take(record));
             self.pipeline.write_due(now_ns())?;
             if count < BATCH {
                 return self.pipeline.flush();
             }
+        }
+    }
+
+    /// Asks now and then which addresses are this host's own. While they cannot be had, those known
+    /// before stand.
+    fn look_around(&mut self) {
+        if Instant::now() < self.look_again {
+            return;
+        }
+        self.look_again = Instant::now() + EVERY_SO_OFTEN;
+        match links::own_addresses() {
+            Ok(addresses) => self.pipeline.stands_on(addresses),
+            Err(error) => log::debug!("{error:#}"),
         }
     }
 

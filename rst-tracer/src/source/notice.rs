@@ -40,4 +40,10 @@ impl Notice {
     pub fn is_in(&self, state: &str) -> bool {
         self.state.as_deref() == Some(state)
     }
+
+    /// The signal that is killing the task on the CPU, if one is.
+    pub fn killed_by(&self) -> Option<u32> {
+        let signal = self.wire.exit_code & 0x7f;
+        (self.has(notice_trait::EXITING) && signal != 0).then_some(signal)
+    }
 }

@@ -15,7 +15,7 @@ mod roles;
 mod tests;
 mod vantage;
 
-use std::borrow::Cow;
+use std::{borrow::Cow, collections::HashSet, net::IpAddr, sync::Arc};
 
 use rst_tracer_common::wire::Segment;
 
@@ -33,6 +33,8 @@ pub struct Scene {
     pub host: String,
     /// Inode of the network namespace that the tracer stands in; `None` for captures.
     pub netns: Option<u32>,
+    /// The addresses of the observing host; `None` for captures.
+    pub addresses: Option<Arc<HashSet<IpAddr>>>,
 }
 
 /// Describes and explains a reset.
@@ -48,6 +50,10 @@ pub fn describe(joined: &Joined, scene: &Scene) -> RstEvent {
         stage: stage(past.as_ref()),
         effect: effect::of(joined, past.as_ref()),
         role: vantage::role(joined),
+        src_is_local: scene
+            .addresses
+            .as_ref()
+            .map(|own| own.contains(&segment.src.address.to_ip())),
     };
     let case = Case::of(joined, known);
     let verdict = classify::explain(&case);

@@ -1,0 +1,55 @@
+//! Who on this host wrote the reset, as its kernel tells or by its silence betrays.
+//!
+//! Linux' TCP announces every reset that it sends (`tcp_send_reset`, for all of them from 6.10); a
+//! packet filter and a raw socket do not. Where TCP would have spoken and did not, another hand
+//! wrote the reset, and what became of the segment that it answers says which.
+
+use super::Case;
+use crate::{correlate::SendReset, event::LocalRole, source::Notice};
+
+/// The hand on this host that wrote a reset.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Author<'a> {
+    /// This kernel's TCP, and what it said.
+    Tcp(&'a Notice),
+    /// A packet filter of this host: it dropped the segment that the reset answers.
+    Filter(&'a Notice),
+    /// Neither: a raw socket, a packet socket or a BPF program.
+    Program,
+    /// It was not written here, or this kernel does not tell.
+    Untold,
+}
+
+impl<'a> Case<'a> {
+    /// Who on this host wrote it.
+    pub fn author(&self) -> Author<'a> {
+        let testimony = self.testimony();
+        if let Some(sent) = &testimony.sent {
+            return Author::Tcp(sent);
+        }
+        if self.known.role != LocalRole::Sender
+            || testimony.witnesses.send_reset != SendReset::Always
+        {
+            return Author::Untold;
+        }
+        match &testimony.trigger_dropped {
+            Some(drop) if drop.is_because("NETFILTER_DROP") => Author::Filter(drop),
+            // Without that witness a filter cannot be told from a program.
+            _ if !testimony.witnesses.drops => Author::Untold,
+            _ => Author::Program,
+        }
+    }
+
+    /// What this kernel's TCP said when it sent the reset.
+    pub(super) fn sent(&self) -> Option<&'a Notice> {
+        match self.author() {
+            Author::Tcp(sent) => Some(sent),
+            _ => None,
+        }
+    }
+
+    /// Whether this host wrote it in the name of an address that is not its own.
+    pub(super) fn wrote_for_another(&self) -> bool {
+        self.known.role == LocalRole::Sender && self.known.src_is_local == Some(false)
+    }
+}
