@@ -6,11 +6,12 @@
 use std::net::IpAddr;
 
 use rst_tracer_common::{
+    event::Rst,
     flow::Slot,
     wire::{Segment, Tunnel},
 };
 
-use super::{Form, Past, Sequel, Tells, opinion::reason};
+use super::{Form, Past, Payload, Sequel, Tells, opinion::reason};
 use crate::{
     correlate::{Crowd, Joined, Testimony},
     event::{Effect, Evidence, Initiator, LocalRole, SentBy, Stage},
@@ -44,6 +45,7 @@ pub struct Case<'a> {
     pub past: Option<Past<'a>>,
     /// The connection after it.
     pub sequel: Sequel<'a>,
+    payload: Payload,
     tells: Tells,
 }
 
@@ -66,7 +68,8 @@ impl<'a> Case<'a> {
         let past = joined.reset.flow.as_deref().map(|state| Past::of(state, head.side));
         let form = Form::of(&head.segment, past.as_ref());
         let (sequel, tells) = (Sequel::of(joined), Tells::default());
-        let mut case = Self { joined, known, form, past, sequel, tells };
+        let payload = Payload::of(&joined.reset.rst);
+        let mut case = Self { joined, known, form, past, sequel, payload, tells };
         case.tells = Tells::of(&case);
         case
     }
@@ -74,6 +77,20 @@ impl<'a> Case<'a> {
     /// The reset itself.
     pub fn segment(&self) -> &'a Segment {
         &self.joined.reset.rst.head.segment
+    }
+
+    /// What it says in its payload.
+    pub fn payload(&self) -> &Payload {
+        &self.payload
+    }
+
+    /// Resets in the same name that came within so many nanoseconds after it.
+    pub fn later_resets(&self, within_ns: u64) -> impl Iterator<Item = &'a Rst> {
+        let (side, now) = (self.joined.reset.rst.head.side, self.now_ns());
+        let resets = self.joined.later_resets.iter().map(|reset| &*reset.rst);
+        resets.filter(move |rst| {
+            rst.head.side == side && rst.head.time_ns.saturating_sub(now) < within_ns
+        })
     }
 
     /// When it was seen, on the clock of the flow.

@@ -12,12 +12,14 @@ mod form;
 mod normal;
 mod opinion;
 mod past;
+mod payload;
 mod policy;
 mod protocol;
 mod refused;
 mod resource;
 mod security;
 mod sequel;
+pub mod signature;
 #[cfg(test)]
 mod tests;
 mod traffic;
@@ -28,14 +30,16 @@ pub use forgery::Tells;
 pub use form::Form;
 pub use opinion::Opinion;
 pub use past::Past;
+pub use payload::{Diagnostic, Payload};
 pub use sequel::Sequel;
 pub use verdict::Verdict;
 
 /// A rule: what it thinks about a case, if anything.
 type Rule = fn(&Case<'_>) -> Vec<Opinion>;
 
-/// The rules, one file per class of cause.
-const CLASSES: [&[Rule]; 8] = [
+/// The rules: what the reset says itself, then one file per class of cause.
+const CLASSES: [&[Rule]; 9] = [
+    payload::RULES,
     refused::RULES,
     policy::RULES,
     security::RULES,

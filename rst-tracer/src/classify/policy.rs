@@ -5,7 +5,7 @@ use rst_tracer_common::flow::flag;
 use super::{Case, Form, Maker, Opinion, Rule, opinion::reason};
 use crate::event::{Cause, Effect, Evidence, Origin};
 
-pub(super) const RULES: &[Rule] = &[rejected_syn, rejected_in_use, written_by_a_middlebox];
+pub(super) const RULES: &[Rule] = &[rejected_syn, rejected_in_use];
 
 /// A filter that answers a SYN in the place of the server.
 fn rejected_syn(case: &Case<'_>) -> Vec<Opinion> {
@@ -84,31 +84,4 @@ fn both(host: f64, network: f64, reasons: Vec<Evidence>) -> Vec<Opinion> {
     let on_path =
         Opinion::new(Cause::NetworkFirewallReject, network).made_by(Origin::MiddleboxSuspected);
     vec![on_host.and(reasons.iter().cloned()), on_path.and(reasons)]
-}
-
-/// Some middleboxes say in the payload that they did it, and why: F5 BIG-IP with
-/// `tm.rstcause.pkt` does.
-fn written_by_a_middlebox(case: &Case<'_>) -> Vec<Opinion> {
-    const CAUSES: [(&str, Cause); 9] = [
-        ("flow expired", Cause::IdleTimeoutMiddlebox),
-        ("idle timeout", Cause::IdleTimeoutMiddlebox),
-        ("no flow found", Cause::IdleTimeoutMiddlebox),
-        ("policy action", Cause::NetworkFirewallReject),
-        ("port denied", Cause::NetworkFirewallReject),
-        ("no local listener", Cause::ClosedPort),
-        ("connection limit", Cause::MiddleboxTableFull),
-        ("no pool member", Cause::ProxyAbort),
-        ("from remote system", Cause::ProxyAbort),
-    ];
-    let rst = &case.joined.reset.rst;
-    let len = (rst.payload_len as usize).min(rst.payload.len());
-    let text = String::from_utf8_lossy(&rst.payload[..len]);
-    let Some(said) = text.find("BIG-IP:").map(|at| &text[at..]) else { return vec![] };
-    let said = said.trim_end_matches(['\0', '\r', '\n']);
-    let lower = said.to_ascii_lowercase();
-    let named = CAUSES.iter().find(|(words, _)| lower.contains(words)).map(|(_, cause)| *cause);
-    let (cause, probability) = named.map_or((Cause::ProxyAbort, 0.4), |cause| (cause, 0.93));
-    let text = format!("its payload says “{said}”, as F5 BIG-IP writes its reason");
-    let opinion = Opinion::new(cause, probability).because("payload_text", 3.0, text);
-    vec![opinion.made_by(Origin::MiddleboxProven).whatever_came_before()]
 }

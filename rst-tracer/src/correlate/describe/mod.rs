@@ -72,7 +72,8 @@ pub fn describe(joined: &Joined, scene: &Scene) -> RstEvent {
     let (state, history) = conn_state::of(segment, past.as_ref(), &roles);
     (event.conn_state, event.history) = (Some(state), Some(history));
     event.app = app::of(past.as_ref(), &roles, known.stage, verdict.class);
-    event.payload_text = context::payload_text(&reset.rst);
+    event.payload_text = case.payload().words().map(Cow::into_owned);
+    event.signature = classify::signature::of(&case).map(Cow::Borrowed);
     event.mptcp_reason = case.mptcp_reason().map(mptcp_reason);
     event.flow = past.map(|past| context::flow(reset, &past, &roles));
     event.recent =
