@@ -8,7 +8,7 @@ use rst_tracer_common::{
 };
 use zerocopy::FromZeros;
 
-use super::{Correlator, Rules, Scene, describe};
+use super::{Correlator, Joined, Rules, Scene, describe};
 use crate::{
     event::{RstEvent, Timestamp},
     source::{After, Origin, Record, Reset, table::Table},
@@ -363,6 +363,11 @@ impl Story {
         std::iter::from_fn(|| self.correlator.release())
             .map(|joined| describe(&joined, &scene))
             .collect()
+    }
+
+    /// The first reset with everything that belongs to it, to say more about it.
+    pub(crate) fn joined(&mut self) -> Joined {
+        self.correlator.release().unwrap()
     }
 
     /// The event of the first reset.
