@@ -7,6 +7,7 @@
 mod application;
 mod case;
 mod consequence;
+mod fingerprint;
 mod forgery;
 mod form;
 mod last_words;
@@ -18,6 +19,7 @@ mod policy;
 mod protocol;
 mod refused;
 mod resource;
+mod scan;
 mod security;
 mod sequel;
 pub mod signature;
@@ -27,6 +29,7 @@ mod traffic;
 mod verdict;
 
 pub use case::{Case, Known, Maker};
+pub use fingerprint::Habit;
 pub use forgery::Tells;
 pub use form::Form;
 pub use last_words::LastWords;
@@ -40,11 +43,12 @@ pub use verdict::Verdict;
 type Rule = fn(&Case<'_>) -> Vec<Opinion>;
 
 /// The rules: what the reset says itself, then one file per class of cause.
-const CLASSES: [&[Rule]; 9] = [
+const CLASSES: [&[Rule]; 10] = [
     payload::RULES,
     refused::RULES,
     policy::RULES,
     security::RULES,
+    scan::RULES,
     resource::RULES,
     application::RULES,
     traffic::RULES,

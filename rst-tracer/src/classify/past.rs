@@ -194,6 +194,22 @@ impl<'a> Past<'a> {
         self.i(flag::HEARD).then(|| self.mine().traits & side_trait::TIMESTAMPS != 0)
     }
 
+    /// Whether the claimed sender answered a SYN or spoke at all, resets aside.
+    pub fn i_answered(&self) -> bool {
+        self.i(flag::HEARD)
+    }
+
+    /// Whether the claimed sender's IPv4 identifications are those of a counter for this
+    /// connection alone: they rise by little from segment to segment. Zeros are left out, which
+    /// Linux sends now and then.
+    pub fn my_ip_id_counts(&self) -> bool {
+        const STEP: u16 = 8;
+        let plain = |slot: &&Slot| slot.ip_id != 0 && !slot.flags.has(Flags::RST);
+        let ids: Vec<u16> = self.my_slots().filter(plain).map(|slot| slot.ip_id).collect();
+        let rises = |pair: &[u16]| (1..=STEP).contains(&pair[1].wrapping_sub(pair[0]));
+        ids.len() >= 3 && ids.windows(2).all(rises)
+    }
+
     /// The recorded segment of the receiver that a reset of a passive form answers: a bare RST
     /// takes its sequence number from that segment's acknowledgment, a RST+ACK acknowledges it
     /// (RFC 9293 section 3.10.7.1).

@@ -40,23 +40,25 @@ fn rejected_in_use(case: &Case<'_>) -> Vec<Opinion> {
         return vec![];
     }
     let tells = case.forgery();
-    let shifted = case.ttl_shift().is_some_and(|shift| shift != 0);
+    let too_soon = tells.has("too_soon");
+    let shifted = case.ttl_shift().is_some_and(|shift| shift != 0) && !case.made_here();
+    let elsewhere = shifted || too_soon;
     let mut reasons = tells.signs.clone();
     reasons.extend(case.maker_evidence().filter(|_| case.maker() == Maker::Filter));
-    if shifted {
+    if shifted && !tells.has("ttl_differs") {
         let usual = past.my_ttl().unwrap_or_default();
         let text = format!(
             "its TTL is {}, that of {}'s segments {usual}: it comes from elsewhere on the path",
             case.segment().ttl,
             case.sender()
         );
-        reasons.push(reason("ttl_differs", 1.5, text));
+        reasons.push(reason("ttl_shifted", 1.5, text));
     }
     if tells.proven {
         let text = "it has the form in which packet filters reject: no options, no window";
         reasons.push(reason("form_passive", 1.0, text));
     }
-    let (host, network) = match (tells.proven, case.maker(), shifted) {
+    let (host, network) = match (tells.proven, case.maker(), elsewhere) {
         (true, _, false) => (0.8, 0.1),
         (true, _, true) => (0.06, 0.85),
         // Other systems than Linux answer without flow label too, above all behind a FIN.
@@ -71,7 +73,7 @@ fn rejected_in_use(case: &Case<'_>) -> Vec<Opinion> {
     if tells.proven {
         opinions = opinions.into_iter().map(Opinion::whatever_came_before).collect();
         let path = opinions.iter_mut().find(|o| o.origin == Origin::MiddleboxSuspected);
-        if let Some(path) = path {
+        if let Some(path) = path.filter(|_| !case.made_here()) {
             path.origin = Origin::MiddleboxProven;
         }
     }
