@@ -163,7 +163,7 @@ impl<'a> Case<'a> {
             let sender = self.past.filter(|past| past.mine().ttl != 0);
             let labels = sender.is_none_or(|past| past.my_facts().flow_label != 0);
             return match segment.flow_label {
-                0 if labels => Maker::Filter,
+                0 if labels && Form::is_written_by_linux(segment) => Maker::Filter,
                 0 => Maker::Undecided,
                 _ => Maker::Stack,
             };
@@ -171,7 +171,7 @@ impl<'a> Case<'a> {
         match trigger.map(|slot| slot.tos & NOT_ECN) {
             None | Some(0) => Maker::Undecided,
             Some(asked) if segment.tos & NOT_ECN == asked => Maker::Stack,
-            Some(_) if segment.tos == 0 => Maker::Filter,
+            Some(_) if segment.tos == 0 && Form::is_written_by_linux(segment) => Maker::Filter,
             Some(_) => Maker::Undecided,
         }
     }

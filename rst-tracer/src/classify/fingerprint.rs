@@ -26,6 +26,8 @@ pub struct Habit {
     pub cause: Cause,
     /// How much rarer a genuine reset looks so: a logarithm.
     pub weight: f64,
+    /// How surely an injector that writes so is the one named.
+    pub surely: f64,
     fits: fn(&Reading<'_>) -> bool,
 }
 
@@ -34,36 +36,60 @@ const fn habit(
     name: &'static str,
     cause: Cause,
     weight: f64,
+    surely: f64,
     fits: fn(&Reading<'_>) -> bool,
 ) -> Habit {
-    Habit { id, name, cause, weight, fits }
+    Habit { id, name, cause, weight, surely, fits }
 }
 
 /// The most telling first.
-static HABITS: [Habit; 13] = [
+static HABITS: [Habit; 14] = [
     // Payload of ten bytes: "A Wall Behind A Wall", IEEE S&P 2025.
-    habit("henan", "the provincial firewall of Henan", Cause::InjectedReset, 1.0, henan),
+    habit("henan", "the provincial firewall of Henan", Cause::InjectedReset, 1.0, 0.85, henan),
     // net4people/bbs 285 and 511: three with window w, w+1, w+2 and TTL t, t+1, t+2.
-    habit("gfw_counting", "the Great Firewall since 2023", Cause::InjectedReset, 1.5, gfw_counting),
+    habit(
+        "gfw_counting",
+        "the Great Firewall since 2023",
+        Cause::InjectedReset,
+        1.5,
+        0.85,
+        gfw_counting,
+    ),
     // Clayton, Murdoch and Watson, "Ignoring the Great Firewall of China", PET 2006: X, X+1460,
     // X+4380.
-    habit("gfw_type_2", "the Great Firewall's type 2", Cause::InjectedReset, 1.5, gfw_type_2),
+    habit("gfw_type_2", "the Great Firewall's type 2", Cause::InjectedReset, 1.5, 0.85, gfw_type_2),
     // Weaver, Sommer and Paxson, NDSS 2009.
-    habit("sandvine", "Sandvine's traffic shaper", Cause::InjectedReset, 1.5, sandvine),
+    habit("sandvine", "Sandvine's traffic shaper", Cause::InjectedReset, 1.5, 0.85, sandvine),
     // dsniff, tcpkill.c: sequence numbers a window apart.
-    habit("tcpkill", "tcpkill", Cause::InjectedReset, 1.5, tcpkill),
+    habit("tcpkill", "tcpkill", Cause::InjectedReset, 1.5, 0.85, tcpkill),
     // suricata, src/respond-reject-libnet11.c.
-    habit("suricata", "Suricata's reject", Cause::IpsActiveResponse, 1.5, suricata),
+    habit("suricata", "Suricata's reject", Cause::IpsActiveResponse, 1.5, 0.85, suricata),
     // snort3, src/packet_io/active.cc: attempts "strafe" by the size of the payload.
-    habit("snort", "Snort's active response", Cause::IpsActiveResponse, 1.0, snort),
+    habit(
+        "snort_strafing",
+        "Snort's active response",
+        Cause::IpsActiveResponse,
+        1.5,
+        0.85,
+        snort_strafing,
+    ),
+    habit("snort", "Snort's active response", Cause::IpsActiveResponse, 1.0, 0.4, snort),
     // Weaver, Sommer and Paxson, NDSS 2009: resets with reserved bits ("RAE").
-    habit("reserved_bits", "an injector that sets reserved bits", Cause::InjectedReset, 1.5, rae),
+    habit(
+        "reserved_bits",
+        "an injector that sets reserved bits",
+        Cause::InjectedReset,
+        1.5,
+        0.85,
+        rae,
+    ),
     // The same: constant identifications, or one counted down from the trigger's.
     habit(
         "ip_id_constant",
         "an injector with a constant IP ID",
         Cause::InjectedReset,
         1.5,
+        0.85,
         constant_id,
     ),
     habit(
@@ -71,13 +97,14 @@ static HABITS: [Habit; 13] = [
         "an injector with the trigger's IP ID less 26",
         Cause::InjectedReset,
         1.5,
+        0.85,
         minus_26,
     ),
     // Their documented defaults.
-    habit("scapy", "scapy's defaults", Cause::InjectedReset, 1.0, scapy),
-    habit("hping", "hping's defaults", Cause::InjectedReset, 1.0, hping),
+    habit("scapy", "scapy's defaults", Cause::InjectedReset, 1.0, 0.85, scapy),
+    habit("hping", "hping's defaults", Cause::InjectedReset, 1.0, 0.85, hping),
     // Wang et al., "Your State is Not Mine", IMC 2017: one bare reset with a window.
-    habit("gfw_type_1", "the Great Firewall's type 1", Cause::InjectedReset, 0.5, gfw_type_1),
+    habit("gfw_type_1", "the Great Firewall's type 1", Cause::InjectedReset, 0.5, 0.85, gfw_type_1),
 ];
 
 /// The habit that a reset has.
@@ -200,6 +227,14 @@ fn suricata(r: &Reading<'_>) -> bool {
             && (tcp.seq, tcp.ack, tcp.window) == (trigger.seq, trigger.ack, trigger.window)
     });
     written_so && (back || onwards)
+}
+
+/// Further attempts step ahead by the size of the trigger.
+fn snort_strafing(r: &Reading<'_>) -> bool {
+    let len = r.their_last().map_or(0, |trigger| trigger.len as i32);
+    let steps: Vec<i32> = r.steps().collect();
+    let by_size = !steps.is_empty() && steps.iter().all(|step| len > 0 && *step == len);
+    snort(r) && by_size
 }
 
 fn snort(r: &Reading<'_>) -> bool {

@@ -17,6 +17,7 @@ fn rejected_syn(case: &Case<'_>) -> Vec<Opinion> {
         (Maker::Stack, _) => (0.04, 0.02),
         (Maker::Filter, false) => (0.6, 0.25),
         (Maker::Filter, true) => (0.2, 0.7),
+        (Maker::Undecided, false) if Form::is_written_by_windows(case.segment()) => (0.05, 0.1),
         (Maker::Undecided, false) => (0.2, 0.12),
         (Maker::Undecided, true) => (0.05, 0.55),
     };
@@ -65,6 +66,7 @@ fn rejected_in_use(case: &Case<'_>) -> Vec<Opinion> {
         (false, Maker::Filter, _) if past.i(flag::FIN) => (0.15, 0.1),
         (false, Maker::Filter, false) => (0.65, 0.2),
         (false, Maker::Filter, true) => (0.15, 0.7),
+        (false, Maker::Undecided, _) if too_soon => (0.03, 0.6),
         (false, Maker::Undecided, true) => (0.05, 0.4),
         (false, Maker::Undecided, false) => (0.12, 0.06),
         (false, Maker::Stack, _) => return vec![],

@@ -81,10 +81,10 @@ fn by_its_habit(case: &Case<'_>, probability: f64) -> Vec<Opinion> {
         let opinion = opinion.and(tells.signs.iter().cloned());
         if tells.proven { opinion.whatever_came_before() } else { opinion }
     };
-    match tells.habit.map(|habit| habit.cause) {
-        Some(cause) if cause != Cause::InjectedReset => vec![
-            opinion(cause, probability * 0.85),
-            opinion(Cause::InjectedReset, probability * 0.15),
+    match tells.habit {
+        Some(habit) if habit.cause != Cause::InjectedReset => vec![
+            opinion(habit.cause, probability * habit.surely),
+            opinion(Cause::InjectedReset, probability * (1.0 - habit.surely)),
         ],
         _ => vec![opinion(Cause::InjectedReset, probability)],
     }
@@ -133,7 +133,9 @@ fn dpi_block(case: &Case<'_>) -> Vec<Opinion> {
     };
     let unanswered = client.data_segments <= 3 && server.data_segments == 0;
     let tells = case.forgery();
-    let is_ips = tells.habit.is_some_and(|habit| habit.cause == Cause::IpsActiveResponse);
+    let is_ips = tells
+        .habit
+        .is_some_and(|habit| habit.cause == Cause::IpsActiveResponse && habit.surely > 0.5);
     if !unanswered
         || !tells.suspected()
         || is_ips

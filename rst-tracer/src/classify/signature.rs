@@ -51,9 +51,13 @@ pub fn of(case: &Case<'_>) -> Option<&'static str> {
     if past.has(flag::FIN | flag::FIN << 1) {
         return None;
     }
+    // An earlier one after which its sender went on ended nothing.
+    let went_on = past.my_slots().rfind(|slot| !slot.flags.has(Flags::RST));
+    let since = went_on.map_or(0, |slot| slot.time_ns);
     let before: Vec<&Slot> = past
         .my_slots()
-        .filter(|slot| slot.flags.has(Flags::RST) && case.since(slot) < TOGETHER_NS)
+        .filter(|slot| slot.flags.has(Flags::RST) && slot.time_ns >= since)
+        .filter(|slot| case.since(slot) < TOGETHER_NS)
         .collect();
     let progress = progress(&past, before.first().copied())?;
     let this = Kind::of_tcp(&case.segment().tcp);

@@ -53,6 +53,8 @@ pub(crate) struct Packet {
     pub(crate) flow_label: u32,
     pub(crate) options: Vec<u8>,
     pub(crate) payload: Vec<u8>,
+    pub(crate) mac: u8,
+    pub(crate) reserved: u8,
 }
 
 /// What one side's TCP would send next.
@@ -160,6 +162,8 @@ impl Story {
             flow_label: if self.v6 { 0x51ab1 + from as u32 } else { 0 },
             options,
             payload: vec![],
+            mac: 2,
+            reserved: 0,
         }
     }
 
@@ -330,13 +334,13 @@ impl Story {
         tcp.extend(packet.seq.to_be_bytes());
         tcp.extend(packet.ack.to_be_bytes());
         let words = 5 + packet.options.len().div_ceil(4);
-        tcp.extend([(words as u8) << 4, packet.flags]);
+        tcp.extend([(words as u8) << 4 | packet.reserved, packet.flags]);
         tcp.extend(packet.window.to_be_bytes());
         tcp.extend([0; 4]);
         tcp.extend(&packet.options);
         tcp.resize(words * 4, 0);
         tcp.extend(&packet.payload);
-        let mut frame = vec![2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2];
+        let mut frame = vec![2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, packet.mac];
         if self.v6 {
             frame.extend([0x86, 0xdd]);
             let first = 6 << 28 | u32::from(packet.tos) << 20 | packet.flow_label;

@@ -44,9 +44,10 @@ fn zombie<'a>(case: &Case<'a>, past: &Past<'a>) -> Option<(&'a After, &'static s
     // A client without a connection yet, and a listener, answer what does not fit with a reset and
     // go on with what does (RFC 9293 sections 3.10.7.2 and 3.10.7.3).
     let is_early = matches!(case.known.stage, Stage::NoFlow | Stage::PostSyn | Stage::PostSynack);
-    let answers_nothing_known =
-        case.form == Form::Passive && !case.is_believed() && past.mine().data_segments == 0;
-    if is_early || answers_nothing_known {
+    let seq = case.segment().tcp.seq;
+    let misplaced = seq.since(past.my_facts().isn) <= 0 || seq.is_after(past.my_end());
+    let answers_a_misfit = case.trigger().is_some() && misplaced && past.mine().data_segments == 0;
+    if is_early || answers_a_misfit {
         return None;
     }
     let of_this_connection =

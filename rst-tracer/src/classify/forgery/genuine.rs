@@ -33,7 +33,8 @@ pub(super) fn look(case: &Case<'_>, past: &Past<'_>, tells: &mut Tells) {
             }
         }
         Form::Passive => {
-            let is_answer = case.trigger().is_some() && !tells.has("too_soon");
+            let is_answer =
+                case.trigger().is_some() && !tells.has("too_soon") && !tells.has("soon");
             let written_so = case.is_v6() || segment.ip_id == 0;
             if is_answer && usual_ttl && written_so {
                 let text = "it is written as the sender's host writes answers";

@@ -13,7 +13,7 @@ mod numbers;
 mod timing;
 
 use super::{Case, Habit, fingerprint, opinion::reason};
-use crate::event::{Effect, Evidence, LocalRole, Text};
+use crate::event::{Evidence, LocalRole, Text};
 
 /// What was found.
 #[derive(Clone, Debug, Default)]
@@ -100,10 +100,5 @@ impl Case<'_> {
     /// filter or a raw socket.
     pub fn made_here(&self) -> bool {
         self.known.role == LocalRole::Sender
-    }
-
-    /// Whether the receiver took it for the end, as far as one sees.
-    fn is_believed(&self) -> bool {
-        self.known.effect == Effect::Accepted
     }
 }

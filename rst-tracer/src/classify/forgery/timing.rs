@@ -35,7 +35,7 @@ pub(super) fn look(case: &Case<'_>, past: &Past<'_>, tells: &mut Tells) {
     let is_proof = trips.len() >= 2 && least >= LEAST_PROOF_NS && took.saturating_mul(2) < least;
     match is_proof {
         true => tells.prove("too_soon", 3.0, text),
-        false => tells.add("too_soon", 1.5, text),
+        false => tells.add("soon", 1.0, text),
     }
 }
 
