@@ -10,11 +10,7 @@ use rst_tracer_common::{
 };
 
 use super::{Case, Tells};
-use crate::{
-    classify::{Form, Past},
-    event::Stage,
-    source::After,
-};
+use crate::{classify::Past, event::Stage, source::After};
 
 /// Segments are seldom reordered by more than this.
 const REORDERING_NS: u64 = 5_000_000;
@@ -53,12 +49,12 @@ fn zombie<'a>(case: &Case<'a>, past: &Past<'a>) -> Option<(&'a After, &'static s
     let of_this_connection =
         case.joined.aftermath.iter().take_while(|after| !begins_anew(&after.head.segment, past));
     let side = case.joined.reset.rst.head.side;
-    let mut said = past.their_end();
+    let mut said = None;
     for after in of_this_connection {
         let segment = &after.head.segment;
         let flags = segment.tcp.flags;
         if after.head.side != side {
-            said = said.later(segment.seq_end());
+            said = said.or(Some(segment.seq_end()).filter(|end| end.is_after(past.their_end())));
             continue;
         }
         if flags.0 & (Flags::SYN.0 | Flags::RST.0) != 0 {
@@ -72,24 +68,24 @@ fn zombie<'a>(case: &Case<'a>, past: &Past<'a>) -> Option<(&'a After, &'static s
     None
 }
 
-/// What a later segment does that refutes the reset. `said` is the end of what the receiver was
-/// seen to send before it.
+/// What a later segment does that refutes the reset. `said` is the end of the first new segment
+/// that the receiver was seen to send since the reset.
 fn refutes(
     case: &Case<'_>,
     past: &Past<'_>,
     segment: &Segment,
     delay: u64,
-    said: Seq,
+    said: Option<Seq>,
 ) -> Option<&'static str> {
     let (tcp, rst) = (&segment.tcp, &case.segment().tcp);
     let age = Age::of(segment, past);
     if age == Age::Older {
         return None;
     }
-    // The receiver said it only after the reset had passed here: reordering cannot feign that,
-    // unless the receiver's own segment was missed.
+    // The receiver said it only after the reset had passed here: reordering cannot feign that.
     let acks_more = tcp.flags.has(Flags::ACK) && tcp.ack.is_after(past.their_end());
-    if acks_more && (tcp.ack.since(said) <= 0 || delay >= REORDERING_NS) {
+    let acks_what_came_since = said.is_some_and(|said| tcp.ack.since(said) >= 0);
+    if acks_more && (acks_what_came_since || delay >= REORDERING_NS) {
         return Some("acknowledges what was sent to it only after the reset");
     }
     let is_fin = tcp.flags.has(Flags::FIN);

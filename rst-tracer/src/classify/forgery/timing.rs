@@ -1,8 +1,9 @@
 //! Answers that came sooner than light could have fetched them.
 //!
 //! The round trip between this place and the claimed sender is measured on the same connection: a
-//! segment that passed here, and the first one back that acknowledges it. One measurement proves
-//! little: the first segment may have waited for an ARP answer or for a radio to wake up.
+//! segment that passed here, and the first one back that acknowledges it. The handshake must be
+//! among the measurements, for its SYN-ACK waits for no program and no delayed acknowledgment; and
+//! it alone proves little: a first segment may wait for an ARP answer or for a radio to wake up.
 
 use rst_tracer_common::{
     flow::{Slot, slot_trait},
@@ -19,7 +20,9 @@ const LEAST_PROOF_NS: u64 = 5_000_000;
 
 pub(super) fn look(case: &Case<'_>, past: &Past<'_>, tells: &mut Tells) {
     let Some(took) = answered_after(case, past) else { return };
-    let trips = round_trips(past);
+    let Some(handshake) = handshake(past) else { return };
+    let mut trips = round_trips(past);
+    trips.push(handshake);
     let Some(&least) = trips.iter().min().filter(|least| **least >= LEAST_NS) else { return };
     if took.saturating_mul(10) >= least.saturating_mul(8) {
         return;
@@ -32,7 +35,10 @@ pub(super) fn look(case: &Case<'_>, past: &Past<'_>, tells: &mut Tells) {
         least as f64 / 1e6,
         trips.len()
     );
-    let is_proof = trips.len() >= 2 && least >= LEAST_PROOF_NS && took.saturating_mul(2) < least;
+    // A client's first ACK may have been missed here: then its next words were measured.
+    let by_server = past.i_opened() == Some(false);
+    let is_proof =
+        by_server && trips.len() >= 2 && least >= LEAST_PROOF_NS && took.saturating_mul(2) < least;
     match is_proof {
         true => tells.prove("too_soon", 3.0, text),
         false => tells.add("soon", 1.0, text),
@@ -64,13 +70,26 @@ fn reaches(slot: &Slot, ack: Seq) -> bool {
     !slot.flags.has(Flags::RST) && crate::classify::past::end_of(slot).since(ack) >= 0
 }
 
-/// Round trips between here and the claimed sender, as far as the recorder shows them: a new
-/// segment of the receiver, and the first one back that acknowledges it.
+/// The round trip between here and the claimed sender that the handshake took.
+fn handshake(past: &Past<'_>) -> Option<u64> {
+    let flow = &past.state().flow;
+    let (from, to) = match past.i_opened()? {
+        true => (flow.syn_ack_ns, flow.established_ns),
+        false => (flow.syn_ns, flow.syn_ack_ns),
+    };
+    (from != 0).then(|| to.checked_sub(from)).flatten()
+}
+
+/// Later round trips, as far as the recorder shows them: new data of the receiver, and the first
+/// segment back that acknowledges it.
 fn round_trips(past: &Past<'_>) -> Vec<u64> {
     let mut trips = Vec::new();
     let is_new = |slot: &&Slot| {
-        let takes_room = slot.len > 0 || slot.flags.0 & (Flags::SYN.0 | Flags::FIN.0) != 0;
-        takes_room && slot.traits & slot_trait::RETRANSMIT == 0 && !slot.flags.has(Flags::RST)
+        let takes_room = slot.len > 0 || slot.flags.has(Flags::FIN);
+        takes_room
+            && !slot.flags.has(Flags::SYN)
+            && slot.traits & slot_trait::RETRANSMIT == 0
+            && !slot.flags.has(Flags::RST)
     };
     for sent in past.their_slots().filter(is_new) {
         let end = crate::classify::past::end_of(sent);

@@ -6,6 +6,7 @@ mod forged;
 mod genuine;
 mod habits;
 mod handshake;
+mod honest;
 mod payloads;
 mod proofs;
 mod scans;

@@ -2,9 +2,11 @@
 
 use crate::correlate::story::{ACK, Client, Packet, RST, Server, Story, Who};
 
-/// A story up to some point of the client's, then resets: with or without ACK, and what they have
-/// in the acknowledgment field.
-fn signature(from: Who, progress: usize, resets: &[(bool, u32)]) -> Option<String> {
+/// A reset: whether it has the ACK flag, else what stands in its acknowledgment field.
+type Shot = (bool, u32);
+
+/// A story up to some point of the client's, then resets.
+fn signature(from: Who, progress: usize, resets: &[Shot]) -> Option<String> {
     let mut story = Story::v4();
     story.syn().wait(5);
     if progress > 0 {
@@ -24,11 +26,11 @@ fn signature(from: Who, progress: usize, resets: &[(bool, u32)]) -> Option<Strin
 
 #[test]
 fn each_signature_is_named_in_both_directions() {
-    const R: (bool, u32) = (false, 0);
-    const R7: (bool, u32) = (false, 7);
-    const R8: (bool, u32) = (false, 8);
-    const RA: (bool, u32) = (true, 0);
-    let rows: [(usize, &[(bool, u32)], &str); 16] = [
+    const R: Shot = (false, 0);
+    const R7: Shot = (false, 7);
+    const R8: Shot = (false, 8);
+    const RA: Shot = (true, 0);
+    let rows: [(usize, &[Shot], &str); 16] = [
         (0, &[R], "SYN → RST"),
         (0, &[RA], "SYN → RST+ACK"),
         (0, &[R, RA], "SYN → RST;RST+ACK"),
