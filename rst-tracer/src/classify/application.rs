@@ -145,7 +145,9 @@ fn stale_state(case: &Case<'_>) -> Vec<Opinion> {
         return vec![];
     }
     let shifted = case.ttl_shift().is_some_and(|shift| shift != 0);
-    let probability = match (case.maker(), shifted) {
+    let elsewhere = shifted || case.forgery().has("too_soon");
+    let probability = match (case.maker(), elsewhere) {
+        (Maker::Stack, true) if case.forgery().has("too_soon") => 0.35,
         (Maker::Filter, _) => 0.1,
         (Maker::Undecided, true) => 0.35,
         (Maker::Stack, _) => 0.75,

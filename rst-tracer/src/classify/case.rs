@@ -6,11 +6,12 @@
 use std::net::IpAddr;
 
 use rst_tracer_common::{
+    event::Rst,
     flow::Slot,
     wire::{Segment, Tunnel},
 };
 
-use super::{Author, Form, Past, Sequel, Tells, opinion::reason};
+use super::{Author, Form, Past, Payload, Sequel, Tells, opinion::reason};
 use crate::{
     correlate::{Crowd, Joined, Testimony},
     event::{Effect, Evidence, Initiator, LocalRole, SentBy, Stage},
@@ -47,6 +48,7 @@ pub struct Case<'a> {
     pub past: Option<Past<'a>>,
     /// The connection after it.
     pub sequel: Sequel<'a>,
+    payload: Payload,
     tells: Tells,
 }
 
@@ -69,7 +71,8 @@ impl<'a> Case<'a> {
         let past = joined.reset.flow.as_deref().map(|state| Past::of(state, head.side));
         let form = Form::of(&head.segment, past.as_ref());
         let (sequel, tells) = (Sequel::of(joined), Tells::default());
-        let mut case = Self { joined, known, form, past, sequel, tells };
+        let payload = Payload::of(&joined.reset.rst);
+        let mut case = Self { joined, known, form, past, sequel, payload, tells };
         case.tells = Tells::of(&case);
         case
     }
@@ -77,6 +80,20 @@ impl<'a> Case<'a> {
     /// The reset itself.
     pub fn segment(&self) -> &'a Segment {
         &self.joined.reset.rst.head.segment
+    }
+
+    /// What it says in its payload.
+    pub fn payload(&self) -> &Payload {
+        &self.payload
+    }
+
+    /// Resets in the same name that came within so many nanoseconds after it.
+    pub fn later_resets(&self, within_ns: u64) -> impl Iterator<Item = &'a Rst> {
+        let (side, now) = (self.joined.reset.rst.head.side, self.now_ns());
+        let resets = self.joined.later_resets.iter().map(|reset| &*reset.rst);
+        resets.filter(move |rst| {
+            rst.head.side == side && rst.head.time_ns.saturating_sub(now) < within_ns
+        })
     }
 
     /// When it was seen, on the clock of the flow.
@@ -154,7 +171,7 @@ impl<'a> Case<'a> {
             let sender = self.past.filter(|past| past.mine().ttl != 0);
             let labels = sender.is_none_or(|past| past.my_facts().flow_label != 0);
             return match segment.flow_label {
-                0 if labels => Maker::Filter,
+                0 if labels && Form::is_written_by_linux(segment) => Maker::Filter,
                 0 => Maker::Undecided,
                 _ => Maker::Stack,
             };
@@ -162,7 +179,7 @@ impl<'a> Case<'a> {
         match trigger.map(|slot| slot.tos & NOT_ECN) {
             None | Some(0) => Maker::Undecided,
             Some(asked) if segment.tos & NOT_ECN == asked => Maker::Stack,
-            Some(_) if segment.tos == 0 => Maker::Filter,
+            Some(_) if segment.tos == 0 && Form::is_written_by_linux(segment) => Maker::Filter,
             Some(_) => Maker::Undecided,
         }
     }

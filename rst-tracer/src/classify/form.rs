@@ -37,8 +37,35 @@ impl Form {
         }
         let stamped = tcp.options & option::TIMESTAMPS != 0;
         let as_before = past.and_then(Past::i_use_timestamps).is_none_or(|used| used == stamped);
-        let alive = tcp.window != 0 && tcp.payload_len == 0 && as_before;
+        // A live socket's number is 0 once in four thousand million; FreeBSD refuses with a window.
+        let alive = tcp.window != 0 && tcp.payload_len == 0 && as_before && tcp.seq != Seq(0);
         if alive { Self::Active } else { Self::Other }
+    }
+
+    /// Whether the headers are as Linux writes an answer, be it TCP's or its packet filter's: a
+    /// time to live of 64 at the start, no options, and on IPv4 identification 0 and
+    /// don't-fragment. Other systems (Windows: 128 and a counter; p0f's p0fr.fp) mirror neither the
+    /// type of service nor set a flow label, so that what tells TCP from filter on Linux says
+    /// nothing about them.
+    pub fn is_written_by_linux(segment: &Segment) -> bool {
+        let is_v6 = segment.traits & Segment::IPV6 != 0;
+        let df = segment.traits & Segment::DONT_FRAGMENT != 0;
+        let plain = segment.tcp.header_len == 20 && segment.tcp.window == 0;
+        let bare = !segment.tcp.flags.has(Flags::ACK);
+        plain
+            && segment.ttl <= 64
+            && (is_v6 || df && segment.ip_id == 0)
+            && !(bare && segment.tcp.ack != Seq(0))
+    }
+
+    /// Whether the headers are as Windows writes an answer: a time to live of 128 at the start, no
+    /// options, and in a bare reset the sequence number in the acknowledgment field too (p0f's
+    /// p0fr.fp).
+    pub fn is_written_by_windows(segment: &Segment) -> bool {
+        let tcp = &segment.tcp;
+        let plain = tcp.header_len == 20 && tcp.window == 0 && tcp.payload_len == 0;
+        let numbered = tcp.flags.has(Flags::ACK) || tcp.ack == tcp.seq && tcp.ack != Seq(0);
+        plain && (65..=128).contains(&segment.ttl) && numbered
     }
 
     /// Whether it answers a segment, as stacks without a socket and packet filters do.

@@ -8,17 +8,22 @@ mod application;
 mod author;
 mod case;
 mod consequence;
+mod fingerprint;
 mod forgery;
 mod form;
+mod last_words;
 mod normal;
 mod opinion;
 mod past;
+mod payload;
 mod policy;
 mod protocol;
 mod refused;
 mod resource;
+mod scan;
 mod security;
 mod sequel;
+pub mod signature;
 #[cfg(test)]
 mod tests;
 mod told;
@@ -27,22 +32,27 @@ mod verdict;
 
 pub use author::Author;
 pub use case::{Case, Known, Maker};
+pub use fingerprint::Habit;
 pub use forgery::Tells;
 pub use form::Form;
+pub use last_words::LastWords;
 pub use opinion::Opinion;
 pub use past::Past;
+pub use payload::{Diagnostic, Payload};
 pub use sequel::Sequel;
 pub use verdict::Verdict;
 
 /// A rule: what it thinks about a case, if anything.
 type Rule = fn(&Case<'_>) -> Vec<Opinion>;
 
-/// The rules: what the sender's kernel told, then one file per class of cause.
-const CLASSES: [&[Rule]; 9] = [
+/// The rules: what the sender's kernel told, what the reset says itself, then one file per class.
+const CLASSES: [&[Rule]; 11] = [
     told::RULES,
+    payload::RULES,
     refused::RULES,
     policy::RULES,
     security::RULES,
+    scan::RULES,
     resource::RULES,
     application::RULES,
     traffic::RULES,

@@ -8,7 +8,7 @@ use rst_tracer_common::{
     wire::{Flags, NO_SCALE, Segment, Seq},
 };
 
-use super::Form;
+use super::{Form, LastWords};
 use crate::source::FlowState;
 
 /// A connection as it stood, and which of its sides the reset claims to come from.
@@ -133,6 +133,43 @@ impl<'a> Past<'a> {
         self.their_slots().rfind(|slot| slot.len > 0)
     }
 
+    /// The highest right edge of the receiver's SACK blocks, while what is missing before them has
+    /// not come.
+    pub fn their_sack_edge(&self) -> Option<Seq> {
+        let (facts, ack) = (self.their_facts(), self.state.hot.ack[self.peer()]);
+        let standing = facts.sack_ack == ack && facts.sack_right.is_after(ack);
+        (self.they(flag::HEARD) && standing).then_some(facts.sack_right)
+    }
+
+    /// What the claimed sender said last, if that may tell why the connection ends.
+    pub fn my_last_words(&self) -> Option<LastWords> {
+        self.last_words(self.me)
+    }
+
+    /// What the receiver said last, likewise.
+    pub fn their_last_words(&self) -> Option<LastWords> {
+        self.last_words(self.peer())
+    }
+
+    fn last_words(&self, side: usize) -> Option<LastWords> {
+        let (facts, hot) = (&self.state.flow.facts[side], &self.state.hot);
+        let said_since = hot.seq_end[side].since(facts.words_end);
+        let finished = hot.flags & flag::FIN << side != 0;
+        let len = usize::from(facts.words_len).min(facts.words.len());
+        let last = len > 0 && (said_since == 0 || said_since == 1 && finished);
+        last.then(|| LastWords::read(&facts.words[..len])).flatten()
+    }
+
+    /// Timestamp value of the first SYN, if it carried one.
+    pub fn syn_tsval(&self) -> Option<u32> {
+        Some(self.state.flow.syn_tsval).filter(|&tsval| tsval != 0)
+    }
+
+    /// Timestamp echo reply of the last SYN-ACK that answered the SYN, if it carried one.
+    pub fn syn_ack_tsecr(&self) -> Option<u32> {
+        Some(self.state.flow.syn_ack_tsecr).filter(|&tsecr| tsecr != 0)
+    }
+
     /// Silence before `now`, on the source's clock.
     pub fn silence_ns(&self, now: u64) -> Option<u64> {
         self.slots().next_back().map(|last| now.saturating_sub(last.time_ns))
@@ -155,6 +192,22 @@ impl<'a> Past<'a> {
     /// Whether the claimed sender's segments carry timestamps; `None` when it sent nothing.
     pub fn i_use_timestamps(&self) -> Option<bool> {
         self.i(flag::HEARD).then(|| self.mine().traits & side_trait::TIMESTAMPS != 0)
+    }
+
+    /// Whether the claimed sender answered a SYN or spoke at all, resets aside.
+    pub fn i_answered(&self) -> bool {
+        self.i(flag::HEARD)
+    }
+
+    /// Whether the claimed sender's IPv4 identifications are those of a counter for this
+    /// connection alone: they rise by little from segment to segment. Zeros are left out, which
+    /// Linux sends now and then.
+    pub fn my_ip_id_counts(&self) -> bool {
+        const STEP: u16 = 8;
+        let plain = |slot: &&Slot| slot.ip_id != 0 && !slot.flags.has(Flags::RST);
+        let ids: Vec<u16> = self.my_slots().filter(plain).map(|slot| slot.ip_id).collect();
+        let rises = |pair: &[u16]| (1..=STEP).contains(&pair[1].wrapping_sub(pair[0]));
+        ids.len() >= 3 && ids.windows(2).all(rises)
     }
 
     /// The recorded segment of the receiver that a reset of a passive form answers: a bare RST

@@ -5,7 +5,7 @@ use rst_tracer_common::flow::flag;
 use super::{Case, Form, Maker, Opinion, Rule, opinion::reason};
 use crate::event::{Cause, Effect, Evidence, Origin};
 
-pub(super) const RULES: &[Rule] = &[rejected_syn, rejected_in_use, written_by_a_middlebox];
+pub(super) const RULES: &[Rule] = &[rejected_syn, rejected_in_use];
 
 /// A filter that answers a SYN in the place of the server.
 fn rejected_syn(case: &Case<'_>) -> Vec<Opinion> {
@@ -17,6 +17,7 @@ fn rejected_syn(case: &Case<'_>) -> Vec<Opinion> {
         (Maker::Stack, _) => (0.04, 0.02),
         (Maker::Filter, false) => (0.6, 0.25),
         (Maker::Filter, true) => (0.2, 0.7),
+        (Maker::Undecided, false) if Form::is_written_by_windows(case.segment()) => (0.05, 0.1),
         (Maker::Undecided, false) => (0.2, 0.12),
         (Maker::Undecided, true) => (0.05, 0.55),
     };
@@ -40,29 +41,32 @@ fn rejected_in_use(case: &Case<'_>) -> Vec<Opinion> {
         return vec![];
     }
     let tells = case.forgery();
-    let shifted = case.ttl_shift().is_some_and(|shift| shift != 0);
+    let too_soon = tells.has("too_soon");
+    let shifted = case.ttl_shift().is_some_and(|shift| shift != 0) && !case.made_here();
+    let elsewhere = shifted || too_soon;
     let mut reasons = tells.signs.clone();
     reasons.extend(case.maker_evidence().filter(|_| case.maker() == Maker::Filter));
-    if shifted {
+    if shifted && !tells.has("ttl_differs") {
         let usual = past.my_ttl().unwrap_or_default();
         let text = format!(
             "its TTL is {}, that of {}'s segments {usual}: it comes from elsewhere on the path",
             case.segment().ttl,
             case.sender()
         );
-        reasons.push(reason("ttl_differs", 1.5, text));
+        reasons.push(reason("ttl_shifted", 1.5, text));
     }
     if tells.proven {
         let text = "it has the form in which packet filters reject: no options, no window";
         reasons.push(reason("form_passive", 1.0, text));
     }
-    let (host, network) = match (tells.proven, case.maker(), shifted) {
+    let (host, network) = match (tells.proven, case.maker(), elsewhere) {
         (true, _, false) => (0.8, 0.1),
         (true, _, true) => (0.06, 0.85),
         // Other systems than Linux answer without flow label too, above all behind a FIN.
         (false, Maker::Filter, _) if past.i(flag::FIN) => (0.15, 0.1),
         (false, Maker::Filter, false) => (0.65, 0.2),
         (false, Maker::Filter, true) => (0.15, 0.7),
+        (false, Maker::Undecided, _) if too_soon => (0.03, 0.6),
         (false, Maker::Undecided, true) => (0.05, 0.4),
         (false, Maker::Undecided, false) => (0.12, 0.06),
         (false, Maker::Stack, _) => return vec![],
@@ -71,7 +75,7 @@ fn rejected_in_use(case: &Case<'_>) -> Vec<Opinion> {
     if tells.proven {
         opinions = opinions.into_iter().map(Opinion::whatever_came_before).collect();
         let path = opinions.iter_mut().find(|o| o.origin == Origin::MiddleboxSuspected);
-        if let Some(path) = path {
+        if let Some(path) = path.filter(|_| !case.made_here()) {
             path.origin = Origin::MiddleboxProven;
         }
     }
@@ -84,31 +88,4 @@ fn both(host: f64, network: f64, reasons: Vec<Evidence>) -> Vec<Opinion> {
     let on_path =
         Opinion::new(Cause::NetworkFirewallReject, network).made_by(Origin::MiddleboxSuspected);
     vec![on_host.and(reasons.iter().cloned()), on_path.and(reasons)]
-}
-
-/// Some middleboxes say in the payload that they did it, and why: F5 BIG-IP with
-/// `tm.rstcause.pkt` does.
-fn written_by_a_middlebox(case: &Case<'_>) -> Vec<Opinion> {
-    const CAUSES: [(&str, Cause); 9] = [
-        ("flow expired", Cause::IdleTimeoutMiddlebox),
-        ("idle timeout", Cause::IdleTimeoutMiddlebox),
-        ("no flow found", Cause::IdleTimeoutMiddlebox),
-        ("policy action", Cause::NetworkFirewallReject),
-        ("port denied", Cause::NetworkFirewallReject),
-        ("no local listener", Cause::ClosedPort),
-        ("connection limit", Cause::MiddleboxTableFull),
-        ("no pool member", Cause::ProxyAbort),
-        ("from remote system", Cause::ProxyAbort),
-    ];
-    let rst = &case.joined.reset.rst;
-    let len = (rst.payload_len as usize).min(rst.payload.len());
-    let text = String::from_utf8_lossy(&rst.payload[..len]);
-    let Some(said) = text.find("BIG-IP:").map(|at| &text[at..]) else { return vec![] };
-    let said = said.trim_end_matches(['\0', '\r', '\n']);
-    let lower = said.to_ascii_lowercase();
-    let named = CAUSES.iter().find(|(words, _)| lower.contains(words)).map(|(_, cause)| *cause);
-    let (cause, probability) = named.map_or((Cause::ProxyAbort, 0.4), |cause| (cause, 0.93));
-    let text = format!("its payload says “{said}”, as F5 BIG-IP writes its reason");
-    let opinion = Opinion::new(cause, probability).because("payload_text", 3.0, text);
-    vec![opinion.made_by(Origin::MiddleboxProven).whatever_came_before()]
 }

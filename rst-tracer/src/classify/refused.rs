@@ -30,9 +30,12 @@ fn closed_port(case: &Case<'_>) -> Vec<Opinion> {
     if !case.refuses_a_syn() || case.forgery().proven {
         return vec![];
     }
+    let by_windows = Form::is_written_by_windows(case.segment());
     let probability = match (case.form, case.maker()) {
         (Form::PassiveToSyn, Maker::Stack) => 0.92,
         (Form::PassiveToSyn, Maker::Filter) => 0.15,
+        // Linux' packet filter does not write so, and Windows' own is silent.
+        (Form::PassiveToSyn, Maker::Undecided) if by_windows => 0.8,
         (Form::PassiveToSyn, Maker::Undecided) if case.made_on_this_link() => 0.35,
         (Form::PassiveToSyn, Maker::Undecided) => 0.65,
         _ => 0.6,
@@ -41,7 +44,10 @@ fn closed_port(case: &Case<'_>) -> Vec<Opinion> {
     let mut opinion = Opinion::new(Cause::ClosedPort, probability)
         .and([answers])
         .and(case.maker_evidence().filter(|_| case.maker() == Maker::Stack));
-    if case.maker() == Maker::Undecided {
+    if by_windows {
+        let text = format!("its TTL {} and its headers are those of Windows", case.segment().ttl);
+        opinion = opinion.because("windows", 1.0, text);
+    } else if case.maker() == Maker::Undecided {
         let text = "on the wire a packet filter that rejects the SYN would look the same";
         opinion = opinion.because("undecidable", -0.5, text);
     }
@@ -76,7 +82,11 @@ fn client_gave_up(case: &Case<'_>) -> Vec<Opinion> {
     );
     let is_syn = |slot: &&Slot| slot.flags.has(Flags::SYN);
     if let Some(syn) = case.past.and_then(|past| past.my_slots().find(is_syn)) {
-        let text = format!("the SYN was {} ms old", case.since(syn) / 1_000_000);
+        let text = format!(
+            "the SYN was {} ms old: a client that tries several addresses at once gives up the \
+             slower ones so (RFC 8305)",
+            case.since(syn) / 1_000_000
+        );
         opinion = opinion.because("syn_age", 0.2, text);
     }
     vec![opinion]

@@ -5,35 +5,16 @@ use rst_tracer_common::wire::Flags;
 use super::{Case, Form, Opinion, Past, Rule};
 use crate::event::{Cause, Effect, Initiator, LocalRole, Origin, SentBy, Stage};
 
-pub(super) const RULES: &[Rule] =
-    &[scanner_probe, blind_reset, injected, injected_on_syn, backscatter];
+pub(super) const RULES: &[Rule] = &[blind_reset, injected, injected_on_syn, dpi_block, backscatter];
 
-/// A SYN that no TCP stack wrote, and a stack that does not know the SYN-ACK to it.
-fn scanner_probe(case: &Case<'_>) -> Vec<Opinion> {
-    let Some(past) = case.past.filter(|_| case.refuses_the_syn_ack()) else { return vec![] };
-    let (facts, rst) = (past.my_facts(), case.segment());
-    let mut opinion = Opinion::new(Cause::ScannerProbe, 0.2);
-    let mut signs = 0;
-    if facts.options == 0 {
-        signs += 1;
-        let text = "the SYN has no options; every common TCP stack sends some";
-        opinion = opinion.because("syn_without_options", 1.5, text);
+/// What wrote a reset that is not its claimed sender's.
+pub(super) fn hand(case: &Case<'_>) -> Origin {
+    match case.forgery() {
+        // This host wrote it, though not its TCP for that socket.
+        _ if case.made_here() => Origin::Unknown,
+        tells if tells.proven => Origin::MiddleboxProven,
+        _ => Origin::MiddleboxSuspected,
     }
-    if !case.is_v6() && facts.first_ip_id == 54321 {
-        signs += 2;
-        opinion = opinion.because("zmap_ip_id", 2.0, "the SYN's IP ID is 54321, as ZMap writes it");
-    }
-    let apart = facts.first_ttl.abs_diff(rst.ttl);
-    if apart > 32 {
-        signs += 1;
-        let text = format!(
-            "the SYN's TTL is {}, that of the reset {}: the SYN was not written by the same TCP",
-            facts.first_ttl, rst.ttl
-        );
-        opinion = opinion.because("syn_ttl", 1.5, text);
-    }
-    opinion.probability = [0.2, 0.8, 0.92, 0.95][signs.min(3)];
-    vec![opinion]
 }
 
 /// A reset that is not where the receiver expects it: RFC 5961 was made against such.
@@ -43,6 +24,9 @@ fn blind_reset(case: &Case<'_>) -> Vec<Opinion> {
     let Some(expected) = past.their_ack().filter(|_| unbelieved) else { return vec![] };
     let off = case.segment().tcp.seq.since(expected);
     let tells = case.forgery();
+    if off == 0 || tells.genuine {
+        return vec![];
+    }
     // An answer to a segment that was acknowledged meanwhile is stale, but honest.
     let honest = case.form == Form::Passive && acknowledged_before(case, &past);
     let probability = match (tells.proven, honest) {
@@ -50,7 +34,6 @@ fn blind_reset(case: &Case<'_>) -> Vec<Opinion> {
         (false, true) => 0.15,
         (false, false) => 0.7,
     };
-    let origin = if tells.proven { Origin::MiddleboxProven } else { Origin::MiddleboxSuspected };
     let text = format!(
         "its sequence number is {} bytes {} the one that {} expects",
         off.unsigned_abs(),
@@ -58,7 +41,7 @@ fn blind_reset(case: &Case<'_>) -> Vec<Opinion> {
         case.receiver()
     );
     let opinion = Opinion::new(Cause::BlindResetAttempt, probability)
-        .made_by(origin)
+        .made_by(hand(case))
         .because("wrong_seq", 2.0, text)
         .and(tells.signs.iter().cloned());
     vec![if tells.proven { opinion.whatever_came_before() } else { opinion }]
@@ -71,32 +54,40 @@ fn acknowledged_before(case: &Case<'_>, past: &Past<'_>) -> bool {
 
 /// A reset amid a connection that another hand wrote.
 fn injected(case: &Case<'_>) -> Vec<Opinion> {
-    let Some(past) = case.established() else { return vec![] };
-    if case.form.is_passive() || matches!(case.known.effect, Effect::Challenged | Effect::Ignored) {
-        return passive_injection(case, &past);
-    }
     let tells = case.forgery();
-    let sum = tells.sum();
-    let (probability, origin) = match (tells.proven, sum) {
-        (true, _) => (0.92, Origin::MiddleboxProven),
-        (false, 3.0..) => (0.6, Origin::MiddleboxSuspected),
-        (false, 1.5..) => (0.35, Origin::MiddleboxSuspected),
-        _ => return vec![],
-    };
-    let opinion = Opinion::new(Cause::InjectedReset, probability)
-        .made_by(origin)
-        .and(tells.signs.iter().cloned());
-    vec![if tells.proven { opinion.whatever_came_before() } else { opinion }]
-}
-
-/// A bare reset may be an injector's too; a packet filter is likelier.
-fn passive_injection(case: &Case<'_>, past: &Past<'_>) -> Vec<Opinion> {
-    let fits = case.form == Form::Passive && case.known.effect == Effect::Accepted;
-    if !fits || case.sequel.zombie(past).is_none() {
+    let amid = case.established().is_some() || tells.has("known_payload");
+    if !amid || !tells.suspected() || case.known.stage == Stage::PostSyn {
         return vec![];
     }
-    let opinion = Opinion::new(Cause::InjectedReset, 0.09).made_by(Origin::MiddleboxProven);
-    vec![opinion.and(case.forgery().signs.iter().cloned())]
+    let unbelieved = matches!(case.known.effect, Effect::Challenged | Effect::Ignored);
+    // A packet filter, and a host without the socket, write answers just so.
+    let is_answer = case.form.is_passive() && tells.habit.is_none();
+    let probability = match (tells.proven, tells.sum()) {
+        (true, _) if is_answer && !tells.has("seq_runs_ahead") => 0.09,
+        (true, _) if unbelieved => 0.5,
+        (true, _) => 0.92,
+        (false, _) if is_answer => 0.09,
+        (false, 3.0..) => 0.6,
+        (false, _) => 0.35,
+    };
+    by_its_habit(case, probability)
+}
+
+/// The injector whose habits it has, or one that is not known by name.
+fn by_its_habit(case: &Case<'_>, probability: f64) -> Vec<Opinion> {
+    let tells = case.forgery();
+    let opinion = |cause, probability| {
+        let opinion = Opinion::new(cause, probability).made_by(hand(case));
+        let opinion = opinion.and(tells.signs.iter().cloned());
+        if tells.proven { opinion.whatever_came_before() } else { opinion }
+    };
+    match tells.habit {
+        Some(habit) if habit.cause != Cause::InjectedReset => vec![
+            opinion(habit.cause, probability * habit.surely),
+            opinion(Cause::InjectedReset, probability * (1.0 - habit.surely)),
+        ],
+        _ => vec![opinion(Cause::InjectedReset, probability)],
+    }
 }
 
 /// A SYN that is refused and accepted, or refused as no TCP refuses: one answer is forged.
@@ -105,20 +96,77 @@ fn injected_on_syn(case: &Case<'_>) -> Vec<Opinion> {
     let answers = case.known.stage == Stage::PostSyn && past.i_opened() == Some(false);
     let tells = case.forgery();
     let misfit = case.known.effect == Effect::Ignored;
-    if !answers || !(tells.proven || misfit) {
+    if !answers || tells.genuine || !(tells.suspected() || misfit) {
         return vec![];
     }
-    let (probability, origin) = if tells.proven {
-        (0.85, Origin::MiddleboxProven)
-    } else {
-        (0.4, Origin::MiddleboxSuspected)
+    let probability = match (tells.proven, misfit) {
+        (true, _) => 0.85,
+        (false, true) => 0.4,
+        (false, false) => 0.3,
     };
-    let mut opinion = Opinion::new(Cause::InjectedReset, probability).made_by(origin);
+    let mut opinions = by_its_habit(case, probability);
     if misfit {
         let text = "it does not acknowledge the SYN: no TCP refuses one so, or believes it";
-        opinion = opinion.because("misfit_refusal", 1.5, text);
+        opinions = opinions
+            .into_iter()
+            .map(|opinion| opinion.because("misfit_refusal", 1.5, text))
+            .collect();
     }
-    vec![opinion.and(tells.signs.iter().cloned())]
+    opinions
+}
+
+/// A reset right behind a request that names what is wanted: a TLS ClientHello or an HTTP request.
+/// Without a sign of another hand a server that hangs up looks the same.
+fn dpi_block(case: &Case<'_>) -> Vec<Opinion> {
+    const AT_ONCE_NS: u64 = 2_000_000_000;
+    let Some(past) = case.established() else { return vec![] };
+    let Some(i_opened) = past.i_opened() else { return vec![] };
+    let (client, server, facts) = match i_opened {
+        true => (past.mine(), past.theirs(), past.my_facts()),
+        false => (past.theirs(), past.mine(), past.their_facts()),
+    };
+    let head = &facts.head[..usize::from(facts.head_len).min(facts.head.len())];
+    let Some(request) = names_a_server(head) else { return vec![] };
+    let asked = past.slots().rfind(|slot| slot.len > 0 && past.is_mine(slot) == i_opened);
+    let Some(ns) = asked.map(|slot| case.since(slot)).filter(|ns| *ns < AT_ONCE_NS) else {
+        return vec![];
+    };
+    let unanswered = client.data_segments <= 3 && server.data_segments == 0;
+    let tells = case.forgery();
+    let is_ips = tells
+        .habit
+        .is_some_and(|habit| habit.cause == Cause::IpsActiveResponse && habit.surely > 0.5);
+    if !unanswered
+        || !tells.suspected()
+        || is_ips
+        || case.form.is_passive() && tells.habit.is_none()
+    {
+        return vec![];
+    }
+    let again = case.crowd().reset_alike;
+    let probability = match (again, tells.proven) {
+        (0..2, true) => 0.3,
+        (0..2, false) => 0.25,
+        (_, true) => 0.94,
+        (_, false) => 0.62,
+    };
+    let mut text = format!("it came {:.1} ms after {request}", ns as f64 / 1e6);
+    if again >= 2 {
+        text.push_str(&format!(", as on {again} other connections to the same server"));
+    }
+    let opinion = Opinion::new(Cause::DpiBlock, probability).made_by(hand(case));
+    let opinion = opinion.because("behind_a_request", 1.5, text).and(tells.signs.iter().cloned());
+    vec![if tells.proven { opinion.whatever_came_before() } else { opinion }]
+}
+
+/// What the first words of a client are, if they name what is wanted.
+fn names_a_server(head: &[u8]) -> Option<&'static str> {
+    const METHODS: [&[u8]; 6] = [b"GET ", b"POST ", b"HEAD ", b"PUT ", b"CONNECT ", b"OPTIONS "];
+    match head {
+        [0x16, 0x03, _, _, _, 0x01, ..] => Some("the TLS ClientHello, which names the server"),
+        _ if METHODS.iter().any(|method| head.starts_with(method)) => Some("the HTTP request"),
+        _ => None,
+    }
 }
 
 /// A refusal that came to a host whose own SYN the tracer would have seen.

@@ -1,9 +1,6 @@
 //! What the flow did after the reset: segments that prove or refute it.
 
-use rst_tracer_common::{
-    flow::side_trait,
-    wire::{Flags, Segment, Seq},
-};
+use rst_tracer_common::wire::{Flags, Seq};
 
 use super::Past;
 use crate::{correlate::Joined, source::After};
@@ -18,10 +15,6 @@ impl<'a> Sequel<'a> {
     /// What came after this reset.
     pub fn of(joined: &'a Joined) -> Self {
         Self { joined }
-    }
-
-    fn reset(&self) -> &'a Segment {
-        &self.joined.reset.rst.head.segment
     }
 
     /// Nanoseconds between the reset and a later segment.
@@ -41,37 +34,11 @@ impl<'a> Sequel<'a> {
         self.joined.aftermath.iter().filter(move |after| after.head.side != side)
     }
 
-    /// A segment that shows the claimed sender alive: it sends data or a FIN at or behind the
-    /// place where it says it stopped, or acknowledges what the receiver sent only afterwards. A
-    /// socket that was reset can do neither, and reordering cannot feign it.
-    pub fn zombie(&self, past: &Past<'a>) -> Option<&'a After> {
-        self.mine().find(|after| {
-            let tcp = &after.head.segment.tcp;
-            if tcp.flags.0 & (Flags::SYN.0 | Flags::RST.0) != 0 {
-                return false;
-            }
-            let carries = tcp.payload_len > 0 || tcp.flags.has(Flags::FIN);
-            let behind = carries && tcp.seq.since(self.reset().tcp.seq) >= 0;
-            let knows_more = tcp.flags.has(Flags::ACK) && tcp.ack.is_after(past.their_end());
-            (behind || knows_more) && is_younger(&after.head.segment, past)
-        })
-    }
-
     /// The genuine SYN-ACK of a server in whose name the SYN was refused.
     pub fn late_syn_ack(&self, past: &Past<'a>) -> Option<&'a After> {
         self.mine().find(|after| {
             let tcp = &after.head.segment.tcp;
             tcp.flags.has(Flags::SYN) && tcp.flags.has(Flags::ACK) && tcp.ack == past.their_end()
-        })
-    }
-
-    /// New data or a FIN of the claimed sender, wherever the reset stood.
-    pub fn sender_goes_on(&self, past: &Past<'a>) -> Option<&'a After> {
-        self.mine().find(|after| {
-            let flags = after.head.segment.tcp.flags;
-            flags.0 & (Flags::SYN.0 | Flags::RST.0) == 0
-                && after.head.segment.seq_end().is_after(past.my_end())
-                && is_younger(&after.head.segment, past)
         })
     }
 
@@ -98,14 +65,4 @@ impl<'a> Sequel<'a> {
             is_pure && tcp.ack.since(expected) >= 0 && self.delay_ns(after) < SOON_NS
         })
     }
-}
-
-/// Whether a segment was sent after the last one seen from the same side, by its timestamp;
-/// without timestamps nothing speaks against it.
-fn is_younger(segment: &Segment, past: &Past<'_>) -> bool {
-    use rst_tracer_common::wire::option;
-    let mine = past.mine();
-    let both =
-        segment.tcp.options & option::TIMESTAMPS != 0 && mine.traits & side_trait::TIMESTAMPS != 0;
-    !both || Seq(segment.tcp.tsval).since(Seq(mine.tsval)) >= 0
 }

@@ -2,7 +2,7 @@
 
 use rst_tracer_common::flow::flag;
 
-use super::{Case, Form, Opinion, Rule, application::Abort};
+use super::{Case, Form, Opinion, Rule};
 use crate::event::{Cause, Origin, SentBy, Stage};
 
 pub(super) const RULES: &[Rule] = &[idle_timeout, health_check, killed];
@@ -47,15 +47,35 @@ fn idle_timeout(case: &Case<'_>) -> Vec<Opinion> {
     vec![opinion.made_by(Origin::MiddleboxSuspected).because("idle", 1.5, text)]
 }
 
-/// A client that connects and hangs up without a word looks whether the port is open.
+/// A client that connects and hangs up without a word looks whether the port is open; or it has
+/// tried several addresses and another was faster (RFC 8305 section 5).
 fn health_check(case: &Case<'_>) -> Vec<Opinion> {
-    let Some((past, Abort::NothingReceived)) = case.abort() else { return vec![] };
-    let wordless = past.mine().bytes == 0 && case.known.stage == Stage::PostAck;
-    if !wordless || case.known.sent_by != SentBy::Client {
+    const REGULAR: u32 = 3;
+    let Some(past) = case.established().filter(|_| case.known.stage == Stage::PostAck) else {
+        return vec![];
+    };
+    let wordless = past.mine().bytes == 0 && past.theirs().bytes == 0;
+    let hangs_up = case.abort().is_some() || case.form == Form::Passive;
+    let is_closing = past.has(flag::FIN | flag::FIN << 1 | flag::RST_SEEN);
+    let foul = case.forgery().suspected();
+    if !wordless || !hangs_up || is_closing || foul || case.known.sent_by != SentBy::Client {
         return vec![];
     }
+    let periodic = case.crowd().periodic.filter(|(times, _)| *times >= REGULAR);
+    let probability = match (periodic, case.form) {
+        (Some(_), _) => 0.92,
+        (None, Form::Passive) => 0.35,
+        (None, _) => 0.5,
+    };
     let text = "the client completed the handshake and hung up without a word";
-    vec![Opinion::new(Cause::LbHealthCheck, 0.5).because("wordless", 1.0, text)]
+    let mut check = Opinion::new(Cause::LbHealthCheck, probability).because("wordless", 1.0, text);
+    if let Some((times, ms)) = periodic {
+        let text = format!("it did so {times} times before, every {ms} ms");
+        check = check.because("periodic", 2.0, text);
+    }
+    let race = "a client that races several addresses leaves the slower ones so";
+    let cancel = Opinion::new(Cause::ClientCancel, if periodic.is_some() { 0.02 } else { 0.25 });
+    vec![check, cancel.because("address_race", 0.5, race)]
 }
 
 /// Destroying a socket from outside looks like closing it hard from inside.

@@ -8,7 +8,7 @@ use rst_tracer_common::{
 };
 use zerocopy::FromZeros;
 
-use super::{Correlator, Rules, Scene, describe};
+use super::{Correlator, Joined, Rules, Scene, describe};
 use crate::{
     event::{RstEvent, Timestamp},
     source::{After, Origin, Record, Reset, table::Table},
@@ -53,6 +53,8 @@ pub(crate) struct Packet {
     pub(crate) flow_label: u32,
     pub(crate) options: Vec<u8>,
     pub(crate) payload: Vec<u8>,
+    pub(crate) mac: u8,
+    pub(crate) reserved: u8,
 }
 
 /// What one side's TCP would send next.
@@ -160,6 +162,8 @@ impl Story {
             flow_label: if self.v6 { 0x51ab1 + from as u32 } else { 0 },
             options,
             payload: vec![],
+            mac: 2,
+            reserved: 0,
         }
     }
 
@@ -273,13 +277,14 @@ impl Story {
             _ => Port::ingress(self.ifindex),
         };
         self.frame += 1;
-        let sighting = Sighting {
+        let mut sighting = Sighting {
             time_ns: self.now,
             flow_hash: id.hash,
             side: id.side,
             hook: self.hook,
             ifindex: self.ifindex,
             came_by: self.came_by,
+            src_accepted: 0,
         };
         let is_file = self.hook == Hook::PCAP;
         let origin = Origin {
@@ -288,8 +293,13 @@ impl Story {
             frame: is_file.then_some(self.frame),
         };
         let time = Timestamp(self.now);
-        match flow::observe(&mut self.table, &id, &segment, port, self.now) {
+        let observed = flow::observe(&mut self.table, &id, &segment, port, self.now);
+        if let Observed::Reset(_) = observed {
+            sighting.src_accepted = flow::accepted_ago(&mut self.table, &id, self.now);
+        }
+        match observed {
             Observed::Tracked(tracked) => {
+                flow::note_server(&mut self.table, tracked.place, &id, &segment, self.now);
                 flow::note_payload(&mut self.table, tracked.place, id.side, &segment, &frame);
                 if tracked.is_aftermath {
                     let mut head = rst_tracer_common::event::Head::default();
@@ -324,13 +334,13 @@ impl Story {
         tcp.extend(packet.seq.to_be_bytes());
         tcp.extend(packet.ack.to_be_bytes());
         let words = 5 + packet.options.len().div_ceil(4);
-        tcp.extend([(words as u8) << 4, packet.flags]);
+        tcp.extend([(words as u8) << 4 | packet.reserved, packet.flags]);
         tcp.extend(packet.window.to_be_bytes());
         tcp.extend([0; 4]);
         tcp.extend(&packet.options);
         tcp.resize(words * 4, 0);
         tcp.extend(&packet.payload);
-        let mut frame = vec![2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2];
+        let mut frame = vec![2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, packet.mac];
         if self.v6 {
             frame.extend([0x86, 0xdd]);
             let first = 6 << 28 | u32::from(packet.tos) << 20 | packet.flow_label;
@@ -357,6 +367,11 @@ impl Story {
         std::iter::from_fn(|| self.correlator.release())
             .map(|joined| describe(&joined, &scene))
             .collect()
+    }
+
+    /// The first reset with everything that belongs to it, to say more about it.
+    pub(crate) fn joined(&mut self) -> Joined {
+        self.correlator.release().unwrap()
     }
 
     /// The event of the first reset.

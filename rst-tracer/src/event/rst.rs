@@ -76,7 +76,7 @@ pub struct RstEvent {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub signature: Option<Text>,
     pub segment: Segment,
-    /// Printable payload of the reset: some middleboxes write their reason there.
+    /// What the payload of the reset says: some middleboxes write their reason there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub payload_text: Option<String>,
     /// Reason in the MP_TCPRST option (RFC 8684 3.6).

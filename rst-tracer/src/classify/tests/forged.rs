@@ -113,7 +113,7 @@ fn three_resets_with_strange_headers_in_a_burst_are_an_injectors() {
         story.handshake().exchange();
         // Without the burst, one of its habits alone.
         let rst = Packet { options: vec![], df: false, ..story.packet(Server, RST | ACK) };
-        (0..times).for_each(|_| _ = story.send(rst.clone()));
+        (0..times).for_each(|i| _ = story.send(Packet { ip_id: 900 + i as u16, ..rst.clone() }));
         share(&sane(story.first()), Cause::InjectedReset)
     };
     assert!(told(3) > told(1));

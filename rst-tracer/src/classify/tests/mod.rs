@@ -3,9 +3,16 @@
 mod aborts;
 mod answers;
 mod forged;
+mod genuine;
+mod habits;
 mod handshake;
+mod honest;
+mod payloads;
+mod proofs;
+mod scans;
+mod signatures;
 
-use crate::correlate::story::Story;
+use crate::correlate::{Joined, Scene, describe, story::Story};
 use crate::event::{Cause, RstEvent};
 
 /// What holds for every verdict: classes fit causes, shares add up, reasons are given.
@@ -41,4 +48,16 @@ fn share(event: &RstEvent, cause: Cause) -> u8 {
 /// The story in both families.
 fn both() -> [Story; 2] {
     [Story::v4(), Story::v6()]
+}
+
+/// The event of the first reset, with more facts than a story tells.
+fn with(story: &mut Story, facts: impl FnOnce(&mut Joined)) -> RstEvent {
+    let mut joined = story.joined();
+    facts(&mut joined);
+    sane(describe(&joined, &Scene { host: "here".into(), netns: None }))
+}
+
+/// Whether a piece of evidence was given.
+fn gives(event: &RstEvent, id: &str) -> bool {
+    event.evidence.iter().any(|evidence| evidence.id == id)
 }

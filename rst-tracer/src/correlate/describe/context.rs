@@ -1,6 +1,6 @@
 //! What stood around the reset: its own headers, the connection so far, the last segments.
 
-use rst_tracer_common::{event::Rst, flow, wire};
+use rst_tracer_common::{flow, wire};
 
 use super::roles::Roles;
 use crate::{
@@ -25,16 +25,6 @@ pub(super) fn segment(segment: &wire::Segment) -> Segment {
         flow_label: is_v6.then_some(segment.flow_label),
         payload_len: tcp.payload_len,
     }
-}
-
-/// The payload, if it is a text.
-pub(super) fn payload_text(rst: &Rst) -> Option<String> {
-    let len = (rst.payload_len as usize).min(rst.payload.len());
-    let text = rst.payload[..len].trim_ascii();
-    let text = text.strip_suffix(b"\0").unwrap_or(text);
-    let printable = |byte: &u8| matches!(byte, b' '..=b'~' | b'\t' | b'\r' | b'\n');
-    let is_text = !text.is_empty() && text.iter().all(printable);
-    is_text.then(|| String::from_utf8_lossy(text).into_owned())
 }
 
 /// The connection as it stood.

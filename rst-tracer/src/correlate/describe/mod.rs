@@ -44,12 +44,13 @@ pub fn describe(joined: &Joined, scene: &Scene) -> RstEvent {
     let segment = &head.segment;
     let past = reset.flow.as_deref().map(|state| Past::of(state, head.side));
     let roles = Roles::of(segment, past.as_ref());
+    let role = vantage::role(joined);
     let known = Known {
         sent_by: roles.sent_by(),
         initiator: roles.initiator,
         stage: stage(past.as_ref()),
-        effect: effect::of(joined, past.as_ref()),
-        role: vantage::role(joined),
+        effect: effect::of(joined, past.as_ref(), role),
+        role,
         src_is_local: scene
             .addresses
             .as_ref()
@@ -78,7 +79,8 @@ pub fn describe(joined: &Joined, scene: &Scene) -> RstEvent {
     let (state, history) = conn_state::of(segment, past.as_ref(), &roles);
     (event.conn_state, event.history) = (Some(state), Some(history));
     event.app = app::of(past.as_ref(), &roles, known.stage, verdict.class);
-    event.payload_text = context::payload_text(&reset.rst);
+    event.payload_text = case.payload().words().map(Cow::into_owned);
+    event.signature = classify::signature::of(&case).map(Cow::Borrowed);
     event.mptcp_reason = case.mptcp_reason().map(mptcp_reason);
     event.flow = past.map(|past| context::flow(reset, &past, &roles));
     event.recent =

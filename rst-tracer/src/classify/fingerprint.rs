@@ -1,0 +1,292 @@
+//! Whose habits a reset has: tools and boxes that write resets in their own way.
+//!
+//! In: a case. Out: the first habit of the table that fits. A habit names a suspect; it proves
+//! nothing, for anybody can write so. Sources stand with the rows.
+
+use rst_tracer_common::{
+    flow::Slot,
+    wire::{Flags, Segment, Seq, option},
+};
+
+use super::{
+    Case, Past, Payload,
+    forgery::copies::{Shot, shots},
+    past::end_of,
+};
+use crate::event::Cause;
+
+/// A way to write resets.
+#[derive(Debug)]
+pub struct Habit {
+    /// Fixed name.
+    pub id: &'static str,
+    /// Whose it is, in words.
+    pub name: &'static str,
+    /// What its owner uses it for.
+    pub cause: Cause,
+    /// How much rarer a genuine reset looks so: a logarithm.
+    pub weight: f64,
+    /// How surely an injector that writes so is the one named.
+    pub surely: f64,
+    fits: fn(&Reading<'_>) -> bool,
+}
+
+const fn habit(
+    id: &'static str,
+    name: &'static str,
+    cause: Cause,
+    weight: f64,
+    surely: f64,
+    fits: fn(&Reading<'_>) -> bool,
+) -> Habit {
+    Habit { id, name, cause, weight, surely, fits }
+}
+
+/// The most telling first.
+static HABITS: [Habit; 14] = [
+    // Payload of ten bytes: "A Wall Behind A Wall", IEEE S&P 2025.
+    habit("henan", "the provincial firewall of Henan", Cause::InjectedReset, 1.0, 0.85, henan),
+    // net4people/bbs 285 and 511: three with window w, w+1, w+2 and TTL t, t+1, t+2.
+    habit(
+        "gfw_counting",
+        "the Great Firewall since 2023",
+        Cause::InjectedReset,
+        1.5,
+        0.85,
+        gfw_counting,
+    ),
+    // Clayton, Murdoch and Watson, "Ignoring the Great Firewall of China", PET 2006: X, X+1460,
+    // X+4380.
+    habit("gfw_type_2", "the Great Firewall's type 2", Cause::InjectedReset, 1.5, 0.85, gfw_type_2),
+    // Weaver, Sommer and Paxson, NDSS 2009.
+    habit("sandvine", "Sandvine's traffic shaper", Cause::InjectedReset, 1.5, 0.85, sandvine),
+    // dsniff, tcpkill.c: sequence numbers a window apart.
+    habit("tcpkill", "tcpkill", Cause::InjectedReset, 1.5, 0.85, tcpkill),
+    // suricata, src/respond-reject-libnet11.c.
+    habit("suricata", "Suricata's reject", Cause::IpsActiveResponse, 1.5, 0.85, suricata),
+    // snort3, src/packet_io/active.cc: attempts "strafe" by the size of the payload.
+    habit(
+        "snort_strafing",
+        "Snort's active response",
+        Cause::IpsActiveResponse,
+        1.5,
+        0.85,
+        snort_strafing,
+    ),
+    habit("snort", "Snort's active response", Cause::IpsActiveResponse, 1.0, 0.4, snort),
+    // Weaver, Sommer and Paxson, NDSS 2009: resets with reserved bits ("RAE").
+    habit(
+        "reserved_bits",
+        "an injector that sets reserved bits",
+        Cause::InjectedReset,
+        1.5,
+        0.85,
+        rae,
+    ),
+    // The same: constant identifications, or one counted down from the trigger's.
+    habit(
+        "ip_id_constant",
+        "an injector with a constant IP ID",
+        Cause::InjectedReset,
+        1.5,
+        0.85,
+        constant_id,
+    ),
+    habit(
+        "ip_id_minus_26",
+        "an injector with the trigger's IP ID less 26",
+        Cause::InjectedReset,
+        1.5,
+        0.85,
+        minus_26,
+    ),
+    // Their documented defaults.
+    habit("scapy", "scapy's defaults", Cause::InjectedReset, 1.0, 0.85, scapy),
+    habit("hping", "hping's defaults", Cause::InjectedReset, 1.0, 0.85, hping),
+    // Wang et al., "Your State is Not Mine", IMC 2017: one bare reset with a window.
+    habit("gfw_type_1", "the Great Firewall's type 1", Cause::InjectedReset, 0.5, 0.85, gfw_type_1),
+];
+
+/// The habit that a reset has.
+pub(super) fn find(case: &Case<'_>, past: &Past<'_>) -> Option<&'static Habit> {
+    if past.theirs().packets == 0 {
+        return None;
+    }
+    let reading = Reading { case, past, segment: case.segment(), shots: shots(case, past) };
+    HABITS.iter().find(|habit| (habit.fits)(&reading))
+}
+
+/// What the rows look at.
+struct Reading<'a> {
+    case: &'a Case<'a>,
+    past: &'a Past<'a>,
+    segment: &'a Segment,
+    /// Resets of the same kind within 50 ms, itself included.
+    shots: Vec<Shot>,
+}
+
+impl Reading<'_> {
+    fn has_ack(&self) -> bool {
+        self.segment.tcp.flags.has(Flags::ACK)
+    }
+
+    fn df(&self) -> bool {
+        self.segment.traits & Segment::DONT_FRAGMENT != 0
+    }
+
+    /// No options, no payload.
+    fn is_plain(&self) -> bool {
+        self.segment.tcp.header_len == 20 && self.segment.tcp.payload_len == 0
+    }
+
+    /// A time to live of 64 that routers have counted down.
+    fn ttl_from_64(&self) -> bool {
+        (33..=64).contains(&self.segment.ttl)
+    }
+
+    /// Written without the care of a socket: IPv4 that may be fragmented, or IPv6 without the
+    /// connection's flow label, on a connection whose sender does otherwise.
+    fn is_raw(&self) -> bool {
+        if self.case.is_v6() {
+            return self.segment.flow_label == 0 && self.past.my_facts().flow_label != 0;
+        }
+        let usual_df =
+            self.past.mine().packets == 0 || self.past.mine().traits & Segment::DONT_FRAGMENT != 0;
+        !self.df() && usual_df
+    }
+
+    fn their_last(&self) -> Option<&Slot> {
+        self.past.their_slots().rfind(|slot| !slot.flags.has(Flags::RST))
+    }
+
+    fn my_last(&self) -> Option<&Slot> {
+        self.past.my_slots().rfind(|slot| !slot.flags.has(Flags::RST))
+    }
+
+    /// Whether it belongs to the sender's own counter of identifications.
+    fn continues(&self) -> bool {
+        let last = self.past.mine().ip_id;
+        last != 0 && (1..=64).contains(&self.segment.ip_id.wrapping_sub(last))
+    }
+
+    /// Distances between the sequence numbers of the volley.
+    fn steps(&self) -> impl Iterator<Item = i32> + '_ {
+        self.shots.windows(2).map(|pair| pair[1].seq.since(pair[0].seq))
+    }
+}
+
+fn henan(r: &Reading<'_>) -> bool {
+    matches!(r.case.payload(), Payload::Injector(whose) if whose.contains("Henan"))
+}
+
+fn gfw_counting(r: &Reading<'_>) -> bool {
+    let up = |pair: &[Shot]| {
+        pair[0].window.wrapping_add(1) == pair[1].window
+            && pair[0].ttl.wrapping_add(1) == pair[1].ttl
+    };
+    r.has_ack() && r.shots.len() >= 2 && r.shots.windows(2).all(up)
+}
+
+fn gfw_type_2(r: &Reading<'_>) -> bool {
+    let steps: Vec<i32> = r.steps().collect();
+    r.has_ack() && matches!(steps[..], [1460, 2920] | [1460] | [2920])
+}
+
+fn sandvine(r: &Reading<'_>) -> bool {
+    r.steps().any(|step| step == 12503)
+}
+
+fn tcpkill(r: &Reading<'_>) -> bool {
+    let windows: Vec<i32> = r.past.their_slots().map(|slot| i32::from(slot.window)).collect();
+    let steps: Vec<i32> = r.steps().collect();
+    let by_window =
+        !steps.is_empty() && steps.iter().all(|step| *step > 0 && windows.contains(step));
+    let bare = !r.has_ack() && r.segment.tcp.ack == Seq(0) && r.segment.tcp.window == 0;
+    bare && r.is_plain() && !r.df() && by_window
+}
+
+fn suricata(r: &Reading<'_>) -> bool {
+    let tcp = &r.segment.tcp;
+    let written_so = r.has_ack()
+        && tcp.window != 0
+        && r.is_plain()
+        && r.ttl_from_64()
+        && r.segment.tos == 0
+        && r.is_raw();
+    // To the trigger's sender: the numbers that answer the trigger, and the trigger's window.
+    let back = r.their_last().is_some_and(|trigger| {
+        let never_mine = r.my_last().is_none_or(|mine| mine.window != trigger.window);
+        tcp.window == trigger.window
+            && never_mine
+            && (trigger.flags.has(Flags::ACK) && tcp.seq == trigger.ack || tcp.seq == Seq(0))
+            && end_of(trigger).since(tcp.ack).abs() <= 1
+    });
+    // Onwards: the trigger's own numbers, which the trigger itself has made stale.
+    let onwards = r.my_last().is_some_and(|trigger| {
+        trigger.len > 0
+            && (tcp.seq, tcp.ack, tcp.window) == (trigger.seq, trigger.ack, trigger.window)
+    });
+    written_so && (back || onwards)
+}
+
+/// Further attempts step ahead by the size of the trigger.
+fn snort_strafing(r: &Reading<'_>) -> bool {
+    let len = r.their_last().map_or(0, |trigger| trigger.len as i32);
+    let steps: Vec<i32> = r.steps().collect();
+    let by_size = !steps.is_empty() && steps.iter().all(|step| len > 0 && *step == len);
+    snort(r) && by_size
+}
+
+fn snort(r: &Reading<'_>) -> bool {
+    let tcp = &r.segment.tcp;
+    let written_so = r.has_ack() && tcp.window == 0 && r.is_plain() && r.is_raw();
+    let random_id = r.segment.ip_id > 1 && !r.continues() && !r.case.is_v6();
+    let answers = r.their_last().is_some_and(|trigger| {
+        trigger.flags.has(Flags::ACK)
+            && tcp.seq.since(trigger.ack) >= 0
+            && tcp.ack == end_of(trigger)
+    });
+    let stamped = r.past.i_use_timestamps() == Some(true);
+    written_so && random_id && answers && (stamped || r.shots.len() > 1)
+}
+
+/// ECN bits on a connection that has agreed on ECN (RFC 3168, RFC 9768) are in order; the three
+/// bits above them never are.
+fn rae(r: &Reading<'_>) -> bool {
+    const ECN: u8 = 0xc0;
+    const NOT_AE: u8 = 0x0e;
+    let tcp = &r.segment.tcp;
+    let asked = r.past.slots().any(|slot| slot.flags.0 & ECN != 0);
+    let unseen = r.past.i_opened().is_none();
+    tcp.reserved & NOT_AE != 0 || tcp.flags.0 & ECN != 0 && !asked && !unseen
+}
+
+fn constant_id(r: &Reading<'_>) -> bool {
+    const KNOWN: [u16; 3] = [64, 256, 16448];
+    let strange = r.past.my_ip_id_counts() || r.past.mine().packets == 0;
+    !r.case.is_v6() && KNOWN.contains(&r.segment.ip_id) && strange && !r.continues()
+}
+
+fn minus_26(r: &Reading<'_>) -> bool {
+    let trigger = r.past.slots().rfind(|slot| slot.len > 0 && slot.ip_id != 0);
+    let id = r.segment.ip_id;
+    let fits = trigger.is_some_and(|trigger| trigger.ip_id.wrapping_sub(id) == 26);
+    !r.case.is_v6() && id != 0 && fits && !r.continues()
+}
+
+fn scapy(r: &Reading<'_>) -> bool {
+    let by_hand = r.segment.ip_id == 1 && !r.continues() && r.is_raw() && !r.case.is_v6();
+    by_hand && r.ttl_from_64() && r.is_plain() && r.segment.tcp.window == 8192
+}
+
+fn hping(r: &Reading<'_>) -> bool {
+    let own = r.past.my_slots().any(|slot| slot.window == r.segment.tcp.window);
+    let by_hand = r.is_raw() && !r.continues() && !own;
+    by_hand && r.ttl_from_64() && r.is_plain() && matches!(r.segment.tcp.window, 64 | 512)
+}
+
+fn gfw_type_1(r: &Reading<'_>) -> bool {
+    let tcp = &r.segment.tcp;
+    let stamped = tcp.options & option::TIMESTAMPS != 0;
+    !r.has_ack() && tcp.window != 0 && r.is_plain() && !stamped && r.is_raw()
+}

@@ -1,0 +1,136 @@
+//! What the IP and TCP headers have in common with the claimed sender's other segments.
+//!
+//! Answers of a TCP without a socket differ for good reasons: they have no timestamps, the
+//! identification 0 and the host's default time to live (net/ipv4/tcp_ipv4.c
+//! `tcp_v4_send_reset`). So only the time to live of an answer is looked at, and less is made of it.
+
+use rst_tracer_common::{
+    flow::side_trait,
+    wire::{Flags, Segment, Seq, option},
+};
+
+use super::{Case, Tells};
+use crate::classify::Past;
+
+pub(super) fn look(case: &Case<'_>, past: &Past<'_>, tells: &mut Tells) {
+    if past.mine().packets == 0 {
+        return;
+    }
+    time_to_live(case, past, tells);
+    if case.form.is_passive() {
+        return;
+    }
+    if case.is_v6() {
+        flow_label(case, past, tells);
+    } else {
+        identification(case, past, tells);
+    }
+    type_of_service(case, past, tells);
+    timestamps(case, past, tells);
+}
+
+/// The initial value that a time to live was counted down from.
+fn initial(ttl: u8) -> u8 {
+    match ttl {
+        0..=64 => 64,
+        65..=128 => 128,
+        _ => 255,
+    }
+}
+
+fn time_to_live(case: &Case<'_>, past: &Past<'_>, tells: &mut Tells) {
+    let ttl = case.segment().ttl;
+    let mut usual: Vec<u8> =
+        past.my_slots().filter(|slot| !slot.flags.has(Flags::RST)).map(|slot| slot.ttl).collect();
+    usual.push(past.mine().ttl);
+    let Some(nearest) = usual.into_iter().min_by_key(|usual| usual.abs_diff(ttl)) else { return };
+    let part = if case.form.is_passive() { 0.5 } else { 1.0 };
+    match nearest.abs_diff(ttl) {
+        0 => {
+            tells.add("ttl_usual", -0.5, format!("its TTL {ttl} is the sender's usual one"));
+        }
+        // The way may have changed.
+        1..3 => {
+            let text = format!("its TTL is {ttl}, the usual one {nearest}");
+            tells.add("ttl_near", 0.5 * part, text);
+        }
+        _ => {
+            let weight = if initial(nearest) == initial(ttl) { 1.5 } else { 2.0 };
+            let text = format!("its TTL is {ttl}, that of the sender's other segments {nearest}");
+            tells.add("ttl_differs", weight * part, text);
+        }
+    }
+}
+
+fn identification(case: &Case<'_>, past: &Past<'_>, tells: &mut Tells) {
+    let (segment, mine) = (case.segment(), past.mine());
+    let df = segment.traits & Segment::DONT_FRAGMENT != 0;
+    let usual_df = mine.traits & side_trait::DONT_FRAGMENT != 0;
+    if usual_df && !df {
+        let text = "don't-fragment is not set, as it is in the sender's other segments";
+        tells.add("df_missing", 1.5, text);
+    }
+    let last = past.my_slots().rfind(|slot| slot.ip_id != 0).map_or(mine.ip_id, |slot| slot.ip_id);
+    let step = segment.ip_id.wrapping_sub(last);
+    if segment.ip_id == 0 && !df {
+        // The kernel fills in what a raw socket leaves 0; only frames written whole keep it.
+        tells.add("ip_id_zero", 2.0, "its IP ID is 0 although it may be fragmented");
+    } else if last == 0 || segment.ip_id == 0 {
+        // Linux itself sends 0 now and then: not comparable.
+    } else if (1..=64).contains(&step) {
+        let text = format!("its IP ID continues the sender's counter ({last}, then +{step})");
+        tells.add("ip_id_continues", -1.5, text);
+    } else if past.my_ip_id_counts() {
+        let text = format!(
+            "its IP ID is {}, far from the sender's counter, which stood at {last}",
+            segment.ip_id
+        );
+        tells.add("ip_id_elsewhere", 1.5, text);
+    }
+}
+
+/// Linux labels a connection, and changes the label only when it thinks the path bad
+/// (net/core/sock.c, `sk_rethink_txhash`).
+fn flow_label(case: &Case<'_>, past: &Past<'_>, tells: &mut Tells) {
+    let (label, usual) = (case.segment().flow_label, past.my_facts().flow_label);
+    let steady = past.mine().retransmits == 0;
+    if usual == 0 || label == usual {
+        return;
+    }
+    let weight = if label == 0 || steady { 1.5 } else { 0.5 };
+    let text = format!("its flow label is {label:#x}, that of the connection {usual:#x}");
+    tells.add("flow_label_differs", weight, text);
+}
+
+fn type_of_service(case: &Case<'_>, past: &Past<'_>, tells: &mut Tells) {
+    const NOT_ECN: u8 = 0xfc;
+    let (tos, usual) = (case.segment().tos & NOT_ECN, past.mine().tos & NOT_ECN);
+    if tos != usual {
+        let text = format!(
+            "its type of service is {tos:#04x}, that of the sender's other segments {usual:#04x}"
+        );
+        tells.add("tos_differs", 0.5, text);
+    }
+}
+
+/// RFC 7323 section 3.2: a reset should carry a timestamp where the connection has them.
+fn timestamps(case: &Case<'_>, past: &Past<'_>, tells: &mut Tells) {
+    let tcp = &case.segment().tcp;
+    if past.i_use_timestamps() != Some(true) || tcp.seq == Seq(0) {
+        return;
+    }
+    if tcp.options & option::TIMESTAMPS == 0 {
+        let text = "it has no timestamp, unlike the sender's other segments";
+        tells.add("timestamp_missing", 1.5, text);
+        return;
+    }
+    // Clocks of 1 kHz (Linux) to 1 MHz are in use; a forger's number is anywhere.
+    let ahead = Seq(tcp.tsval).since(Seq(past.mine().tsval));
+    let silence_ms = past.my_slots().next_back().map_or(0, |slot| case.since(slot) / 1_000_000);
+    let most = (silence_ms + 1000).saturating_mul(1000).min(i32::MAX as u64) as i32;
+    if ahead < 0 || ahead > most {
+        tells.add("timestamp_wild", 2.0, "its timestamp does not continue the sender's clock");
+    } else {
+        tells.add("timestamp_fits", -1.5, "its timestamp continues the sender's clock");
+    }
+}

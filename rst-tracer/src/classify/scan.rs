@@ -1,0 +1,81 @@
+//! Scanners and the answers to them: probes that no socket stands behind.
+
+use rst_tracer_common::wire::option;
+
+use super::{Case, Form, Opinion, Past, Rule};
+use crate::event::{Cause, Stage};
+
+pub(super) const RULES: &[Rule] = &[probe, response];
+
+/// How a scanner writes its SYN. Its host's TCP, which knows nothing of the SYN, answers the
+/// SYN-ACK with a reset.
+struct Scanner {
+    name: &'static str,
+    writes: fn(&Past<'_>) -> bool,
+}
+
+/// Defaults of the tools: zmap, src/probe_modules/packet.c; masscan, src/templ-pkt.c; nmap,
+/// scan_engine_raw.cc.
+const SCANNERS: [Scanner; 3] = [
+    Scanner { name: "ZMap", writes: |past| past.my_facts().first_ip_id == 54321 },
+    Scanner {
+        name: "masscan",
+        writes: |past| past.my_facts().options == 0 && past.my_facts().first_window == 1024,
+    },
+    Scanner {
+        name: "nmap's SYN scan",
+        writes: |past| {
+            let facts = past.my_facts();
+            let window = facts.first_window;
+            facts.options == option::MSS && (1024..=4096).contains(&window) && window % 1024 == 0
+        },
+    },
+];
+
+/// A SYN that no TCP stack wrote, and a stack that does not know the SYN-ACK to it.
+fn probe(case: &Case<'_>) -> Vec<Opinion> {
+    let Some(past) = case.past.filter(|_| case.refuses_the_syn_ack()) else { return vec![] };
+    let (facts, rst) = (past.my_facts(), case.segment());
+    let mut opinion = Opinion::new(Cause::ScannerProbe, 0.2);
+    let mut signs = 0;
+    if let Some(scanner) = SCANNERS.iter().find(|scanner| (scanner.writes)(&past)) {
+        signs += 2;
+        let text = format!(
+            "the SYN (window {}, IP ID {}, {}) is written as {} writes it",
+            facts.first_window,
+            facts.first_ip_id,
+            if facts.options == 0 { "no options" } else { "few options" },
+            scanner.name
+        );
+        opinion = opinion.because("scanner_syn", 2.0, text);
+    }
+    if facts.options == 0 {
+        signs += 1;
+        let text = "the SYN has no options; every common TCP stack sends some";
+        opinion = opinion.because("syn_without_options", 1.5, text);
+    }
+    let apart = facts.first_ttl.abs_diff(rst.ttl);
+    if apart > 32 {
+        signs += 1;
+        let text = format!(
+            "the SYN's TTL is {}, that of the reset {}: the SYN was not written by the same TCP",
+            facts.first_ttl, rst.ttl
+        );
+        opinion = opinion.because("syn_ttl", 1.5, text);
+    }
+    opinion.probability = [0.2, 0.8, 0.92, 0.95][signs.min(3)];
+    vec![opinion]
+}
+
+/// Ports of one host that refuse the same client one after the other.
+fn response(case: &Case<'_>) -> Vec<Opinion> {
+    const MANY: u32 = 10;
+    let refuses = case.known.stage == Stage::PostSyn && case.refuses_a_syn();
+    let ports = case.crowd().refused_ports;
+    if !refuses || case.form != Form::PassiveToSyn || ports < MANY || case.forgery().proven {
+        return vec![];
+    }
+    let text = format!("{ports} ports of this host refused the same client within 10 s");
+    // The port is closed all the same; the scan is why anybody asked.
+    vec![Opinion::new(Cause::ScanResponse, 0.9).because("many_ports", 2.0, text)]
+}
