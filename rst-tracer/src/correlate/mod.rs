@@ -4,11 +4,18 @@
 //! nothing more is awaited for it, and the event that describes each. No clock: replay passes
 //! capture time.
 
+mod bounded;
+mod crowd;
 mod describe;
+mod early;
+mod hearing;
 mod pending;
+mod settled;
 #[cfg(test)]
 pub(crate) mod story;
 mod testimony;
+#[cfg(test)]
+mod tests;
 
 pub use describe::{Scene, describe};
 pub use pending::{Correlator, Rules};

@@ -24,7 +24,7 @@ use crate::{
     classify::{self, Case, Known, Past, Verdict},
     event::{self, RstEvent, Stage, Text},
 };
-use roles::Roles;
+pub(super) use roles::Roles;
 
 /// Where the tracer stands.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -41,7 +41,7 @@ pub fn describe(joined: &Joined, scene: &Scene) -> RstEvent {
     let head = &reset.rst.head;
     let segment = &head.segment;
     let past = reset.flow.as_deref().map(|state| Past::of(state, head.side));
-    let roles = Roles::of(segment, past.as_ref());
+    let roles = Roles::of(segment, past.as_ref(), joined.listens);
     let known = Known {
         sent_by: roles.sent_by(),
         initiator: roles.initiator,
@@ -97,7 +97,8 @@ fn explained(mut event: RstEvent, verdict: Verdict) -> RstEvent {
     event
 }
 
-fn stage(past: Option<&Past<'_>>) -> Stage {
+/// How far the connection had come.
+pub(super) fn stage(past: Option<&Past<'_>>) -> Stage {
     use rst_tracer_common::flow::Stage as Tracked;
     match past.and_then(|past| past.state().stage()) {
         None => Stage::NoFlow,
