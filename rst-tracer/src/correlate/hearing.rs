@@ -13,8 +13,8 @@ use rst_tracer_common::{
     wire::{Flags, Seq},
 };
 
-use super::{Joined, Testimony};
-use crate::{classify::Past, source::Notice};
+use super::{Joined, Testimony, describe::role};
+use crate::{classify::Past, event::LocalRole, source::Notice};
 
 /// How far a statement about a sent reset may be from its packet.
 pub(super) const SENT_NS: u64 = 200_000_000;
@@ -158,7 +158,11 @@ fn is_expected(joined: &Joined) -> bool {
     past.and_then(|past| past.their_ack()).is_some_and(|ack| ack == head.segment.tcp.seq)
 }
 
-/// Whether it was only seen to come in, and not by the loopback: it ends here.
-pub(super) fn only_arrives(joined: &Joined) -> bool {
-    all(joined).all(|head| is_arrival(head) && head.ifindex != LOOPBACK)
+/// Whether its source and its destination are this host itself, by where it was seen.
+pub(super) fn ends_here(joined: &Joined) -> [bool; 2] {
+    match role(joined) {
+        LocalRole::Sender => [true, all(joined).any(|head| head.ifindex == LOOPBACK)],
+        LocalRole::Receiver => [false, true],
+        LocalRole::Forwarder | LocalRole::Observer => [false; 2],
+    }
 }

@@ -62,4 +62,16 @@ impl Joined {
             crowd: Crowd::default(),
         }
     }
+
+    /// The network namespaces of this kernel in which the source and the destination of the reset
+    /// are, as far as they are known to be in one: the tracer's own, `own`, by where the reset was
+    /// seen; others by what the kernel said.
+    pub fn namespaces(&self, own: u32) -> [Option<u32>; 2] {
+        let said = [&self.testimony.sent, &self.testimony.received];
+        let here = hearing::ends_here(self);
+        std::array::from_fn(|end| {
+            let said = said[end].as_ref().map(|notice| notice.wire.netns);
+            said.or(here[end].then_some(own))
+        })
+    }
 }

@@ -287,14 +287,12 @@ impl Correlator {
         }
         joined.crowd = self.crowd.look(&joined, arrival, self.rules.netns);
         joined.crowd.reset_alike = self.crowd.leave(&joined, arrival);
-        // Who received it is the answer where it only arrives, else who sent it.
-        let head = &joined.reset.rst.head;
-        joined.process = if hearing::only_arrives(&joined) {
-            receiver
-        } else if head.hook == rst_tracer_common::event::Hook::PCAP {
-            None
-        } else {
-            sender.or(receiver)
+        // The process at this host's own end; where it has none or both, rather who sent it.
+        let [src_here, dst_here] = hearing::ends_here(&joined);
+        joined.process = match (src_here, dst_here) {
+            (true, false) => sender,
+            (false, true) => receiver,
+            _ => sender.or(receiver),
         };
         Some(joined)
     }

@@ -10,6 +10,7 @@ mod conn_state;
 mod context;
 mod effect;
 mod id;
+mod kernel;
 mod roles;
 #[cfg(test)]
 mod tests;
@@ -25,6 +26,7 @@ use crate::{
     event::{self, RstEvent, Stage, Text},
 };
 pub(super) use roles::Roles;
+pub(super) use vantage::role;
 
 /// Where the tracer stands.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -46,7 +48,8 @@ pub fn describe(joined: &Joined, scene: &Scene) -> RstEvent {
         sent_by: roles.sent_by(),
         initiator: roles.initiator,
         stage: stage(past.as_ref()),
-        effect: effect::of(joined, past.as_ref()),
+        effect: kernel::effect(&joined.testimony)
+            .unwrap_or_else(|| effect::of(joined, past.as_ref())),
         role: vantage::role(joined),
     };
     let case = Case::of(joined, known);
@@ -80,6 +83,8 @@ pub fn describe(joined: &Joined, scene: &Scene) -> RstEvent {
     event.community_id = community_id::of(src, dst);
     event.vlan = vlans(segment);
     event.tunnel = segment.tunnel.name().map(Cow::Borrowed);
+    event.process = joined.process.clone();
+    event.kernel = kernel::of(&joined.testimony, scene);
     event.sightings = vantage::sightings(joined);
     explained(event, verdict)
 }
@@ -92,6 +97,7 @@ fn explained(mut event: RstEvent, verdict: Verdict) -> RstEvent {
     event.origin = verdict.origin;
     event.evidence = verdict.evidence;
     event.alternatives = verdict.alternatives;
+    event.basis = verdict.basis;
     event.severity = verdict.severity;
     event.at_fault = verdict.at_fault;
     event
