@@ -1,6 +1,7 @@
 //! Shared by the integration tests: frames and captures built by hand, the golden cases, the
 //! kernel programs run on frames, and the real binary with what it prints.
 
+pub mod accuracy;
 pub mod bytes;
 pub mod capture;
 pub mod capture_file;

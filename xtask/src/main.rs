@@ -3,6 +3,7 @@
 //! Comes in: the command line. Goes out: the work of the verb on stderr and stdout, exit code 0
 //! when it was done.
 
+mod accuracy;
 mod apt;
 mod cargo_test;
 mod ci;
@@ -37,6 +38,8 @@ enum Verb {
     Fuzz(fuzz::Args),
     /// Boot Debian's kernels in an emulated machine and run rst-tracer in each.
     Vm(vm::Args),
+    /// Play the laboratory and write how often the engine is right to docs/accuracy.md.
+    Accuracy(accuracy::Args),
     /// Do what CI does.
     Ci,
 }
@@ -58,6 +61,7 @@ fn carry_out(verb: Verb) -> Result<()> {
         Verb::Test(args) => test::run_all(&workspace, &args),
         Verb::Fuzz(args) => fuzz::run_targets(&workspace, &args).map(drop),
         Verb::Vm(args) => vm::run_matrix(&workspace, &args).map(drop),
+        Verb::Accuracy(args) => accuracy::measure(&workspace, &args),
         Verb::Ci => ci::run_script(&workspace),
     }
 }

@@ -11,7 +11,7 @@ use super::{
 use crate::event::{Endpoint, RstEvent};
 
 /// Where a tracer stands.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, clap::ValueEnum)]
 pub enum Vantage {
     /// On the client.
     Client,

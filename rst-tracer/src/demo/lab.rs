@@ -19,7 +19,7 @@ use super::truth::{Family, Side};
 use crate::exit::{Code, Failure};
 
 /// The four interfaces, each watched by a [`Sniffer`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Place {
     /// `eth0` of the client.
     Client,

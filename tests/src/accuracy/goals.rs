@@ -1,0 +1,57 @@
+//! What the engine must reach, on scenarios that were kept aside, and what it must never do on any.
+
+use super::{
+    Viewpoint,
+    judge::Judged,
+    sums::{Calibration, Rates},
+};
+
+/// The least share of right classes and right causes from a point of view.
+pub const fn least(viewpoint: Viewpoint) -> (f64, f64) {
+    match viewpoint {
+        Viewpoint::Sender => (0.99, 0.97),
+        Viewpoint::Receiver => (0.92, 0.80),
+        Viewpoint::Capture => (0.88, 0.70),
+    }
+}
+
+/// The most that confidence and hit rate may differ on average.
+pub const MOST_CALIBRATION_ERROR: f64 = 0.08;
+
+/// Which goals are missed, a line each.
+pub fn missed(judged: &[Judged]) -> Vec<String> {
+    let mut missed = Vec::new();
+    let held_out = || judged.iter().filter(|one| one.held_out);
+    for viewpoint in Viewpoint::ALL {
+        let rates = Rates::over(held_out().filter(|one| one.viewpoint == viewpoint));
+        let (class, cause) = least(viewpoint);
+        for (what, is, least) in [("class", rates.class, class), ("cause", rates.cause, cause)] {
+            if is < least {
+                missed.push(format!(
+                    "{}: {what} right in {:.1} % of the scenarios kept aside, not {:.0} %",
+                    viewpoint.words(),
+                    is * 100.0,
+                    least * 100.0
+                ));
+            }
+        }
+    }
+    let error = Calibration::over(held_out()).error;
+    if error > MOST_CALIBRATION_ERROR {
+        missed.push(format!("calibration error {error:.3}, more than {MOST_CALIBRATION_ERROR}"));
+    }
+    for one in judged {
+        let told = one.event.as_ref().map_or("nothing", |event| event.cause.id());
+        if one.is_confidently_wrong() {
+            let (name, truth) = (one.name(), one.truth.cause);
+            missed.push(format!("{name}: {told} at {:.2}, is {truth}", one.confidence()));
+        }
+        if one.is_false_proof() {
+            missed.push(format!("{}: a genuine reset called a proven forgery", one.name()));
+        }
+        if one.event.is_none() {
+            missed.push(format!("{}: not reported", one.name()));
+        }
+    }
+    missed
+}

@@ -1,0 +1,137 @@
+//! Plays scenarios while tracers stand on all three hosts, and replays what passed the router.
+
+use std::{
+    collections::BTreeMap,
+    io,
+    ops::ControlFlow,
+    sync::{Arc, Mutex},
+};
+
+use anyhow::{Context, Result};
+use rst_tracer::{
+    correlate::{Rules, Scene},
+    demo::{
+        compare::Vantage,
+        lab::{Lab, Place},
+        scenarios::{Scenario, run_all},
+        truth::GroundTruth,
+        watch::{Watched, Watching},
+    },
+    event::{Event, RstEvent},
+    run::Pipeline,
+    sink::Sink,
+    source::{
+        live::{self, attach::XdpMode, kernel},
+        replay::Replay,
+    },
+};
+
+/// What was done and what was seen of it.
+pub struct Played {
+    /// The hosts, with their witnesses on the wire.
+    pub lab: Lab,
+    /// Each scenario with its truth, or what kept it from being played.
+    pub scenes: Vec<(Scenario, Result<GroundTruth>)>,
+    /// What each tracer reported.
+    pub live: BTreeMap<Vantage, Watched>,
+    /// What a replay of the capture at each of the router's interfaces reported.
+    pub captures: BTreeMap<Place, Vec<RstEvent>>,
+}
+
+/// Plays `scenarios`; tells each as it ends.
+///
+/// # Errors
+/// Without the privileges that the laboratory needs, or when a tracer fails.
+pub fn play(
+    scenarios: &[Scenario],
+    mut told: impl FnMut(&Scenario, &Result<GroundTruth>),
+) -> Result<Played> {
+    let lab = Lab::new()?;
+    // One of each kind of hook, so that the verdict is shown not to depend on it.
+    let modes = [XdpMode::Auto, XdpMode::Native, XdpMode::Off];
+    let mut watching = Vec::new();
+    for (vantage, mode) in Vantage::ALL.into_iter().zip(modes) {
+        let at = vantage.netns(&lab);
+        let tracer = Watching::start(at, options(mode)?, Rules::default());
+        watching.push((vantage, tracer.with_context(|| format!("tracing the {vantage:?}"))?));
+    }
+    let mut scenes = Vec::new();
+    run_all(&lab, scenarios, |scenario, truth| {
+        told(scenario, &truth);
+        scenes.push((scenario.clone(), truth));
+    });
+    let mut live = BTreeMap::new();
+    for (vantage, tracer) in watching {
+        let mut watched = tracer.finish()?;
+        // A verdict goes out when it is certain, not in the order of the resets.
+        watched.events.sort_by_key(|event| event.time);
+        live.insert(vantage, watched);
+    }
+    let mut captures = BTreeMap::new();
+    for place in [Place::RouterClientSide, Place::RouterServerSide] {
+        let mut bytes = Vec::new();
+        lab.sniffer(place).write_pcap(&mut bytes)?;
+        captures.insert(place, replayed(&bytes)?);
+    }
+    Ok(Played { lab, scenes, live, captures })
+}
+
+fn options(xdp_mode: XdpMode) -> Result<live::Options> {
+    Ok(live::Options {
+        interfaces: Vec::new(),
+        xdp_mode,
+        kernel: kernel::Options {
+            flows: 1 << 16,
+            ring_bytes: 8 << 20,
+            tunnels: true,
+            keys: kernel::random_keys()?,
+        },
+        object: None,
+    })
+}
+
+/// What the engine says about a capture.
+fn replayed(capture: &[u8]) -> Result<Vec<RstEvent>> {
+    let events = Arc::new(Mutex::new(Vec::new()));
+    let rules = Rules { merge_ns: 0, ..Rules::default() };
+    let sink = Box::new(Collect(events.clone()));
+    let mut pipeline = Pipeline::new(rules, Scene::default(), Default::default(), sink, None);
+    let mut source = Replay::new(1 << 16, true, kernel::random_keys()?)?;
+    let read = source.read(
+        &"router.pcap".into(),
+        capture,
+        |_| {},
+        |time_ns, record| {
+            if let Some(record) = record {
+                pipeline.take(record);
+            }
+            match pipeline.write_due(time_ns) {
+                ControlFlow::Continue(()) => ControlFlow::Continue(()),
+                ControlFlow::Break(_) => ControlFlow::Break(()),
+            }
+        },
+    );
+    if let Err(problem) = read {
+        anyhow::bail!("replaying the router's capture: {problem}");
+    }
+    // The sink only collects: it neither closes nor fails.
+    let _ = pipeline.write_rest();
+    drop(pipeline);
+    Ok(std::mem::take(&mut *events.lock().unwrap_or_else(|broken| broken.into_inner())))
+}
+
+/// A sink that keeps the resets.
+struct Collect(Arc<Mutex<Vec<RstEvent>>>);
+
+impl Sink for Collect {
+    fn write(&mut self, event: &Event) -> io::Result<()> {
+        if let Event::Rst(event) = event {
+            self.0.lock().unwrap_or_else(|broken| broken.into_inner()).push((**event).clone());
+        }
+        Ok(())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}

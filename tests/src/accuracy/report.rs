@@ -1,0 +1,165 @@
+//! The accuracy report, as Markdown.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+
+use rst_tracer::event::Class;
+
+use super::{
+    Viewpoint,
+    goals::{MOST_CALIBRATION_ERROR, least},
+    judge::Judged,
+    sums::{Calibration, Rates, confusion},
+};
+
+/// Everything that `docs/accuracy.md` says.
+pub fn report(judged: &[Judged], kernel: &str) -> String {
+    let mut text = String::from(INTRODUCTION);
+    // Writing to a string does not fail.
+    _ = write_all(&mut text, judged, kernel);
+    text
+}
+
+const INTRODUCTION: &str = "\
+# Accuracy
+
+Written by `cargo xtask accuracy`; do not edit. The laboratory plays scenarios whose truth is known from
+how they were made (real sockets, real servers, real packet filters; injectors where an attacker is
+meant), and holds every verdict against it from three points of view:
+
+- **sender's host**: the tracer stands on the host that put the reset on the wire, with that host's
+  kernel evidence;
+- **receiver's host**: on the host that the reset was for, with that host's kernel evidence;
+- **capture at the router**: a capture file, packets only.
+
+All hosts are namespaces of one kernel; each tracer hears its own namespace only
+(`--kernel-scope netns`). A third of the scenarios, drawn by a hash of their names, was *kept aside*: their
+results never served to choose a rule, a threshold or a probability. The resets of one scenario, IP family
+and point of view together count one.
+";
+
+fn write_all(text: &mut String, judged: &[Judged], kernel: &str) -> std::fmt::Result {
+    let ids = |held_out| -> BTreeSet<&str> {
+        judged.iter().filter(|one| one.held_out == held_out).map(|one| one.id).collect()
+    };
+    let (aside, used) = (ids(true), ids(false));
+    writeln!(
+        text,
+        "\nLinux {kernel}; {} scenarios ({} kept aside), {} judgements.\n",
+        aside.len() + used.len(),
+        aside.len(),
+        judged.len()
+    )?;
+    write_rates(text, judged)?;
+    write_calibration(text, judged)?;
+    for viewpoint in Viewpoint::ALL {
+        write_confusion(text, judged, viewpoint)?;
+    }
+    write_misses(text, judged)?;
+    let names: Vec<&str> = aside.into_iter().collect();
+    writeln!(text, "\n## Kept aside\n\n{}", names.join(", "))
+}
+
+fn write_rates(text: &mut String, judged: &[Judged]) -> std::fmt::Result {
+    writeln!(text, "## How often it is right\n")?;
+    writeln!(text, "| point of view | scenarios | resets | class | goal | cause | goal |")?;
+    writeln!(text, "|---|---|---|---|---|---|---|")?;
+    for held_out in [true, false] {
+        for viewpoint in Viewpoint::ALL {
+            let chosen =
+                judged.iter().filter(|j| j.viewpoint == viewpoint && j.held_out == held_out);
+            let rates = Rates::over(chosen);
+            let (class, cause) = least(viewpoint);
+            let which = if held_out { "kept aside" } else { "others" };
+            writeln!(
+                text,
+                "| {}, {which} | {:.0} | {} | {:.1} % | {:.0} % | {:.1} % | {:.0} % |",
+                viewpoint.words(),
+                rates.weight,
+                rates.count,
+                rates.class * 100.0,
+                class * 100.0,
+                rates.cause * 100.0,
+                cause * 100.0
+            )?;
+        }
+    }
+    Ok(())
+}
+
+fn write_calibration(text: &mut String, judged: &[Judged]) -> std::fmt::Result {
+    let aside = Calibration::over(judged.iter().filter(|one| one.held_out));
+    let all = Calibration::over(judged);
+    writeln!(
+        text,
+        "\n## Is the confidence honest?\n\nOf the verdicts with a confidence in a range, how many are \
+         right? Mean difference {:.3} on the scenarios kept aside (goal: at most \
+         {MOST_CALIBRATION_ERROR}), {:.3} on all.\n",
+        aside.error, all.error
+    )?;
+    writeln!(
+        text,
+        "| confidence | kept aside: verdicts | expected | right | all: verdicts | expected | right |"
+    )?;
+    writeln!(text, "|---|---|---|---|---|---|---|")?;
+    for (index, (a, b)) in aside.bins.iter().zip(&all.bins).enumerate() {
+        if b.weight == 0.0 {
+            continue;
+        }
+        let share = |bin: &super::sums::Bin| match bin.weight {
+            0.0 => "0 | |".to_owned(),
+            weight => format!("{weight:.1} | {:.2} | {:.2}", bin.expected, bin.observed),
+        };
+        let low = index as f64 / 10.0;
+        writeln!(text, "| {low:.1} to {:.1} | {} | {} |", low + 0.1, share(a), share(b))?;
+    }
+    Ok(())
+}
+
+fn write_confusion(text: &mut String, judged: &[Judged], viewpoint: Viewpoint) -> std::fmt::Result {
+    let table = confusion(judged.iter().filter(|one| one.viewpoint == viewpoint));
+    let verdicts: BTreeSet<&str> = table.keys().map(|(_, verdict)| *verdict).collect();
+    writeln!(text, "\n## Confusion of classes: {}\n", viewpoint.words())?;
+    writeln!(text, "Rows: what is true. Columns: the verdict. Resets.\n")?;
+    let columns: Vec<&str> = verdicts.iter().copied().collect();
+    writeln!(text, "| | {} |", columns.join(" | "))?;
+    writeln!(text, "|---|{}", "---|".repeat(columns.len()))?;
+    for class in Class::ALL {
+        let id = class.id();
+        if !table.keys().any(|(truth, _)| *truth == id) {
+            continue;
+        }
+        let cell = |verdict: &&str| match table.get(&(id, *verdict)) {
+            Some(n) if *verdict == id => format!("**{n}**"),
+            Some(n) => n.to_string(),
+            None => String::new(),
+        };
+        let cells: Vec<String> = columns.iter().map(cell).collect();
+        writeln!(text, "| {id} | {} |", cells.join(" | "))?;
+    }
+    Ok(())
+}
+
+/// Every kind of miss once, with how often it happened.
+fn write_misses(text: &mut String, judged: &[Judged]) -> std::fmt::Result {
+    let mut kinds: BTreeMap<(&str, Viewpoint, &str, &str), Vec<f64>> = BTreeMap::new();
+    for one in judged.iter().filter(|one| !one.cause_is_right()) {
+        let told = one.event.as_ref().map_or("not reported", |event| event.cause.id());
+        let key = (one.id, one.viewpoint, one.truth.cause, told);
+        kinds.entry(key).or_default().push(one.confidence());
+    }
+    writeln!(text, "\n## Misses\n")?;
+    writeln!(text, "| scenario | point of view | is | verdict | confidence | resets | reason |")?;
+    writeln!(text, "|---|---|---|---|---|---|---|")?;
+    for ((id, viewpoint, truth, told), confidences) in kinds {
+        let most = confidences.iter().copied().fold(0.0, f64::max);
+        let reason = super::reasons::reason(viewpoint, truth, told);
+        writeln!(
+            text,
+            "| {id} | {} | {truth} | {told} | {most:.2} | {} | {reason} |",
+            viewpoint.words(),
+            confidences.len()
+        )?;
+    }
+    Ok(())
+}

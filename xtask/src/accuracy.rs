@@ -1,0 +1,46 @@
+//! `accuracy`: plays the laboratory and writes how often the engine was right.
+//!
+//! Comes in: a checkout, root. Goes out: `docs/accuracy.md`, and the same on stdout.
+
+use anyhow::Result;
+
+use crate::command::run;
+use crate::workspace::{Workspace, cargo};
+use crate::{apt, packages};
+
+/// What `accuracy` is asked to do.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// Only these scenarios; nothing is written then.
+    #[arg(value_name = "ID")]
+    only: Vec<String>,
+    /// Tell every miss with its evidence, save those of scenarios that are kept aside.
+    #[arg(long)]
+    explain: bool,
+}
+
+/// Carries out the verb.
+///
+/// # Errors
+/// When the laboratory cannot be played or a goal is missed.
+pub(crate) fn measure(workspace: &Workspace, args: &Args) -> Result<()> {
+    apt::install(packages::TEST)?;
+    let mut command = cargo();
+    command.current_dir(&workspace.root);
+    command.args([
+        "run",
+        "--quiet",
+        "--release",
+        "-p",
+        "rst-tracer-tests",
+        "--bin",
+        "accuracy",
+        "--",
+    ]);
+    if args.explain {
+        command.arg("--explain");
+    }
+    command.arg(if args.only.is_empty() { "docs/accuracy.md" } else { "-" });
+    command.args(&args.only);
+    run(&mut command)
+}
