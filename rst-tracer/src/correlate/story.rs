@@ -85,6 +85,8 @@ pub(crate) struct Story {
     pub(crate) ifindex: u32,
     pub(crate) came_by: u32,
     frame: u64,
+    /// The namespace of the tracer, where it has one.
+    netns: Option<u32>,
 }
 
 impl Story {
@@ -123,6 +125,7 @@ impl Story {
             ifindex: 0,
             came_by: 0,
             frame: 0,
+            netns: None,
         }
     }
 
@@ -372,7 +375,7 @@ impl Story {
 
     /// The events of all resets so far, in order.
     pub(crate) fn told(&mut self) -> Vec<RstEvent> {
-        let scene = Scene { host: "here".into(), netns: None };
+        let scene = Scene { host: "here".into(), netns: self.netns };
         std::iter::from_fn(|| self.correlator.release())
             .map(|joined| describe(&joined, &scene))
             .collect()

@@ -12,6 +12,8 @@ mod holders;
 mod listeners;
 mod proc;
 mod snapshot;
+#[cfg(test)]
+mod tests;
 mod who;
 
 use std::collections::HashMap;

@@ -21,6 +21,7 @@ pub(crate) const ELSEWHERE: u32 = 4_026_532_000;
 impl Story {
     /// The same story for a tracer that follows these rules.
     pub(crate) fn by(mut self, rules: Rules) -> Self {
+        self.netns = rules.netns;
         self.correlator = crate::correlate::Correlator::new(rules);
         self
     }

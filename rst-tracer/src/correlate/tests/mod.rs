@@ -2,6 +2,7 @@
 
 mod crowd;
 mod joining;
+mod kernel;
 mod settling;
 
 use rst_tracer_common::event::Hook;
