@@ -10,7 +10,7 @@ use std::{
 };
 
 /// A map of bounded size.
-pub(super) struct Bounded<K, V> {
+pub(crate) struct Bounded<K, V> {
     most: usize,
     entries: HashMap<K, Entry<V>>,
     /// Every key once, oldest first.
@@ -25,17 +25,17 @@ struct Entry<V> {
 
 impl<K: Copy + Eq + Hash, V> Bounded<K, V> {
     /// An empty map for at most this many entries.
-    pub(super) fn new(most: usize) -> Self {
+    pub(crate) fn new(most: usize) -> Self {
         Self { most: most.max(1), entries: HashMap::new(), order: VecDeque::new() }
     }
 
     /// What is known under a key.
-    pub(super) fn get(&self, key: &K) -> Option<&V> {
+    pub(crate) fn get(&self, key: &K) -> Option<&V> {
         self.entries.get(key).map(|entry| &entry.value)
     }
 
     /// What is known under a key, made if there is nothing.
-    pub(super) fn at(&mut self, key: K, make: impl FnOnce() -> V) -> &mut V {
+    pub(crate) fn at(&mut self, key: K, make: impl FnOnce() -> V) -> &mut V {
         if !self.entries.contains_key(&key) {
             self.make_room();
             self.order.push_back(key);

@@ -17,6 +17,8 @@ mod testimony;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use bounded::Bounded;
+pub(crate) use crowd::is_bound;
 pub use describe::{Scene, describe};
 pub use pending::{Correlator, Rules};
 pub use testimony::{Crowd, SendReset, Testimony, Witnesses};

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 
 use rst_tracer_common::wire::{Address, Endpoint};
 
-use crate::event::Process;
+use crate::{correlate::is_bound, event::Process};
 
 /// A listening socket.
 #[derive(Clone, Debug)]
@@ -87,11 +87,7 @@ impl Listeners {
 
 /// Whether a connection to the address is one of the listener's.
 fn takes(listener: &Listener, address: Address) -> bool {
-    let any_v4 = Address::v4(0);
-    let any_v6 = Address([0; 4]);
-    listener.address == address
-        || listener.address == any_v4 && address.is_v4()
-        || listener.address == any_v6 && (!address.is_v4() || !listener.v6_only)
+    is_bound(listener.address, address) && !(listener.v6_only && address.is_v4())
 }
 
 #[cfg(test)]

@@ -28,7 +28,7 @@ use self::{
     listeners::{Listener, Listeners},
 };
 use crate::{
-    correlate::Joined,
+    correlate::{Bounded, Joined},
     event::{KnownBy, Process},
     source::Notice,
 };
@@ -39,6 +39,9 @@ const MOST_OLD: usize = 1 << 16;
 const MOST_AT_ONCE: usize = 1024;
 /// Likely holders that are looked at.
 const CANDIDATES: usize = 16;
+/// Processes that were looked at, and how long what was seen holds.
+const MOST_LOOKS: usize = 1024;
+const LOOK_NS: u64 = 1_000_000_000;
 /// How long after its end a listener's process still is the answer.
 const JUST_ENDED_NS: u64 = 1_000_000_000;
 
@@ -51,6 +54,8 @@ pub struct Processes {
     old: HashMap<(u32, Endpoint, Endpoint), u64>,
     /// The kernel's process ids are those of `/proc`.
     speaks_our_ids: bool,
+    /// By process id.
+    looks: Bounded<u32, Look>,
     /// Network namespaces that could not be looked into at the start.
     pub unseen: usize,
 }
@@ -66,6 +71,7 @@ impl Processes {
             holders: Holders::start(),
             old: HashMap::new(),
             speaks_our_ids: proc::is_initial(),
+            looks: Bounded::new(MOST_LOOKS),
             unseen: snapshot.unseen,
         };
         let now_ns = proc::monotonic_ns();
@@ -105,7 +111,8 @@ impl Processes {
             }
             Point::SEND_RESET => {
                 let closer = who::closer(notice).filter(|_| self.speaks_our_ids);
-                let closer = closer.map(|task| describe(task, KnownBy::ActiveClose, said.time_ns));
+                let closer =
+                    closer.map(|task| self.describe(task, KnownBy::ActiveClose, said.time_ns));
                 closer.or_else(|| self.holder(notice, said.src))
             }
             Point::RECEIVE_RESET => self.holder(notice, said.dst),
@@ -122,7 +129,7 @@ impl Processes {
         // The state changes inside listen(2): the task is the one that calls it.
         let task = who::owner(notice).unwrap_or(&said.task);
         let process = (task.pid != 0 && self.speaks_our_ids)
-            .then(|| describe(task, KnownBy::Listener, said.time_ns));
+            .then(|| self.describe(task, KnownBy::Listener, said.time_ns));
         let listener = Listener {
             address: said.src.address,
             v6_only: false,
@@ -135,17 +142,47 @@ impl Processes {
     }
 
     /// Who holds the socket of a statement, whose own end is `end`.
-    fn holder(&self, notice: &Notice, end: Endpoint) -> Option<Process> {
+    fn holder(&mut self, notice: &Notice, end: Endpoint) -> Option<Process> {
         let said = &notice.wire;
         let opener = who::owner(notice).filter(|_| self.speaks_our_ids);
         if let Some(task) = opener
-            && proc::existed(task.pid, said.time_ns)
+            && self.look(task.pid, said.time_ns).living.is_some()
         {
-            return Some(describe(task, KnownBy::SocketOwner, said.time_ns));
+            return Some(self.describe(task, KnownBy::SocketOwner, said.time_ns));
         }
         // Who opened it has ended, or was not seen: perhaps a child has it now.
         let held = if said.inode == 0 { None } else { self.find(said.inode, said.netns, end) };
-        held.or_else(|| opener.map(|task| describe(task, KnownBy::SocketOwner, said.time_ns)))
+        held.or_else(|| opener.map(|task| self.describe(task, KnownBy::SocketOwner, said.time_ns)))
+    }
+
+    /// A process as `/proc` has it, if it still is the one that existed at that time.
+    fn look(&mut self, pid: u32, at_ns: u64) -> &Look {
+        let unseen = || Look { at_ns: 0, living: None };
+        let look = self.looks.at(pid, unseen);
+        if at_ns.saturating_sub(look.at_ns) > LOOK_NS || look.at_ns == 0 {
+            let name = proc::existed(pid, at_ns).then(|| proc::name(pid)).flatten();
+            let living = name.map(|name| (name, proc::cgroup_of(pid)));
+            *look = Look { at_ns, living };
+        }
+        look
+    }
+
+    /// A task as the kernel knew it, and as `/proc` tells more of it.
+    fn describe(&mut self, task: &Task, known_by: KnownBy, at_ns: u64) -> Process {
+        let by_id = || (task.cgroup != 0).then(|| cgroup::by_id(task.cgroup)).flatten();
+        let (name, cgroup) = match &self.look(task.pid, at_ns).living {
+            // The task may be a thread with a name of its own.
+            Some((name, cgroup)) => (name.clone(), cgroup.clone().or_else(by_id)),
+            None => (proc::text(&task.comm), by_id()),
+        };
+        Process {
+            pid: task.pid,
+            name,
+            known_by,
+            uid: Some(task.uid),
+            container_id: proc::container_in(&cgroup),
+            cgroup,
+        }
     }
 
     /// Who holds the socket with this inode. If nobody likely does, all processes are read, and the
@@ -216,20 +253,9 @@ impl Processes {
     }
 }
 
-/// A task as the kernel knew it, and as `/proc` tells more of it while it is still the same one.
-fn describe(task: &Task, known_by: KnownBy, at_ns: u64) -> Process {
-    let lives = proc::existed(task.pid, at_ns);
-    let name = lives.then(|| proc::name(task.pid)).flatten();
-    let cgroup = lives.then(|| proc::cgroup_of(task.pid)).flatten();
-    let by_id = || (task.cgroup != 0).then(|| cgroup::by_id(task.cgroup)).flatten();
-    let cgroup = cgroup.or_else(by_id);
-    Process {
-        pid: task.pid,
-        // The task may be a thread with a name of its own.
-        name: name.unwrap_or_else(|| proc::text(&task.comm)),
-        known_by,
-        uid: Some(task.uid),
-        container_id: proc::container_in(&cgroup),
-        cgroup,
-    }
+/// What `/proc` told about a process a moment ago.
+struct Look {
+    at_ns: u64,
+    /// Its name and control group; `None`: it had ended.
+    living: Option<(String, Option<String>)>,
 }

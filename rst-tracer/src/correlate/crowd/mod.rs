@@ -5,8 +5,6 @@
 
 mod histogram;
 
-use std::net::IpAddr;
-
 use rst_tracer_common::wire::{Address, Endpoint};
 
 use self::histogram::Histogram;
@@ -208,13 +206,11 @@ fn past(reset: &Reset) -> Option<Past<'_>> {
 }
 
 /// Whether a socket bound to `bound` has the address: it is that one, or any. `::` takes IPv4 too,
-/// unless it was told not to (IPV6_V6ONLY), which is not seen here.
-fn is_bound(bound: Address, address: Address) -> bool {
-    let any: [IpAddr; 2] =
-        [std::net::Ipv4Addr::UNSPECIFIED.into(), std::net::Ipv6Addr::UNSPECIFIED.into()];
-    bound == address
-        || bound == Address::from_ip(any[1])
-        || bound == Address::from_ip(any[0]) && address.is_v4()
+/// unless it was told not to (IPV6_V6ONLY): that is for the caller to know.
+pub(crate) fn is_bound(bound: Address, address: Address) -> bool {
+    const ANY_V4: Address = Address::v4(0);
+    const ANY_V6: Address = Address([0; 4]);
+    bound == address || bound == ANY_V6 || bound == ANY_V4 && address.is_v4()
 }
 
 /// Appends a time; the oldest makes room.
