@@ -116,9 +116,14 @@ impl Correlator {
         }
     }
 
+    /// Whether a statement counts, by the network namespace that it comes from.
+    pub fn believes(&self, notice: &Notice) -> bool {
+        !self.rules.only_netns || self.rules.netns == Some(notice.wire.netns)
+    }
+
     /// Takes in what the kernel says, and the process that it is about.
     pub fn take_notice(&mut self, notice: Box<Notice>, process: Option<Process>) {
-        if self.rules.only_netns && self.rules.netns != Some(notice.wire.netns) {
+        if !self.believes(&notice) {
             return;
         }
         let heard = Heard { notice, process };

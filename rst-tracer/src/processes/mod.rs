@@ -224,12 +224,14 @@ impl Processes {
         }
         let said = &joined.testimony;
         let inode = |notice: &Option<Notice>| notice.as_ref().map_or(0, |said| said.wire.inode);
+        // Whoever was seen to begin is not from before the start, though its ports may be.
+        let is_old = joined.reset.flow.as_ref().is_none_or(|flow| flow.hot.opener().is_none());
         let ends = [
             (src_in, src, dst, inode(&said.sent), at_src),
             (dst_in, dst, src, inode(&said.received), at_dst),
         ];
         joined.process = ends.into_iter().find_map(|(netns, own, other, inode, listener)| {
-            let old = || self.old.get(&(netns?, own, other)).copied();
+            let old = || self.old.get(&(netns?, own, other)).copied().filter(|_| is_old);
             let inode = Some(inode).filter(|&inode| inode != 0).or_else(old);
             let holder = inode.and_then(|inode| self.holders.of(inode));
             holder.or_else(|| self.of_listener(listener?, now))

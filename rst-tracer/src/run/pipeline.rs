@@ -56,10 +56,12 @@ impl<'a> Pipeline<'a> {
     /// Takes a record in; nothing is written yet.
     pub fn take(&mut self, record: Record) {
         match record {
-            Record::Notice(notice) => {
+            Record::Notice(notice) if self.correlator.believes(&notice) => {
                 let process = self.processes.as_mut().and_then(|known| known.told(&notice));
                 self.correlator.take_notice(notice, process);
             }
+            // Another host's mind, as it were.
+            Record::Notice(_) => {}
             record => self.correlator.take(record),
         }
     }

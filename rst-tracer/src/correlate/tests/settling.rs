@@ -1,5 +1,6 @@
 //! A verdict goes out when nothing can change it.
 
+use proptest::prelude::*;
 use rst_tracer_common::event::Hook;
 
 use super::{on_the_client, on_the_server, rules};
@@ -99,4 +100,38 @@ fn the_clock_of_a_capture_may_jump_and_the_order_stays() {
     story.another_client(50_001).at(now).syn().disown(Server);
     let clients: Vec<_> = story.told().iter().map(|event| event.dst.port).collect();
     assert_eq!(clients, [51_234, 50_001]);
+}
+
+proptest! {
+    #[test]
+    fn every_reset_goes_out_once_whatever_the_kernel_says(
+        steps in proptest::collection::vec((0_u8..9, 0_u16..4), 1..120),
+    ) {
+        let mut story = on_the_server().by(Rules { most: 16, ..rules() });
+        let (mut seen, mut out) = (0, 0);
+        for (step, client) in steps {
+            story.another_client(50_000 + client);
+            let reset = match step {
+                0 => story.syn().disown(Server),
+                1 => story.handshake().abort(Server),
+                2 => story.syn().kernel_answers(Server, "NO_SOCKET").disown(Server),
+                _ => match step {
+                    3 => story.kernel_aborts(Server, "TCP_STATE"),
+                    4 => story.kernel_aborts(Server, "TCP_KEEPALIVE_TIMEOUT"),
+                    5 => story.kernel_believes(Client),
+                    6 => story.syn().kernel_drops(Client, "NETFILTER_DROP"),
+                    _ => story.wait(u64::from(step) * 10 + 1),
+                },
+            };
+            reset.wait(1);
+            seen += u64::from(step < 3);
+            out += story.due().len() as u64;
+            let (pending, merged, _) = story.counts();
+            prop_assert_eq!(seen, out + pending + merged);
+            prop_assert!(pending <= 16);
+        }
+        out += story.joined().len() as u64;
+        let (pending, merged, _) = story.counts();
+        prop_assert_eq!((pending, seen), (0, out + merged));
+    }
 }
