@@ -46,7 +46,7 @@ fn story(port: u16) -> Story {
 }
 
 fn completed(processes: &Processes, story: &mut Story) -> Joined {
-    let mut joined = story.joined().remove(0);
+    let mut joined = story.all().remove(0);
     processes.complete(&mut joined);
     joined
 }

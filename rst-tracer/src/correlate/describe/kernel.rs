@@ -1,12 +1,11 @@
 //! What the kernel of this host said, as the event tells it.
 //!
-//! In: the testimony. Out: the key `kernel`, what it says about the effect, and whether the verdict
-//! rests on it.
+//! In: the testimony. Out: the key `kernel`.
 
 use super::Scene;
 use crate::{
     correlate::Testimony,
-    event::{Effect, Kernel, Text},
+    event::{Kernel, Text},
     source::Notice,
 };
 
@@ -27,24 +26,4 @@ pub(super) fn of(testimony: &Testimony, scene: &Scene) -> Option<Kernel> {
 fn state(notice: &Notice) -> Option<Text> {
     let before = notice.state_before.as_ref().filter(|_| notice.is_in("CLOSE"));
     before.or(notice.state.as_ref()).cloned()
-}
-
-/// What the receiver did, if its kernel says so (net/ipv4/tcp_input.c `tcp_validate_incoming`).
-pub(super) fn effect(testimony: &Testimony) -> Option<Effect> {
-    if testimony.received.is_some() {
-        return Some(Effect::Accepted);
-    }
-    let reason = testimony.dropped.as_ref()?.reason.as_deref()?;
-    match reason {
-        // In the window, but not the number expected: RFC 5961 section 3.2.
-        "TCP_RESET" if testimony.dropped.as_ref().is_some_and(|said| !said.is_in("LISTEN")) => {
-            Some(Effect::Challenged)
-        }
-        "TCP_RESET"
-        | "TCP_OLD_SEQUENCE"
-        | "TCP_INVALID_SEQUENCE"
-        | "TCP_INVALID_ACK_SEQUENCE"
-        | "NETFILTER_DROP" => Some(Effect::Ignored),
-        _ => None,
-    }
 }

@@ -48,8 +48,7 @@ pub fn describe(joined: &Joined, scene: &Scene) -> RstEvent {
         sent_by: roles.sent_by(),
         initiator: roles.initiator,
         stage: stage(past.as_ref()),
-        effect: kernel::effect(&joined.testimony)
-            .unwrap_or_else(|| effect::of(joined, past.as_ref())),
+        effect: effect::of(joined, past.as_ref()),
         role: vantage::role(joined),
     };
     let case = Case::of(joined, known);

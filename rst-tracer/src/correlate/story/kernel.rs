@@ -107,7 +107,7 @@ impl Story {
     }
 
     /// Everything that waits, without waiting, in the order of the wire.
-    pub(crate) fn joined(&mut self) -> Vec<Joined> {
+    pub(crate) fn all(&mut self) -> Vec<Joined> {
         let mut all: Vec<_> = std::iter::from_fn(|| self.correlator.release()).collect();
         all.sort_by_key(|joined| joined.reset.rst.head.time_ns);
         all

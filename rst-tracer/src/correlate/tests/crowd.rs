@@ -9,7 +9,7 @@ use crate::correlate::{
 };
 
 fn crowds(story: &mut Story) -> Vec<Crowd> {
-    story.joined().iter().map(|joined| joined.crowd).collect()
+    story.all().iter().map(|joined| joined.crowd).collect()
 }
 
 #[test]

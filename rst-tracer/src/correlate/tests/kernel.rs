@@ -5,7 +5,7 @@ use rst_tracer_common::{event::Hook, notice::Point};
 use super::{on_the_client, on_the_server};
 use crate::{
     correlate::story::{Client, ELSEWHERE, Server},
-    event::{Basis, Effect, Initiator, Kernel, SentBy},
+    event::{Basis, Initiator, Kernel, SentBy},
 };
 
 #[test]
@@ -37,28 +37,11 @@ fn evidence_from_another_namespace_is_marked() {
 }
 
 #[test]
-fn the_receiver_knows_what_it_did() {
-    let mut story = on_the_client();
-    story.handshake().abort(Server).kernel_believes(Server);
-    assert_eq!(story.first().effect, Effect::Accepted);
-    for (reason, effect) in
-        [("TCP_RESET", Effect::Challenged), ("TCP_OLD_SEQUENCE", Effect::Ignored)]
-    {
-        let mut story = on_the_client();
-        story.handshake().abort(Server);
-        let mut notice = story.about_last(story.statement(Point::DROP, Server, reason), Server);
-        notice.wire.trigger_seq = rst_tracer_common::wire::Seq(story.packet(Server, 0).seq);
-        story.hear(notice);
-        assert_eq!(story.first().effect, effect, "{reason}");
-    }
-}
-
-#[test]
 fn a_listener_tells_the_server_before_the_ports_do() {
     let mut story = crate::correlate::story::Story::between(false, 443, 51_234).by(super::rules());
     (story.hook, story.ifindex) = (Hook::TC_EGRESS, 2);
     story.say(Client, b"x").disown(Server);
-    let mut joined = story.joined().remove(0);
+    let mut joined = story.all().remove(0);
     joined.listens = Some(true);
     let scene = crate::correlate::Scene { host: "here".into(), netns: None };
     let event = crate::correlate::describe(&joined, &scene);

@@ -130,7 +130,7 @@ proptest! {
             prop_assert_eq!(seen, out + pending + merged);
             prop_assert!(pending <= 16);
         }
-        out += story.joined().len() as u64;
+        out += story.all().len() as u64;
         let (pending, merged, _) = story.counts();
         prop_assert_eq!((pending, seen), (0, out + merged));
     }
