@@ -29,11 +29,8 @@ fn is_rdp(talk: &Talk<'_>) -> bool {
         }
         _ => None,
     };
-    match (within(talk.client, 0xe0), within(talk.server, 0xd0)) {
-        (Some([b'C', b'o', b'o', b'k'] | [1, _, 8, 0]), _) => true,
-        (_, Some([2 | 3, _, 8, 0])) => true,
-        _ => false,
-    }
+    let asks = matches!(within(talk.client, 0xe0), Some([b'C', b'o', b'o', b'k'] | [1, _, 8, 0]));
+    asks || matches!(within(talk.server, 0xd0), Some([2 | 3, _, 8, 0]))
 }
 
 /// An LDAPMessage (RFC 4511 section 4.1.1): a sequence of its number and an operation. A client
