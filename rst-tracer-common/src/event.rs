@@ -89,10 +89,13 @@ pub struct Head {
 pub struct Rst {
     /// What every record has.
     pub head: Head,
+    /// How many ticks ago its source was last seen to answer a SYN with a SYN-ACK, plus one; 0 when
+    /// that was not seen (see [`accepted_ago`](crate::flow::accepted_ago)).
+    pub src_accepted: u32,
     /// How many bytes of `frame` are valid.
-    pub frame_len: u32,
+    pub frame_len: u16,
     /// How many bytes of `payload` are valid.
-    pub payload_len: u32,
+    pub payload_len: u16,
     /// The first bytes of the frame, from its link header on.
     pub frame: [u8; FRAME],
     /// The first bytes of the RST's payload.
@@ -128,6 +131,8 @@ pub struct Sighting {
     pub ifindex: u32,
     /// By which interface a forwarded frame came in; 0 if none.
     pub came_by: u32,
+    /// Of a reset: [`Rst::src_accepted`].
+    pub src_accepted: u32,
 }
 
 impl Head {
@@ -157,10 +162,11 @@ impl Rst {
         bytes: &B,
     ) {
         self.head.write(kind, sighting, segment, bytes.wire_len());
-        self.frame_len = wire::copy(bytes, 0, FRAME as u32, &mut self.frame);
+        self.src_accepted = sighting.src_accepted;
+        self.frame_len = wire::copy(bytes, 0, FRAME as u32, &mut self.frame) as u16;
         let wanted = segment.tcp.payload_len;
         let at = u32::from(segment.payload_at);
-        self.payload_len = wire::copy(bytes, at, wanted, &mut self.payload);
+        self.payload_len = wire::copy(bytes, at, wanted, &mut self.payload) as u16;
     }
 }
 
@@ -236,5 +242,5 @@ const _: () = {
     assert!(size_of::<Segment>() == 104);
     assert!(size_of::<Head>() == 136);
     assert!(size_of::<Rst>() == 336);
-    assert!(size_of::<RstWithFlow>() == 336 + 32 + 320 + 512);
+    assert!(size_of::<RstWithFlow>() == 336 + 32 + 384 + 512);
 };

@@ -7,7 +7,7 @@ use aya_ebpf::{
 };
 use rst_tracer_common::{
     event::{Counters, Hook},
-    flow::{Bucket, Entry, Flow, Keys, Memory, Recorder, WAYS},
+    flow::{Bucket, Entry, Flow, Keys, Memory, Recorder, SERVERS as PLACES, Server, WAYS},
     wire::Segment,
 };
 
@@ -26,6 +26,10 @@ static FLOWS: Array<Flow> = Array::with_max_entries(1 << 16, BPF_F_MMAPABLE);
 /// The flight recorders, in the same order.
 #[map]
 static RECORDERS: Array<Recorder> = Array::with_max_entries(1 << 16, BPF_F_MMAPABLE);
+
+/// Endpoints that were seen to accept connections.
+#[map]
+static SERVERS: Array<Server> = Array::with_max_entries(PLACES, BPF_F_MMAPABLE);
 
 /// What each hook counted.
 #[map]
@@ -125,5 +129,11 @@ impl Memory for Table {
                 recorder: &mut *recorder,
             })
         }
+    }
+
+    #[inline(always)]
+    fn server(&mut self, slot: u32) -> Option<&mut Server> {
+        // SAFETY: as above.
+        SERVERS.get_ptr_mut(slot).map(|p| unsafe { &mut *p })
     }
 }

@@ -53,13 +53,14 @@ pub fn see<B: Bytes>(frame: &B, seen: &Seen) -> Option<Malformed> {
     // SAFETY: the helper has no preconditions.
     let now = unsafe { bpf_ktime_get_ns() };
     let observed = flow::observe(&mut Table, &id, segment, seen.port, now);
-    let sighting = Sighting {
+    let mut sighting = Sighting {
         time_ns: now,
         flow_hash: id.hash,
         side: id.side,
         hook: seen.hook,
         ifindex: seen.ifindex,
         came_by: seen.came_by,
+        src_accepted: 0,
     };
     match observed {
         Observed::Tracked(tracked) => {
@@ -73,6 +74,7 @@ pub fn see<B: Bytes>(frame: &B, seen: &Seen) -> Option<Malformed> {
             if tracked.began == Began::FOR_HALF_OPEN {
                 counters.evicted_half_open += 1;
             }
+            flow::note_server(&mut Table, tracked.place, &id, segment, now);
             flow::note_payload(&mut Table, tracked.place, id.side, segment, frame);
             if tracked.is_aftermath {
                 report_aftermath(counters, frame, &sighting, segment);
@@ -81,8 +83,12 @@ pub fn see<B: Bytes>(frame: &B, seen: &Seen) -> Option<Malformed> {
         Observed::SecondSighting => counters.second_sightings += 1,
         Observed::Full => counters.table_full += 1,
         Observed::Suppressed => counters.suppressed += 1,
-        Observed::Reset(None) => report_alone(counters, frame, &sighting, segment),
+        Observed::Reset(None) => {
+            sighting.src_accepted = flow::accepted_ago(&mut Table, &id, now);
+            report_alone(counters, frame, &sighting, segment);
+        }
         Observed::Reset(Some(place)) => {
+            sighting.src_accepted = flow::accepted_ago(&mut Table, &id, now);
             report_with_flow(counters, frame, &sighting, segment, place);
             flow::note_reset(&mut Table, place, id.side, segment, seen.port, now);
         }

@@ -21,7 +21,7 @@ use rst_tracer::source::live::{
 };
 use rst_tracer_common::{
     event::{Counters, Head, Hook, Kind, Rst, RstWithFlow},
-    flow::{Bucket, Flow, Keys, Recorder, WAYS},
+    flow::{Bucket, Flow, Keys, Recorder, SERVERS, Server, WAYS},
 };
 use zerocopy::{FromBytes, IntoBytes};
 
@@ -175,6 +175,9 @@ pub struct Kernel {
     buckets: Array<MapData, Value<Bucket>>,
     flows: Array<MapData, Value<Flow>>,
     recorders: Array<MapData, Value<Recorder>>,
+    servers: Array<MapData, Value<Server>>,
+    /// Whether a slot of `servers` may have been written since the last reset.
+    servers_seen: bool,
     /// Network namespaces made for this; each has an XDP program at its loopback.
     namespaces: Vec<File>,
 }
@@ -213,6 +216,8 @@ impl Kernel {
             buckets: take_array(&mut ebpf, "BUCKETS"),
             flows: take_array(&mut ebpf, "FLOWS"),
             recorders: take_array(&mut ebpf, "RECORDERS"),
+            servers: take_array(&mut ebpf, "SERVERS"),
+            servers_seen: true,
             ebpf,
             namespaces,
         }
@@ -232,6 +237,7 @@ impl Kernel {
     /// Runs a program, and looks neither into the ring nor at the counters. Returns the verdict and
     /// the frame as the program left it.
     pub fn feed(&mut self, program: Program, frame: &[u8], came_by: u32) -> (i32, Vec<u8>) {
+        self.servers_seen = true;
         // The device of a test run is loopback of the calling thread's namespace.
         setns(&self.namespaces[0], CloneFlags::CLONE_NEWNET).expect("the namespace");
         let mut frame_out = vec![0; frame.len()];
@@ -286,6 +292,11 @@ impl Kernel {
         self.recorders.get(&(bucket * WAYS + way), 0).expect("a recorder").0
     }
 
+    /// What a slot knows of an endpoint that was seen to accept connections.
+    pub fn server(&self, slot: u32) -> Server {
+        self.servers.get(&slot, 0).expect("a slot").0
+    }
+
     /// Writes a bucket and its flows, as if they had come to be so.
     pub fn write(&mut self, bucket: u32, hot: &Bucket, flows: &[Flow; WAYS as usize]) {
         self.buckets.set(bucket, Value(*hot), 0).expect("a bucket");
@@ -301,6 +312,11 @@ impl Kernel {
             for way in 0..WAYS {
                 let recorder = Value(Recorder::default());
                 self.recorders.set(bucket * WAYS + way, recorder, 0).expect("a recorder");
+            }
+        }
+        if std::mem::take(&mut self.servers_seen) {
+            for slot in 0..SERVERS {
+                self.servers.set(slot, Value(Server::default()), 0).expect("a slot");
             }
         }
         self.drain();

@@ -16,6 +16,8 @@ pub struct Keys(pub [u32; 6]);
 pub struct Identity {
     /// The whole hash; names the flow in records.
     pub hash: u64,
+    /// The hash of the end that spoke.
+    pub source: u64,
     /// Which of the two ends spoke: 0 or 1, stable for the life of the keys.
     pub side: u32,
 }
@@ -25,7 +27,8 @@ impl Identity {
     #[inline(always)]
     pub fn of(src: &Endpoint, dst: &Endpoint, keys: &Keys) -> Self {
         let (from, to) = (mix(src, keys), mix(dst, keys));
-        Self { hash: finish(from.wrapping_add(to)), side: bits::less_wide(to, from) }
+        let side = bits::less_wide(to, from);
+        Self { hash: finish(from.wrapping_add(to)), source: from, side }
     }
 
     /// What is compared within a bucket; never 0, which marks an empty entry.

@@ -12,7 +12,7 @@ use crate::wire::{Endpoint, Flags, Seq};
 pub const WAYS: u32 = 8;
 /// Segments in a flight recorder.
 pub const SLOTS: u32 = 16;
-/// First payload bytes that are kept per side.
+/// First payload bytes that are kept per side, and bytes of its last words.
 pub const HEAD: usize = 16;
 
 /// Coarse time: units of 2^20 ns (1.05 ms), modulo 2^32 (52 days).
@@ -187,6 +187,13 @@ pub struct Facts {
     pub isn: Seq,
     /// IPv6 flow label of the first segment.
     pub flow_label: u32,
+    /// Highest right edge of the SACK blocks in its last segment that carried any.
+    pub sack_right: Seq,
+    /// The acknowledgment of that segment; both are 0 when there was none.
+    pub sack_ack: Seq,
+    /// The sequence number behind the segment that `words` are from. What was said since moved
+    /// [`Hot::seq_end`] away from it.
+    pub words_end: Seq,
     /// Maximum segment size offered.
     pub mss: u16,
     /// Options of the SYN or SYN-ACK: bits of [`option`](crate::wire::option).
@@ -203,10 +210,15 @@ pub struct Facts {
     pub head_len: u8,
     /// First payload bytes.
     pub head: [u8; HEAD],
+    /// First bytes of the last segment that may say why a connection ends: a TLS alert record or an
+    /// HTTP status line.
+    pub words: [u8; HEAD],
     /// Hardware address of the first segment.
     pub mac: [u8; 6],
-    /// Zeros.
-    pub reserved: [u8; 6],
+    /// How many bytes of `words` are valid.
+    pub words_len: u8,
+    /// Zero.
+    pub reserved: u8,
 }
 
 /// How we know who opened the connection.
@@ -252,6 +264,10 @@ pub struct Flow {
     pub facts: [Facts; 2],
     /// Which history letters stand in `history`.
     pub history_seen: u32,
+    /// Timestamp value of the first SYN of the side that opened; 0 if none.
+    pub syn_tsval: u32,
+    /// Timestamp echo reply of the last SYN-ACK that answered it; 0 if none.
+    pub syn_ack_tsecr: u32,
     /// Sequence number of a SYN that contests a live connection; with [`Flow::contested`].
     pub contesting_syn: Seq,
     /// Resets seen on this flow.
@@ -275,7 +291,7 @@ pub struct Flow {
     /// Start of the current budget of reports, in [`ticks`].
     pub reset_window: u32,
     /// Zeros, up to whole cache lines.
-    pub reserved: [u32; 7],
+    pub reserved: [u32; 9],
 }
 
 /// Bits of [`Slot::traits`].
@@ -335,8 +351,8 @@ const _: () = {
     assert!(size_of::<Hot>() == 32);
     assert!(size_of::<Bucket>() == 256);
     assert!(size_of::<Side>() == 32);
-    assert!(size_of::<Facts>() == 48);
-    assert!(size_of::<Flow>() == 320);
+    assert!(size_of::<Facts>() == 72);
+    assert!(size_of::<Flow>() == 384);
     assert!(size_of::<Slot>() == 32);
     assert!(size_of::<Recorder>() == 512);
 };

@@ -10,6 +10,8 @@ mod history;
 mod identity;
 mod layout;
 mod observe;
+mod payload;
+mod servers;
 mod stage;
 mod table;
 
@@ -19,10 +21,10 @@ pub use layout::{
     Bucket, Facts, Flow, HEAD, HISTORY, Hot, OpenedBy, Recorder, SLOTS, Side, Slot, WAYS, flag,
     side_trait, slot_trait, ticks, ticks_of_secs,
 };
+pub use payload::note_payload;
+pub use servers::{SERVERS, Server, accepted_ago, note_server};
 pub use stage::Stage;
-pub use table::{
-    Began, Memory, Observed, Place, Port, RESET_BUDGET, Tracked, note_payload, note_reset, observe,
-};
+pub use table::{Began, Memory, Observed, Place, Port, RESET_BUDGET, Tracked, note_reset, observe};
 
 /// The three parts of one flow, wherever they live.
 pub struct Entry<'a> {

@@ -85,6 +85,11 @@ pub(super) fn apply(entry: &mut Entry<'_>, side: u32, segment: &Segment, now: u6
     count(&mut entry.flow.sides[side as usize], segment, &kind, now);
     record(entry.hot, entry.recorder, side, segment, kind.is_retransmit, now);
     entry.hot.last = ticks(now);
+    if segment.tcp.options & option::SACK != 0 {
+        let facts = &mut entry.flow.facts[side as usize];
+        facts.sack_right = segment.tcp.sack_right;
+        facts.sack_ack = segment.tcp.ack;
+    }
 }
 
 /// A new SYN on a closed or idle connection, or the SYN-ACK that answers a contesting SYN.
@@ -133,6 +138,11 @@ fn note_syn(hot: &mut Hot, flow: &mut Flow, side: u32, segment: &Segment, now: u
         if known_opener.is_none_or(|opener| opener == side) {
             hot.flags |= flag::SYN;
             flow.syn_ns = now;
+            // A SYN-ACK may echo any of its SYNs, from the first one on
+            // (net/ipv4/tcp_input.c `tcp_rcv_synsent_state_process`).
+            if flow.syn_tsval == 0 {
+                flow.syn_tsval = segment.tcp.tsval;
+            }
         }
         return;
     }
@@ -140,7 +150,11 @@ fn note_syn(hot: &mut Hot, flow: &mut Flow, side: u32, segment: &Segment, now: u
     let fits = hot.flags & flag::SYN == 0
         || segment.tcp.ack == flow.facts[opener as usize & 1].isn + 1
         || segment.tcp.ack == hot.seq_end[opener as usize & 1];
-    if ours && fits && hot.flags & flag::SYN_ACK == 0 {
+    if !(ours && fits) {
+        return;
+    }
+    flow.syn_ack_tsecr = segment.tcp.tsecr;
+    if hot.flags & flag::SYN_ACK == 0 {
         hot.flags |= flag::SYN_ACK;
         flow.syn_ack_ns = now;
     }

@@ -6,12 +6,12 @@
 //! and that is counted.
 
 use super::{
-    Bucket, Entry, Hot, Identity, SLOTS, WAYS, flag, observe as step, slot_trait, ticks,
+    Bucket, Entry, Hot, Identity, SLOTS, Server, WAYS, flag, observe as step, slot_trait, ticks,
     ticks_of_secs,
 };
 use crate::{
     bits,
-    wire::{self, Bytes, Flags, Segment},
+    wire::{self, Flags, Segment},
 };
 
 /// A confirmed connection silent for so long may be evicted by a newcomer.
@@ -38,6 +38,11 @@ pub trait Memory {
     fn bucket(&mut self, bucket: u32) -> Option<&mut Bucket>;
     /// The three parts of the flow in a way of a bucket.
     fn entry(&mut self, bucket: u32, way: u32) -> Option<Entry<'_>>;
+    /// A slot of the table of servers, which has [`SERVERS`](super::SERVERS); `None` where none are
+    /// remembered.
+    fn server(&mut self, _slot: u32) -> Option<&mut Server> {
+        None
+    }
 }
 
 /// A place of this host where segments are seen: interface index and direction. Never 0.
@@ -288,26 +293,4 @@ fn is_last_recorded(entry: &Entry<'_>, side: u32, segment: &Segment) -> bool {
         && slot.flags == segment.tcp.flags
         && slot.ip_id == segment.ip_id
         && u32::from(slot.traits & slot_trait::SIDE_1) == side
-}
-
-/// Keeps the first payload bytes of a side, when this segment is the first to carry any.
-#[inline(always)]
-pub fn note_payload<M: Memory, B: Bytes>(
-    memory: &mut M,
-    place: Place,
-    side: u32,
-    segment: &Segment,
-    bytes: &B,
-) {
-    let side = side as usize & 1;
-    if segment.tcp.payload_len == 0 {
-        return;
-    }
-    let Some(entry) = memory.entry(place.bucket, place.way) else { return };
-    if entry.flow.sides[side].data_segments != 1 || entry.flow.facts[side].head_len != 0 {
-        return;
-    }
-    let facts = &mut entry.flow.facts[side];
-    let at = u32::from(segment.payload_at);
-    facts.head_len = wire::copy(bytes, at, segment.tcp.payload_len, &mut facts.head) as u8;
 }

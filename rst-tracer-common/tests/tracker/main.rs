@@ -6,4 +6,7 @@ mod lifecycle;
 mod resets;
 mod reuse;
 mod room;
+mod servers;
+mod stamps;
+mod words;
 mod world;

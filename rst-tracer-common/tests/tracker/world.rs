@@ -5,9 +5,9 @@ use std::net::SocketAddr;
 use rst_tracer_common::{
     flow::{
         self, Bucket, Entry, Flow, Hot, Identity, Keys, Memory, Observed, Place, Port, Recorder,
-        Slot, Stage, WAYS,
+        SERVERS, Server, Slot, Stage, WAYS,
     },
-    wire::{Endpoint, Flags, NO_SCALE, Segment, Seq, Tcp},
+    wire::{Endpoint, Flags, Frame, NO_SCALE, Segment, Seq, Tcp},
 };
 
 pub(crate) const FIN: u8 = 1;
@@ -27,6 +27,7 @@ pub(crate) struct Plain {
     buckets: Vec<Bucket>,
     flows: Vec<Flow>,
     recorders: Vec<Recorder>,
+    servers: Vec<Server>,
 }
 
 impl Plain {
@@ -36,6 +37,7 @@ impl Plain {
             buckets: vec![Bucket::default(); buckets],
             flows: vec![Flow::default(); buckets * WAYS as usize],
             recorders: vec![Recorder::default(); buckets * WAYS as usize],
+            servers: vec![Server::default(); SERVERS as usize],
         }
     }
 }
@@ -56,6 +58,10 @@ impl Memory for Plain {
             flow: self.flows.get_mut(place)?,
             recorder: self.recorders.get_mut(place)?,
         })
+    }
+
+    fn server(&mut self, slot: u32) -> Option<&mut Server> {
+        self.servers.get_mut(slot as usize)
     }
 }
 
@@ -126,7 +132,26 @@ impl World {
         if let Observed::Reset(Some(place)) = observed {
             flow::note_reset(&mut self.table, place, id.side, &segment, port, self.now);
         }
+        if let Observed::Tracked(tracked) = observed {
+            flow::note_server(&mut self.table, tracked.place, &id, &segment, self.now);
+        }
         observed
+    }
+
+    /// The server says these words.
+    pub(crate) fn server_says(&mut self, flags: u8, seq: u32, ack: u32, words: &[u8]) {
+        let segment = segment(flags, seq, ack, words.len() as u32);
+        let Observed::Tracked(tracked) = self.server_at(HERE, &segment) else {
+            panic!("not tracked")
+        };
+        let (side, frame) = (self.them() as u32, Frame::whole(words));
+        flow::note_payload(&mut self.table, tracked.place, side, &segment, &frame);
+    }
+
+    /// How long ago, in ticks, a connection was accepted by who sends this segment.
+    pub(crate) fn accepted_ago(&mut self, src: Endpoint, dst: Endpoint) -> Option<u32> {
+        let id = Identity::of(&src, &dst, &self.keys);
+        flow::accepted_ago(&mut self.table, &id, self.now).checked_sub(1)
     }
 
     /// SYN, SYN-ACK, ACK.

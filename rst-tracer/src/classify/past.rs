@@ -8,7 +8,7 @@ use rst_tracer_common::{
     wire::{Flags, NO_SCALE, Segment, Seq},
 };
 
-use super::Form;
+use super::{Form, LastWords};
 use crate::source::FlowState;
 
 /// A connection as it stood, and which of its sides the reset claims to come from.
@@ -131,6 +131,43 @@ impl<'a> Past<'a> {
     /// The last segment that the receiver's data went in.
     pub fn their_last_data(&self) -> Option<&'a Slot> {
         self.their_slots().rfind(|slot| slot.len > 0)
+    }
+
+    /// The highest right edge of the receiver's SACK blocks, while what is missing before them has
+    /// not come.
+    pub fn their_sack_edge(&self) -> Option<Seq> {
+        let (facts, ack) = (self.their_facts(), self.state.hot.ack[self.peer()]);
+        let standing = facts.sack_ack == ack && facts.sack_right.is_after(ack);
+        (self.they(flag::HEARD) && standing).then_some(facts.sack_right)
+    }
+
+    /// What the claimed sender said last, if that may tell why the connection ends.
+    pub fn my_last_words(&self) -> Option<LastWords> {
+        self.last_words(self.me)
+    }
+
+    /// What the receiver said last, likewise.
+    pub fn their_last_words(&self) -> Option<LastWords> {
+        self.last_words(self.peer())
+    }
+
+    fn last_words(&self, side: usize) -> Option<LastWords> {
+        let (facts, hot) = (&self.state.flow.facts[side], &self.state.hot);
+        let said_since = hot.seq_end[side].since(facts.words_end);
+        let finished = hot.flags & flag::FIN << side != 0;
+        let len = usize::from(facts.words_len).min(facts.words.len());
+        let last = len > 0 && (said_since == 0 || said_since == 1 && finished);
+        last.then(|| LastWords::read(&facts.words[..len])).flatten()
+    }
+
+    /// Timestamp value of the first SYN, if it carried one.
+    pub fn syn_tsval(&self) -> Option<u32> {
+        Some(self.state.flow.syn_tsval).filter(|&tsval| tsval != 0)
+    }
+
+    /// Timestamp echo reply of the last SYN-ACK that answered the SYN, if it carried one.
+    pub fn syn_ack_tsecr(&self) -> Option<u32> {
+        Some(self.state.flow.syn_ack_tsecr).filter(|&tsecr| tsecr != 0)
     }
 
     /// Silence before `now`, on the source's clock.

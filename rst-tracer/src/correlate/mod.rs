@@ -53,6 +53,7 @@ pub struct Joined {
 impl Joined {
     /// A reset about which nothing else is known yet.
     pub fn new(reset: Reset) -> Self {
+        let crowd = Crowd { accepted_ago_ns: reset.accepted_ago_ns(), ..Crowd::default() };
         Self {
             reset,
             sightings: Vec::new(),
@@ -61,7 +62,7 @@ impl Joined {
             testimony: Testimony::default(),
             process: None,
             listens: None,
-            crowd: Crowd::default(),
+            crowd,
         }
     }
 

@@ -12,7 +12,7 @@ use zerocopy::FromZeros;
 
 pub(crate) use kernel::{ELSEWHERE, HERE};
 
-use super::{Correlator, Rules, Scene, describe};
+use super::{Correlator, Joined, Rules, Scene, describe};
 use crate::{
     event::{RstEvent, Timestamp},
     source::{After, Origin, Record, Reset, table::Table},
@@ -295,13 +295,14 @@ impl Story {
             _ => Port::ingress(self.ifindex),
         };
         self.frame += 1;
-        let sighting = Sighting {
+        let mut sighting = Sighting {
             time_ns: self.now,
             flow_hash: id.hash,
             side: id.side,
             hook: self.hook,
             ifindex: self.ifindex,
             came_by: self.came_by,
+            src_accepted: 0,
         };
         let is_file = self.hook == Hook::PCAP;
         let origin = Origin {
@@ -310,8 +311,13 @@ impl Story {
             frame: is_file.then_some(self.frame),
         };
         let time = Timestamp(self.now);
-        match flow::observe(&mut self.table, &id, &segment, port, self.now) {
+        let observed = flow::observe(&mut self.table, &id, &segment, port, self.now);
+        if let Observed::Reset(_) = observed {
+            sighting.src_accepted = flow::accepted_ago(&mut self.table, &id, self.now);
+        }
+        match observed {
             Observed::Tracked(tracked) => {
+                flow::note_server(&mut self.table, tracked.place, &id, &segment, self.now);
                 flow::note_payload(&mut self.table, tracked.place, id.side, &segment, &frame);
                 if tracked.is_aftermath {
                     let mut head = rst_tracer_common::event::Head::default();
@@ -379,6 +385,11 @@ impl Story {
         std::iter::from_fn(|| self.correlator.release())
             .map(|joined| describe(&joined, &scene))
             .collect()
+    }
+
+    /// The first reset with everything that belongs to it, to say more about it.
+    pub(crate) fn joined(&mut self) -> Joined {
+        self.correlator.release().unwrap()
     }
 
     /// The event of the first reset.

@@ -112,6 +112,12 @@ impl Record {
 }
 
 impl Reset {
+    /// Nanoseconds since its source endpoint was last seen to accept a connection (this very one
+    /// included), in units of a millisecond; `None` when that was not seen or is forgotten.
+    pub fn accepted_ago_ns(&self) -> Option<u64> {
+        Some(u64::from(self.rst.src_accepted.checked_sub(1)?) << 20)
+    }
+
     /// A reset with its flow.
     pub fn of(record: &RstWithFlow, time: Timestamp, origin: Origin) -> Self {
         let RstWithFlow { rst, hot, flow, recorder } = record;

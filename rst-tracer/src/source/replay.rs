@@ -129,13 +129,14 @@ impl Replay {
         let ifindex = frame.interface.unwrap_or(0) + 1;
         let port = Port::ingress(ifindex);
         let now = frame.time_ns;
-        let sighting = Sighting {
+        let mut sighting = Sighting {
             time_ns: now,
             flow_hash: id.hash,
             side: id.side,
             hook: Hook::PCAP,
             ifindex,
             came_by: 0,
+            src_accepted: 0,
         };
         let time = Timestamp(now);
         match flow::observe(&mut self.table, &id, segment, port, now) {
@@ -144,6 +145,7 @@ impl Replay {
                 counters.flows += u64::from(tracked.began != Began::NOT);
                 counters.evicted_finished += u64::from(tracked.began == Began::FOR_FINISHED);
                 counters.evicted_half_open += u64::from(tracked.began == Began::FOR_HALF_OPEN);
+                flow::note_server(&mut self.table, tracked.place, &id, segment, now);
                 flow::note_payload(&mut self.table, tracked.place, id.side, segment, &bytes);
                 if !tracked.is_aftermath {
                     return None;
@@ -158,6 +160,7 @@ impl Replay {
             Observed::Suppressed => counters.suppressed += 1,
             Observed::Reset(place) => {
                 counters.delivered += 1;
+                sighting.src_accepted = flow::accepted_ago(&mut self.table, &id, now);
                 let origin = Origin::default();
                 let Some(Place { bucket, way }) = place else {
                     let mut rst = Box::new(Rst::new_zeroed());

@@ -3,7 +3,7 @@
 use nix::time::{ClockId, clock_gettime};
 use rst_tracer_common::{
     event::Counters,
-    flow::{Bucket, Flow, Identity, Memory, Recorder, WAYS, ticks},
+    flow::{Bucket, Flow, Identity, Memory, Recorder, Server, WAYS, ticks},
 };
 use rst_tracer_tests::kernel::{KEYS, Kernel, Program, Ran, Record};
 
@@ -15,6 +15,10 @@ pub(crate) struct Duel<'a> {
     twin: Twin,
     /// RSTs that were reported with their flow.
     pub(crate) with_flow: u64,
+    /// Of those, the ones with a SACK edge, with last words, and of a source seen to accept.
+    pub(crate) with_sack: u64,
+    pub(crate) with_words: u64,
+    pub(crate) of_servers: u64,
     /// Connections that took the place of a former one between the same ends.
     pub(crate) reuses: u64,
 }
@@ -25,12 +29,14 @@ struct State {
     bucket: Bucket,
     flows: [Flow; WAYS as usize],
     recorders: [Recorder; WAYS as usize],
+    server: Server,
 }
 
 impl<'a> Duel<'a> {
     /// Both sides empty, with so many places for flows.
     pub(crate) fn new(kernel: &'a mut Kernel, places: u32) -> Self {
-        Self { kernel, twin: Twin::new(places), with_flow: 0, reuses: 0 }
+        let twin = Twin::new(places);
+        Self { kernel, twin, with_flow: 0, with_sack: 0, with_words: 0, of_servers: 0, reuses: 0 }
     }
 
     /// What all hooks counted together.
@@ -56,13 +62,12 @@ impl<'a> Duel<'a> {
     }
 
     fn see(&mut self, program: Program, frame: &[u8]) -> Result<(), String> {
-        let place = Twin::locate(program, frame).ok().map(|segment| {
-            Identity::of(&segment.src, &segment.dst, &KEYS).bucket(self.kernel.mask())
-        });
+        let segment = Twin::locate(program, frame).ok();
+        let place = segment.map(|segment| Identity::of(&segment.src, &segment.dst, &KEYS));
         let before = monotonic();
         let ran = self.kernel.run(program, frame);
         let after = monotonic();
-        let state = place.map(|bucket| self.kernel_state(bucket));
+        let state = place.map(|id| self.kernel_state(&id));
         let now = seen_at(&ran, state.as_ref(), before, after);
         let counters = self.twin.counters;
         let record = self.twin.see(program, frame, now);
@@ -73,8 +78,9 @@ impl<'a> Duel<'a> {
             expected.add(counted);
             equal("counters", &expected, twin)?;
         }
-        if let (Some(kernel), Some(bucket)) = (state, place) {
-            let twin = self.twin_state(bucket);
+        if let (Some(kernel), Some(id)) = (state, place) {
+            let (twin, bucket) = (self.twin_state(&id), id.bucket(self.kernel.mask()));
+            equal("server", &kernel.server, &twin.server)?;
             for way in 0..WAYS as usize {
                 let what = |part| format!("{part} of way {way} in bucket {bucket}");
                 equal(&what("hot entry"), &kernel.bucket.hot[way], &twin.bucket.hot[way])?;
@@ -85,6 +91,10 @@ impl<'a> Duel<'a> {
         self.with_flow += u64::from(matches!(record, Some(Record::RstWithFlow(_))));
         if let Some(Record::RstWithFlow(record)) = &record {
             self.reuses += u64::from(record.flow.reuses > 0);
+            let facts = &record.flow.facts;
+            self.with_sack += u64::from(facts.iter().any(|side| side.sack_right.0 != 0));
+            self.with_words += u64::from(facts.iter().any(|side| side.words_len != 0));
+            self.of_servers += u64::from(record.rst.src_accepted != 0);
         }
         equal("records", &ran.records, &record.into_iter().collect())
     }
@@ -92,39 +102,46 @@ impl<'a> Duel<'a> {
     /// Moves the table's past further away, on both sides: what decides is older by `ns`.
     fn grow_older(&mut self, ns: u64) {
         for bucket in 0..=self.kernel.mask() {
-            let mut state = self.kernel_state(bucket);
-            for hot in &mut state.bucket.hot {
+            let mut buckets = self.kernel.bucket(bucket);
+            let mut flows: [Flow; WAYS as usize] =
+                std::array::from_fn(|way| self.kernel.flow(bucket, way as u32));
+            for hot in &mut buckets.hot {
                 hot.last = hot.last.wrapping_sub(ticks(ns));
             }
-            for flow in &mut state.flows {
+            for flow in &mut flows {
                 flow.reset_window = flow.reset_window.wrapping_sub(ticks(ns));
                 flow.reset_ns = flow.reset_ns.wrapping_sub(ns);
             }
-            self.kernel.write(bucket, &state.bucket, &state.flows);
-            for (way, flow) in (0..).zip(&state.flows) {
+            self.kernel.write(bucket, &buckets, &flows);
+            for (way, flow) in (0..).zip(&flows) {
                 let entry = self.twin.table.entry(bucket, way).expect("a place");
-                *entry.hot = state.bucket.hot[way as usize];
+                *entry.hot = buckets.hot[way as usize];
                 *entry.flow = *flow;
             }
         }
     }
 
-    fn kernel_state(&self, bucket: u32) -> State {
+    fn kernel_state(&self, id: &Identity) -> State {
+        let bucket = id.bucket(self.kernel.mask());
         State {
             bucket: self.kernel.bucket(bucket),
             flows: std::array::from_fn(|way| self.kernel.flow(bucket, way as u32)),
             recorders: std::array::from_fn(|way| self.kernel.recorder(bucket, way as u32)),
+            server: self.kernel.server(id.server_slot()),
         }
     }
 
-    fn twin_state(&mut self, bucket: u32) -> State {
+    fn twin_state(&mut self, id: &Identity) -> State {
+        let table = &mut self.twin.table;
+        let bucket = id.bucket(table.mask());
         let mut state = State {
-            bucket: *self.twin.table.bucket(bucket).expect("a bucket"),
+            bucket: *table.bucket(bucket).expect("a bucket"),
             flows: [Flow::default(); WAYS as usize],
             recorders: [Recorder::default(); WAYS as usize],
+            server: *table.server(id.server_slot()).expect("a slot"),
         };
         for way in 0..WAYS {
-            let entry = self.twin.table.entry(bucket, way).expect("a place");
+            let entry = table.entry(bucket, way).expect("a place");
             state.flows[way as usize] = *entry.flow;
             state.recorders[way as usize] = *entry.recorder;
         }

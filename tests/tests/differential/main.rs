@@ -58,7 +58,14 @@ fn play(kernel: &mut Kernel, actions: &[Action]) -> Result<Tally, String> {
     for action in actions {
         duel.fight(action)?;
     }
-    Ok(Tally { counted: duel.counted(), with_flow: duel.with_flow, reuses: duel.reuses })
+    Ok(Tally {
+        counted: duel.counted(),
+        with_flow: duel.with_flow,
+        with_sack: duel.with_sack,
+        with_words: duel.with_words,
+        of_servers: duel.of_servers,
+        reuses: duel.reuses,
+    })
 }
 
 /// Leaves out of a failing script whatever it fails without; says what is left, as frames to replay.
@@ -88,6 +95,9 @@ fn shortest(kernel: &mut Kernel, mut actions: Vec<Action>) -> String {
 struct Tally {
     counted: Counters,
     with_flow: u64,
+    with_sack: u64,
+    with_words: u64,
+    of_servers: u64,
     reuses: u64,
 }
 
@@ -95,6 +105,9 @@ impl Tally {
     fn add(&mut self, other: &Self) {
         self.counted.add(&other.counted);
         self.with_flow += other.with_flow;
+        self.with_sack += other.with_sack;
+        self.with_words += other.with_words;
+        self.of_servers += other.of_servers;
         self.reuses += other.reuses;
     }
 
@@ -116,6 +129,9 @@ impl Tally {
                 ("evicted finished", counted.evicted_finished),
                 ("evicted half-open", counted.evicted_half_open),
                 ("resets with a flow", self.with_flow),
+                ("resets behind SACK", self.with_sack),
+                ("resets behind telling words", self.with_words),
+                ("resets of a known server", self.of_servers),
                 ("resets without", counted.delivered - self.with_flow),
                 ("suppressed", counted.suppressed),
                 ("aftermath", counted.aftermath),

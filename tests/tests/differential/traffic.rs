@@ -76,6 +76,7 @@ fn says() -> impl Strategy<Value = Says> {
     let payload = prop_oneof![
         4 => vec(any::<u8>(), 1..24),
         1 => vec(any::<u8>(), 60..200),
+        1 => telling_words(),
     ];
     let off = prop_oneof![3 => Just(0), 1 => 0_u32..70_000, 1 => any::<u32>()];
     let flags = prop_oneof![any::<u8>(), Just(SYN | FIN), Just(SYN | RST), Just(0)];
@@ -93,6 +94,23 @@ fn says() -> impl Strategy<Value = Says> {
             |(flags, seq, ack, len, relative)| Says::Noise { flags, seq, ack, len, relative }
         ),
     ]
+}
+
+/// What may be last words, whole or cut, and what only begins like them.
+fn telling_words() -> impl Strategy<Value = Vec<u8>> {
+    let words: [&[u8]; 5] = [
+        &[21, 3, 3, 0, 2, 2, 40],
+        &[21, 3, 1, 0, 26, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0, 1, 2, 3],
+        b"HTTP/1.1 400 Bad Request\r\n\r\n",
+        b"HELO mail.example",
+        &[21, 2, 0, 0, 0, 0, 0],
+    ];
+    let words = proptest::sample::select(words.map(<[u8]>::to_vec).to_vec());
+    let cut = prop_oneof![3 => Just(usize::MAX), 1 => 1_usize..18];
+    (words, cut).prop_map(|(mut words, cut)| {
+        words.truncate(cut);
+        words
+    })
 }
 
 /// No options, the usual ones, any bytes.

@@ -55,13 +55,14 @@ impl Twin {
         } else {
             Port::ingress(LOOPBACK)
         };
-        let seen = Sighting {
+        let mut seen = Sighting {
             time_ns: now,
             flow_hash: id.hash,
             side: id.side,
             hook: program.hook(),
             ifindex: LOOPBACK,
             came_by: 0,
+            src_accepted: 0,
         };
         let bytes = Frame::whole(frame);
         match flow::observe(&mut self.table, &id, &segment, port, now) {
@@ -70,6 +71,7 @@ impl Twin {
                 counters.flows += u64::from(tracked.began != Began::NOT);
                 counters.evicted_finished += u64::from(tracked.began == Began::FOR_FINISHED);
                 counters.evicted_half_open += u64::from(tracked.began == Began::FOR_HALF_OPEN);
+                flow::note_server(&mut self.table, tracked.place, &id, &segment, now);
                 flow::note_payload(&mut self.table, tracked.place, id.side, &segment, &bytes);
                 if !tracked.is_aftermath {
                     return None;
@@ -84,12 +86,14 @@ impl Twin {
             Observed::Suppressed => counters.suppressed += 1,
             Observed::Reset(None) => {
                 counters.delivered += 1;
+                seen.src_accepted = flow::accepted_ago(&mut self.table, &id, now);
                 let mut rst = Box::new(Rst::new_zeroed());
                 rst.write(Kind::RST, &seen, &segment, &bytes);
                 return Some(Record::Rst(rst));
             }
             Observed::Reset(Some(place)) => {
                 counters.delivered += 1;
+                seen.src_accepted = flow::accepted_ago(&mut self.table, &id, now);
                 let mut record = Box::new(RstWithFlow::new_zeroed());
                 let entry = self.table.entry(place.bucket, place.way)?;
                 record.write(&seen, &segment, &bytes, &entry);

@@ -210,6 +210,7 @@ fn record(program: Program, frame: &[u8], segment: &Segment, time_ns: u64) -> Rs
             came_by: 0,
             segment: *segment,
         },
+        src_accepted: 0,
         frame_len,
         payload_len,
         frame: frame_start,
@@ -218,11 +219,11 @@ fn record(program: Program, frame: &[u8], segment: &Segment, time_ns: u64) -> Rs
 }
 
 /// The first `N` bytes, zeros behind them, and how many there are.
-fn prefix<const N: usize>(bytes: &[u8]) -> ([u8; N], u32) {
+fn prefix<const N: usize>(bytes: &[u8]) -> ([u8; N], u16) {
     let len = bytes.len().min(N);
     let mut start = [0; N];
     start[..len].copy_from_slice(&bytes[..len]);
-    (start, len as u32)
+    (start, len as u16)
 }
 
 /// What a tunnel leaves of the outer headers: only where they end.

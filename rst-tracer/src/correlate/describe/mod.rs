@@ -44,12 +44,13 @@ pub fn describe(joined: &Joined, scene: &Scene) -> RstEvent {
     let segment = &head.segment;
     let past = reset.flow.as_deref().map(|state| Past::of(state, head.side));
     let roles = Roles::of(segment, past.as_ref(), joined.listens);
+    let role = vantage::role(joined);
     let known = Known {
         sent_by: roles.sent_by(),
         initiator: roles.initiator,
         stage: stage(past.as_ref()),
-        effect: effect::of(joined, past.as_ref()),
-        role: vantage::role(joined),
+        effect: effect::of(joined, past.as_ref(), role),
+        role,
     };
     let case = Case::of(joined, known);
     let verdict = classify::explain(&case);

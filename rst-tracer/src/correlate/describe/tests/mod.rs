@@ -1,14 +1,15 @@
 //! The facts of the event, on connections told segment by segment.
 
 mod chance;
+mod effects;
+mod memory;
 mod states;
+mod testimony;
 
 use rst_tracer_common::event::Hook;
 
 use crate::correlate::story::{ACK, Client, Packet, RST, Server, Story};
-use crate::event::{
-    Direction, Effect, Event, Initiator, LocalRole, SentBy, SessionEndReason, Speaker, Stage,
-};
+use crate::event::{Direction, Event, Initiator, LocalRole, SentBy, SessionEndReason, Speaker};
 
 #[test]
 fn the_handshake_tells_who_is_who() {
@@ -147,47 +148,4 @@ fn what_was_spoken_is_named_in_the_words_of_firewalls() {
     assert_eq!(app(|s| _ = s.say(Client, b"xyzzy")), "insufficient-data");
     assert_eq!(app(|s| _ = s.say(Client, b"xyzzy").say(Server, b"plugh")), "unknown-tcp");
     assert_eq!(app(|s| _ = s.say(Server, b"SSH-2.0-OpenSSH_9.2\r\n")), "ssh");
-}
-
-#[test]
-fn a_late_ack_does_not_make_an_exact_reset_look_wrong() {
-    // The client has not yet acknowledged the answer when the server aborts behind it.
-    let mut story = Story::v4();
-    story.handshake().say(Client, b"GET / HTTP/1.1\r\n\r\n").wait(5);
-    story.say(Server, b"HTTP/1.1 200 OK\r\n\r\n").abort(Server);
-    assert_eq!(story.first().effect, Effect::Accepted);
-}
-
-#[test]
-fn a_number_before_the_fin_is_believed_by_who_has_the_fin() {
-    let mut story = Story::v4();
-    story.handshake().exchange().fin(Server).wait(5).ack(Client).wait(5);
-    let usual = story.packet(Server, RST | ACK);
-    story.send(Packet { seq: usual.seq.wrapping_sub(1), ..usual });
-    assert_eq!(story.first().effect, Effect::Accepted);
-}
-
-#[test]
-fn a_receiver_that_goes_on_long_after_did_not_believe_it() {
-    let mut story = Story::v4();
-    story.handshake().exchange().abort(Server).wait(300);
-    story.say(Client, b"still here");
-    assert_eq!(story.first().effect, Effect::Ignored);
-}
-
-#[test]
-fn an_unknown_window_scale_leaves_the_effect_open() {
-    let mut story = Story::v4();
-    story.exchange();
-    let usual = story.packet(Server, RST | ACK);
-    story.send(Packet { seq: usual.seq.wrapping_add(100_000), ..usual });
-    let event = story.first();
-    assert_eq!((event.effect, event.stage), (Effect::Unknown, Stage::PostData));
-
-    let mut challenged = Story::v4();
-    challenged.exchange();
-    let usual = challenged.packet(Server, RST | ACK);
-    challenged.send(Packet { seq: usual.seq.wrapping_add(100_000), ..usual });
-    challenged.send(challenged.packet(Client, ACK));
-    assert_eq!(challenged.first().effect, Effect::Challenged);
 }
