@@ -61,6 +61,10 @@ pub struct TraceArgs {
     /// Size of the ring buffer from the kernel, in MiB
     #[arg(long, value_name = "MIB", default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=1024))]
     pub ring_size: u32,
+    /// Whose kernel evidence counts: this whole host's, or only that of the network namespace that
+    /// the tracer stands in, when other namespaces play other hosts
+    #[arg(long, value_enum, default_value_t = KernelScope::Host, value_name = "SCOPE")]
+    pub kernel_scope: KernelScope,
     /// Write a stats event at this interval: 10s, 1m
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub stats: Option<Duration>,
@@ -121,6 +125,15 @@ pub struct OutputArgs {
     /// When to colour text [also: NO_COLOR]
     #[arg(long, value_enum, default_value_t = Colour::Auto, value_name = "WHEN")]
     pub color: Colour,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum KernelScope {
+    /// Every network namespace of this host: containers are part of it
+    #[default]
+    Host,
+    /// Only the network namespace that the tracer stands in
+    Netns,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

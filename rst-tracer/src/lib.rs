@@ -12,6 +12,7 @@ pub mod event;
 pub mod exit;
 pub mod links;
 pub mod manual;
+pub mod processes;
 pub mod run;
 pub mod sink;
 pub mod source;

@@ -2,7 +2,7 @@
 
 use super::{Case, Opinion, consequence};
 use crate::event::{
-    Alternative, AtFault, Cause, Class, Confidence, Evidence, Origin, Severity, Stage,
+    Alternative, AtFault, Basis, Cause, Class, Confidence, Evidence, Origin, Severity, Stage,
 };
 
 /// What the engine says about a reset.
@@ -20,6 +20,8 @@ pub struct Verdict {
     pub evidence: Vec<Evidence>,
     /// What else it may be, likeliest first.
     pub alternatives: Vec<Alternative>,
+    /// What it rests on: the kernel of this host took part when it said anything about the reset.
+    pub basis: Basis,
     /// How much attention it deserves.
     pub severity: Severity,
     /// Where to look.
@@ -54,6 +56,7 @@ impl Verdict {
             origin: best.origin,
             evidence,
             alternatives: share(opinions, 1.0 - best.probability),
+            basis: basis(case),
             severity: consequence::severity(best.cause),
             at_fault: consequence::at_fault(best.cause, case.known.sent_by),
         }
@@ -69,10 +72,17 @@ impl Verdict {
             origin: Origin::Unknown,
             evidence: Vec::new(),
             alternatives: share(opinions, 1.0),
+            basis: basis(case),
             severity: consequence::severity(cause),
             at_fault: consequence::at_fault(cause, case.known.sent_by),
         }
     }
+}
+
+/// Whether the kernel took part. Its silence is a statement too, where it would have spoken: rules
+/// that conclude from it have to say so here.
+fn basis(case: &Case<'_>) -> Basis {
+    if case.testimony().has_spoken() { Basis::WireKernel } else { Basis::Wire }
 }
 
 /// One opinion per cause, likeliest first. Equal ones keep the order of the rules, so that the

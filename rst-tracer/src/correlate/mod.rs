@@ -4,12 +4,21 @@
 //! nothing more is awaited for it, and the event that describes each. No clock: replay passes
 //! capture time.
 
+mod bounded;
+mod crowd;
 mod describe;
+mod early;
+mod hearing;
 mod pending;
+mod settled;
 #[cfg(test)]
 pub(crate) mod story;
 mod testimony;
+#[cfg(test)]
+mod tests;
 
+pub(crate) use bounded::Bounded;
+pub(crate) use crowd::is_bound;
 pub use describe::{Scene, describe};
 pub use pending::{Correlator, Rules};
 pub use testimony::{Crowd, SendReset, Testimony, Witnesses};
@@ -55,5 +64,17 @@ impl Joined {
             listens: None,
             crowd,
         }
+    }
+
+    /// The network namespaces of this kernel in which the source and the destination of the reset
+    /// are, as far as they are known to be in one: the tracer's own, `own`, by where the reset was
+    /// seen; others by what the kernel said.
+    pub fn namespaces(&self, own: u32) -> [Option<u32>; 2] {
+        let said = [&self.testimony.sent, &self.testimony.received];
+        let here = hearing::ends_here(self);
+        std::array::from_fn(|end| {
+            let said = said[end].as_ref().map(|notice| notice.wire.netns);
+            said.or(here[end].then_some(own))
+        })
     }
 }

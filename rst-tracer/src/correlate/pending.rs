@@ -1,43 +1,107 @@
-//! The resets that still wait: for other sightings, and for their aftermath.
+//! The resets that still wait: for other sightings, for what the kernel says, for their aftermath.
+//!
+//! In: records in the order of the source, and the time on its clock. Out: [`Joined`] resets, each
+//! once. They go out in the order in which nothing more is awaited for them.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use super::Joined;
-use crate::source::{Record, Reset};
+use rst_tracer_common::notice::Point;
 
-/// How long to wait for what.
+use super::{
+    Joined, Witnesses,
+    crowd::{Arrival, Gathering},
+    early::{Early, Heard},
+    hearing::{self, Part, part},
+    settled,
+};
+use crate::{
+    event::Process,
+    source::{Notice, Record, Reset},
+};
+
+/// How long to wait for what, and whom to believe.
 #[derive(Clone, Copy, Debug)]
 pub struct Rules {
     /// How long a reset waits for its aftermath, in nanoseconds.
     pub settle_ns: u64,
     /// Within how many nanoseconds two sightings may be of the same RST; 0 never joins.
     pub merge_ns: u64,
-    /// How many resets may wait at once; the oldest go out early beyond that.
+    /// How many resets may wait at once; those that are due first go out early beyond that.
     pub most: usize,
+    /// Which tracepoints are listened to.
+    pub witnesses: Witnesses,
+    /// Inode of the network namespace that the tracer stands in; `None` for captures.
+    pub netns: Option<u32>,
+    /// Whether only that namespace is believed: the others play other hosts.
+    pub only_netns: bool,
 }
 
 impl Default for Rules {
     fn default() -> Self {
-        Self { settle_ns: 1_000_000_000, merge_ns: 50_000_000, most: 1 << 16 }
+        Self {
+            settle_ns: 1_000_000_000,
+            merge_ns: 50_000_000,
+            most: 1 << 16,
+            witnesses: Witnesses::default(),
+            netns: None,
+            only_netns: false,
+        }
     }
 }
+
+/// Statements about sent resets that may wait for their packet.
+const MOST_SENT: usize = 1 << 14;
+/// Statements about dropped segments that may wait for the reset that answers them.
+const MOST_DROPS: usize = 1 << 12;
 
 /// Resets in order of arrival, found by the flow they belong to.
 pub struct Correlator {
     rules: Rules,
-    waiting: VecDeque<Joined>,
-    /// Number of the first one in `waiting`.
-    first: u64,
+    /// By number, which is the order of arrival.
+    waiting: BTreeMap<u64, Waiting>,
+    /// When each is due, and its number.
+    queue: BTreeSet<(u64, u64)>,
+    next: u64,
     /// Numbers of the waiting resets of a flow.
     of_flow: HashMap<u64, Vec<u64>>,
+    /// The last due time given out: resets that nothing settles keep their order even when the
+    /// clock of a capture jumps.
+    last_due: u64,
+    crowd: Gathering,
+    sent_early: Early,
+    drops_early: Early,
     merged: u64,
+    unmatched: u64,
+}
+
+/// A reset that waits.
+struct Waiting {
+    joined: Joined,
+    arrival: Arrival,
+    due: u64,
+    /// When it is due if nothing settles it.
+    last_due: u64,
+    /// The process that sent it, and the one that received it.
+    sender: Option<Process>,
+    receiver: Option<Process>,
 }
 
 impl Correlator {
     /// Nothing waits yet.
     pub fn new(rules: Rules) -> Self {
-        let (waiting, of_flow) = (VecDeque::new(), HashMap::new());
-        Self { rules, waiting, first: 0, of_flow, merged: 0 }
+        Self {
+            rules,
+            waiting: BTreeMap::new(),
+            queue: BTreeSet::new(),
+            next: 0,
+            of_flow: HashMap::new(),
+            last_due: 0,
+            crowd: Gathering::default(),
+            sent_early: Early::new(hearing::SENT_NS, MOST_SENT),
+            drops_early: Early::new(hearing::ANSWER_NS, MOST_DROPS),
+            merged: 0,
+            unmatched: 0,
+        }
     }
 
     /// Takes a record in.
@@ -48,61 +112,199 @@ impl Correlator {
                 self.each_of(flow, |joined| joined.aftermath.push(after.clone()));
             }
             Record::Reset(reset) => self.take_reset(reset),
-            Record::Notice(_) => {}
+            Record::Notice(notice) => self.take_notice(notice, None),
         }
     }
 
+    /// Whether a statement counts, by the network namespace that it comes from.
+    pub fn believes(&self, notice: &Notice) -> bool {
+        !self.rules.only_netns || self.rules.netns == Some(notice.wire.netns)
+    }
+
+    /// Takes in what the kernel says, and the process that it is about.
+    pub fn take_notice(&mut self, notice: Box<Notice>, process: Option<Process>) {
+        if !self.believes(&notice) {
+            return;
+        }
+        let heard = Heard { notice, process };
+        match heard.notice.wire.point {
+            Point::LISTENER if !heard.notice.is_in("LISTEN") => {
+                self.crowd.listener_closes(&heard.notice);
+            }
+            Point::SEND_RESET => {
+                if let Some(heard) = self.attach(heard) {
+                    self.sent_early.keep(heard);
+                }
+            }
+            Point::RECEIVE_RESET => {
+                // Without a RST on the wire it is none: the kernel ends a connection so when data
+                // comes behind its own close.
+                self.unmatched += u64::from(self.attach(heard).is_some());
+            }
+            Point::DROP => {
+                if let Some(heard) = self.attach(heard) {
+                    if hearing::is_answered_drop(&heard.notice) {
+                        self.drops_early.keep(heard);
+                    } else {
+                        self.unmatched += 1;
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Gives a statement to the reset that it is about; back comes one that is about none.
+    fn attach(&mut self, heard: Heard) -> Option<Heard> {
+        let numbers = self.of_flow.get(&heard.notice.wire.flow_hash).into_iter().flatten();
+        let ranked = numbers.filter_map(|number| {
+            let joined = &self.waiting.get(number)?.joined;
+            let part = part(&heard.notice, joined, self.rules.netns)?;
+            Some((hearing::rank(part, &heard.notice, joined)?, part, *number))
+        });
+        // Of equals the first: resets of one form are told in the order in which they go.
+        let best = ranked.reduce(|best, other| if other.0 > best.0 { other } else { best });
+        let Some((_, part, number)) = best else { return Some(heard) };
+        self.testify(number, part, heard);
+        None
+    }
+
+    fn testify(&mut self, number: u64, part: Part, heard: Heard) {
+        let Some(waiting) = self.waiting.get_mut(&number) else { return };
+        let testimony = &mut waiting.joined.testimony;
+        match part {
+            Part::Answered | Part::Aborted => waiting.sender = heard.process,
+            Part::Received => waiting.receiver = heard.process,
+            Part::Dropped | Part::TriggerDropped => {}
+        }
+        *part.of(testimony) = Some(*heard.notice);
+        self.reschedule(number);
+    }
+
+    /// Makes a reset due by what is known about it now.
+    fn reschedule(&mut self, number: u64) {
+        let Some(waiting) = self.waiting.get(&number) else { return };
+        let wait_ns = settled::wait_ns(&waiting.joined, &self.rules);
+        let due = if wait_ns < self.longest_ns() {
+            waiting.joined.reset.rst.head.time_ns.saturating_add(wait_ns)
+        } else {
+            waiting.last_due
+        };
+        self.postpone(number, due);
+    }
+
+    fn longest_ns(&self) -> u64 {
+        self.rules.settle_ns.max(self.rules.merge_ns)
+    }
+
+    /// Makes a reset due at another time, at the latest when it would be if nothing settled it.
+    fn postpone(&mut self, number: u64, due: u64) {
+        let Some(waiting) = self.waiting.get_mut(&number) else { return };
+        self.queue.remove(&(waiting.due, number));
+        waiting.due = due.min(waiting.last_due);
+        self.queue.insert((waiting.due, number));
+    }
+
     fn take_reset(&mut self, reset: Reset) {
-        let flow = reset.rst.head.flow_hash;
-        let numbers = self.of_flow.get(&flow).map(Vec::as_slice).unwrap_or_default();
-        for &number in numbers {
-            let at = (number - self.first) as usize;
-            if is_sighting_of(&self.waiting[at], &reset, self.rules.merge_ns) {
-                self.waiting[at].sightings.push(reset);
+        let head = &reset.rst.head;
+        let (flow, time) = (head.flow_hash, head.time_ns);
+        for number in self.of_flow.get(&flow).into_iter().flatten() {
+            let Some(waiting) = self.waiting.get_mut(number) else { continue };
+            if is_sighting_of(&waiting.joined, &reset, self.rules.merge_ns) {
+                waiting.joined.sightings.push(reset);
                 self.merged += 1;
-                return;
+                let number = *number;
+                return self.recall(number, flow);
             }
         }
         self.each_of(flow, |joined| joined.later_resets.push(reset.clone()));
-        let number = self.first + self.waiting.len() as u64;
+        let number = self.next;
+        self.next += 1;
+        let mut joined = Joined::new(reset);
+        joined.testimony.witnesses = self.rules.witnesses;
+        let arrival = self.crowd.arrive(&joined.reset, &mut joined.crowd);
+        let due = time.saturating_add(self.longest_ns()).max(self.last_due);
+        self.last_due = due;
+        let (sender, receiver) = (None, None);
+        let waiting = Waiting { joined, arrival, due, last_due: due, sender, receiver };
+        self.waiting.insert(number, waiting);
+        self.queue.insert((due, number));
         self.of_flow.entry(flow).or_default().push(number);
-        self.waiting.push_back(Joined::new(reset));
+        self.recall(number, flow);
+    }
+
+    /// Looks for statements that came before this sighting.
+    fn recall(&mut self, number: u64, flow: u64) {
+        while let Some((part, heard)) = self.heard_before(number, flow) {
+            self.testify(number, part, heard);
+        }
+        self.reschedule(number);
+    }
+
+    fn heard_before(&mut self, number: u64, flow: u64) -> Option<(Part, Heard)> {
+        let (joined, own) = (&self.waiting.get(&number)?.joined, self.rules.netns);
+        let said = |notice: &Notice| part(notice, joined, own);
+        [&mut self.sent_early, &mut self.drops_early].into_iter().find_map(|early| {
+            let heard = early.take(flow, |notice| hearing::rank(said(notice)?, notice, joined))?;
+            Some((said(&heard.notice)?, heard))
+        })
     }
 
     fn each_of(&mut self, flow: u64, mut add: impl FnMut(&mut Joined)) {
         for number in self.of_flow.get(&flow).into_iter().flatten() {
-            add(&mut self.waiting[(number - self.first) as usize]);
+            if let Some(waiting) = self.waiting.get_mut(number) {
+                add(&mut waiting.joined);
+            }
         }
     }
 
-    /// The next reset for which nothing more is awaited at `now` (nanoseconds since the epoch).
+    /// The next reset for which nothing more is awaited at `now`, on the clock of the source.
     pub fn due(&mut self, now: u64) -> Option<Joined> {
-        let oldest = self.waiting.front()?;
-        let is_due = now.saturating_sub(oldest.reset.time.0) >= self.wait_ns();
-        if is_due || self.waiting.len() > self.rules.most { self.release() } else { None }
+        loop {
+            let &(due, number) = self.queue.first()?;
+            if self.waiting.len() > self.rules.most {
+                return self.release();
+            }
+            if now < due {
+                return None;
+            }
+            let waiting = self.waiting.get_mut(&number)?;
+            waiting.joined.crowd =
+                self.crowd.look(&waiting.joined, waiting.arrival, self.rules.netns);
+            let last_due = waiting.last_due;
+            if due >= last_due || !settled::is_open(&waiting.joined) {
+                return self.release();
+            }
+            self.postpone(number, last_due);
+        }
     }
 
     /// The next reset, whatever it waits for: the source has ended.
     pub fn release(&mut self) -> Option<Joined> {
-        let joined = self.waiting.pop_front()?;
+        let (_, number) = self.queue.pop_first()?;
+        let Waiting { mut joined, arrival, sender, receiver, .. } = self.waiting.remove(&number)?;
         let flow = joined.reset.rst.head.flow_hash;
         if let Some(numbers) = self.of_flow.get_mut(&flow) {
-            numbers.retain(|&number| number != self.first);
+            numbers.retain(|&other| other != number);
             if numbers.is_empty() {
                 self.of_flow.remove(&flow);
             }
         }
-        self.first += 1;
+        joined.crowd = self.crowd.look(&joined, arrival, self.rules.netns);
+        joined.crowd.reset_alike = self.crowd.leave(&joined, arrival);
+        // The process at this host's own end; where it has none or both, rather who sent it.
+        let [src_here, dst_here] = hearing::ends_here(&joined);
+        joined.process = match (src_here, dst_here) {
+            (true, false) => sender,
+            (false, true) => receiver,
+            _ => sender.or(receiver),
+        };
         Some(joined)
     }
 
-    /// When the next one is due, in nanoseconds since the epoch.
+    /// When the next one is due, on the clock of the source.
     pub fn next_due(&self) -> Option<u64> {
-        self.waiting.front().map(|joined| joined.reset.time.0.saturating_add(self.wait_ns()))
-    }
-
-    fn wait_ns(&self) -> u64 {
-        self.rules.settle_ns.max(self.rules.merge_ns)
+        self.queue.first().map(|&(due, _)| due)
     }
 
     /// How many wait.
@@ -113,6 +315,11 @@ impl Correlator {
     /// How many further sightings were joined to a reset.
     pub fn merged(&self) -> u64 {
         self.merged
+    }
+
+    /// How many statements of the kernel were about no reset that was seen on the wire.
+    pub fn unmatched(&self) -> u64 {
+        self.unmatched + self.sent_early.dropped() + self.drops_early.dropped()
     }
 }
 
@@ -129,7 +336,7 @@ fn is_sighting_of(joined: &Joined, reset: &Reset, merge_ns: u64) -> bool {
             && a.ip_id == b.ip_id
     };
     let place = |r: &Reset| (r.rst.head.ifindex, r.rst.head.hook);
-    let apart = reset.time.0.abs_diff(joined.reset.time.0);
+    let apart = reset.rst.head.time_ns.abs_diff(joined.reset.rst.head.time_ns);
     merge_ns > 0
         && apart <= merge_ns
         && same(&joined.reset, reset)

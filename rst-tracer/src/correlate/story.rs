@@ -1,12 +1,16 @@
 //! Connections told segment by segment, for tests: frames through the real parser, tracker and
 //! correlator, and out come the events.
 
+mod kernel;
+
 use rst_tracer_common::{
     event::{Hook, Kind, Rst, RstWithFlow, Sighting},
     flow::{self, Identity, Keys, Memory, Observed, Port},
     wire::{Frame, LinkType, Segment, locate},
 };
 use zerocopy::FromZeros;
+
+pub(crate) use kernel::{ELSEWHERE, HERE};
 
 use super::{Correlator, Joined, Rules, Scene, describe};
 use crate::{
@@ -22,6 +26,9 @@ pub(crate) const ACK: u8 = 0x10;
 
 /// When the stories begin: far from zero, so that nothing hides in small numbers.
 const EPOCH_NS: u64 = 1_700_000_000_000_000_000;
+
+/// Of the flow's identity.
+const KEYS: [u32; 6] = [3, 5, 7, 11, 13, 17];
 
 /// Who sends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,6 +87,8 @@ pub(crate) struct Story {
     pub(crate) ifindex: u32,
     pub(crate) came_by: u32,
     frame: u64,
+    /// The namespace of the tracer, where it has one.
+    netns: Option<u32>,
 }
 
 impl Story {
@@ -118,12 +127,25 @@ impl Story {
             ifindex: 0,
             came_by: 0,
             frame: 0,
+            netns: None,
         }
     }
 
     /// Sets the type of service of both sides.
     pub(crate) fn with_tos(mut self, tos: u8) -> Self {
         self.peers.iter_mut().for_each(|peer| peer.tos = tos);
+        self
+    }
+
+    /// A new connection of the same client from another port.
+    pub(crate) fn another_client(&mut self, port: u16) -> &mut Self {
+        self.peers[Client as usize].port = port;
+        self
+    }
+
+    /// A new connection to another port of the same server.
+    pub(crate) fn another_server(&mut self, port: u16) -> &mut Self {
+        self.peers[Server as usize].port = port;
         self
     }
 
@@ -271,7 +293,7 @@ impl Story {
         let frame = Frame::whole(&bytes);
         let mut segment = Segment::new_zeroed();
         locate(&frame, LinkType::ETHERNET, false, &mut segment).unwrap();
-        let id = Identity::of(&segment.src, &segment.dst, &Keys([3, 5, 7, 11, 13, 17]));
+        let id = Identity::of(&segment.src, &segment.dst, &Keys(KEYS));
         let port = match self.hook {
             Hook::TC_EGRESS => Port::egress(self.ifindex),
             _ => Port::ingress(self.ifindex),
@@ -363,7 +385,7 @@ impl Story {
 
     /// The events of all resets so far, in order.
     pub(crate) fn told(&mut self) -> Vec<RstEvent> {
-        let scene = Scene { host: "here".into(), ..Scene::default() };
+        let scene = Scene { host: "here".into(), netns: self.netns, addresses: None };
         std::iter::from_fn(|| self.correlator.release())
             .map(|joined| describe(&joined, &scene))
             .collect()

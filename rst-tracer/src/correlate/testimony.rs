@@ -20,6 +20,19 @@ pub struct Testimony {
     pub trigger_dropped: Option<Notice>,
 }
 
+impl Testimony {
+    /// Whether the kernel said anything about this reset.
+    pub fn has_spoken(&self) -> bool {
+        self.statements().next().is_some()
+    }
+
+    /// Everything that it said, the most telling first.
+    pub fn statements(&self) -> impl Iterator<Item = &Notice> {
+        let all = [&self.sent, &self.received, &self.dropped, &self.trigger_dropped];
+        all.into_iter().flatten()
+    }
+}
+
 /// Which tracepoints were listened to, in the network namespaces that count.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Witnesses {
@@ -59,6 +72,8 @@ pub struct Crowd {
     pub accepted_ago_ns: Option<u64>,
     /// The source endpoint refused a SYN (a closed port) within the second after this reset.
     pub refused_later: bool,
+    /// The kernel said that a listener of the source endpoint closed within 100 ms before or after.
+    pub listener_closed: bool,
     /// How often resets of the same kind passed between the same client address and the same server
     /// endpoint before, at equal intervals, and the interval in milliseconds.
     pub periodic: Option<(u32, u64)>,

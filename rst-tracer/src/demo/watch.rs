@@ -18,6 +18,7 @@ use super::netns::Netns;
 use crate::{
     correlate::{Rules, Scene},
     event::{Event, RstEvent},
+    processes::Processes,
     run::{Pipeline, Stop, Summary, Tracing},
     sink::Sink,
     source::live::{self, Live, Wake},
@@ -50,8 +51,10 @@ impl Watching {
     pub fn start(netns: &Netns, options: live::Options, rules: Rules) -> Result<Self> {
         let fd = netns.fd().try_clone_to_owned().context("duplicating a namespace")?;
         let host = netns.name().to_owned();
-        let netns = u32::try_from(netns.inode()).ok();
-        let scene = Scene { host: host.clone(), netns, ..Scene::default() };
+        let inode = u32::try_from(netns.inode()).ok();
+        let scene = Scene { host: host.clone(), netns: inode, addresses: None };
+        // The namespaces of the laboratory are hosts: none may read another's mind.
+        let rules = Rules { netns: inode, only_netns: true, ..rules };
         let (stop, stopped) = oneshot::channel();
         let (ready, is_ready) = mpsc::channel();
         let (sender, events) = mpsc::channel();
@@ -90,7 +93,10 @@ fn trace(
     runtime.block_on(async {
         let mut lines = Vec::new();
         let live = Live::start(options, |line| lines.push(line))?;
-        let pipeline = Pipeline::new(rules, scene, Default::default(), Box::new(sink), None);
+        let mut pipeline = Pipeline::new(rules, scene, Default::default(), Box::new(sink), None);
+        if let Some(netns) = rules.netns {
+            pipeline = pipeline.with(Processes::start(netns, false));
+        }
         let mut tracing = Tracing::new(live, pipeline, None);
         ready.send(lines).ok();
         loop {

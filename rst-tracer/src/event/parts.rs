@@ -207,10 +207,12 @@ pub struct Process {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Kernel {
-    /// Reset reason, by the running kernel's own name.
+    /// Why, by the running kernel's own name: of the reset it sent, else of the drop of the reset or
+    /// of the segment that the reset answers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<Text>,
-    /// Socket state at that moment, by the kernel's name.
+    /// State of the connection before the reset, by the kernel's name. A socket that is being closed
+    /// is in CLOSE when its reset goes out; then it is the state before, if that is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub state: Option<Text>,
     /// Network namespace that this comes from, when it is not the one of the tracer.

@@ -6,6 +6,7 @@ use super::{filter::Filter, tally::Tally};
 use crate::{
     correlate::{Correlator, Joined, Rules, Scene, describe},
     event::Event,
+    processes::Processes,
     sink::Sink,
     source::Record,
 };
@@ -28,6 +29,7 @@ pub struct Pipeline<'a> {
     filter: Filter,
     sink: Box<dyn Sink + 'a>,
     limit: Option<u64>,
+    processes: Option<Processes>,
     /// What became of the resets.
     pub tally: Tally,
 }
@@ -42,18 +44,32 @@ impl<'a> Pipeline<'a> {
         limit: Option<u64>,
     ) -> Self {
         let correlator = Correlator::new(rules);
-        Self { correlator, scene, filter, sink, limit, tally: Tally::default() }
+        Self { correlator, scene, filter, sink, limit, processes: None, tally: Tally::default() }
+    }
+
+    /// The same, of a host whose processes are known.
+    pub fn with(mut self, processes: Processes) -> Self {
+        self.processes = Some(processes);
+        self
     }
 
     /// Takes a record in; nothing is written yet.
     pub fn take(&mut self, record: Record) {
-        self.correlator.take(record);
+        match record {
+            Record::Notice(notice) if self.correlator.believes(&notice) => {
+                let process = self.processes.as_mut().and_then(|known| known.told(&notice));
+                self.correlator.take_notice(notice, process);
+            }
+            // Another host's mind, as it were.
+            Record::Notice(_) => {}
+            record => self.correlator.take(record),
+        }
     }
 
-    /// Writes every reset for which nothing more is awaited at `now_ns`.
+    /// Writes every reset for which nothing more is awaited at `now_ns`, on the clock of the source.
     pub fn write_due(&mut self, now_ns: u64) -> ControlFlow<Stop> {
         while let Some(joined) = self.correlator.due(now_ns) {
-            self.write(&joined)?;
+            self.write(joined)?;
         }
         ControlFlow::Continue(())
     }
@@ -61,13 +77,16 @@ impl<'a> Pipeline<'a> {
     /// Writes what still waits: the source has ended.
     pub fn write_rest(&mut self) -> ControlFlow<Stop> {
         while let Some(joined) = self.correlator.release() {
-            self.write(&joined)?;
+            self.write(joined)?;
         }
         ControlFlow::Continue(())
     }
 
-    fn write(&mut self, joined: &Joined) -> ControlFlow<Stop> {
-        let event = describe(joined, &self.scene);
+    fn write(&mut self, mut joined: Joined) -> ControlFlow<Stop> {
+        if let Some(processes) = &self.processes {
+            processes.complete(&mut joined);
+        }
+        let event = describe(&joined, &self.scene);
         if !self.filter.lets_pass(&event) {
             self.tally.filtered += 1;
             return ControlFlow::Continue(());
@@ -97,7 +116,7 @@ impl<'a> Pipeline<'a> {
         ControlFlow::Continue(())
     }
 
-    /// When something is due next, in nanoseconds since the epoch.
+    /// When something is due next, on the clock of the source.
     pub fn next_due(&self) -> Option<u64> {
         self.correlator.next_due()
     }

@@ -11,11 +11,12 @@ use super::{
     tell,
 };
 use crate::{
-    cli::{OutputArgs, TraceArgs},
+    cli::{KernelScope, OutputArgs, TraceArgs},
     correlate::{Rules, Scene},
     event::Timestamp,
     exit::Code,
     links,
+    processes::Processes,
     source::live::{self, Live, Wake, kernel, now_ns},
 };
 
@@ -37,10 +38,15 @@ pub fn trace(args: &TraceArgs) -> Result<Code> {
         let sink = output::open(&args.output)?;
         let live = Live::start(live_options(args)?, tell)?;
         let settle_ns = nanos(args.output.settle);
-        let rules = Rules { settle_ns, ..Rules::default() };
-        let scene = Scene { netns: own_netns(), ..scene() };
+        let netns = own_netns();
+        let only_netns = args.kernel_scope == KernelScope::Netns;
+        let rules = Rules { settle_ns, netns, only_netns, ..Rules::default() };
+        let scene = Scene { netns, ..scene() };
         let filter = args.filter.clone().into();
-        let pipeline = Pipeline::new(rules, scene, filter, sink, args.output.count);
+        let mut pipeline = Pipeline::new(rules, scene, filter, sink, args.output.count);
+        if let Some(netns) = netns {
+            pipeline = pipeline.with(Processes::start(netns, !only_netns));
+        }
         let mut tracing = Tracing::new(live, pipeline, args.stats);
         tell(format_args!("tracing {}; Ctrl-C ends", interfaces(tracing.live.traced())));
         let stop = tracing.run(signals, args).await?;
@@ -67,6 +73,13 @@ pub fn live_options(args: &TraceArgs) -> Result<live::Options> {
         },
         object: args.bpf_object.clone(),
     })
+}
+
+/// Now, on the clock of the kernel's records: nobody sets it.
+fn monotonic_ns() -> u64 {
+    use nix::time::{ClockId, clock_gettime};
+    let now = clock_gettime(ClockId::CLOCK_MONOTONIC);
+    now.map_or(0, |now| now.tv_sec() as u64 * 1_000_000_000 + now.tv_nsec() as u64)
 }
 
 /// Inode of the network namespace of the calling thread.
@@ -158,7 +171,7 @@ impl<'a> Tracing<'a> {
         self.look_around();
         loop {
             let count = self.live.drain(BATCH, |record| self.pipeline.take(record));
-            self.pipeline.write_due(now_ns())?;
+            self.pipeline.write_due(monotonic_ns())?;
             if count < BATCH {
                 return self.pipeline.flush();
             }
@@ -183,7 +196,7 @@ impl<'a> Tracing<'a> {
         let until_due = self
             .pipeline
             .next_due()
-            .map_or(LONGEST_NAP, |due| Duration::from_nanos(due.saturating_sub(now_ns())));
+            .map_or(LONGEST_NAP, |due| Duration::from_nanos(due.saturating_sub(monotonic_ns())));
         Instant::now() + until_due.min(LONGEST_NAP)
     }
 

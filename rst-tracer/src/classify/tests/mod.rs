@@ -54,7 +54,7 @@ fn both() -> [Story; 2] {
 fn with(story: &mut Story, facts: impl FnOnce(&mut Joined)) -> RstEvent {
     let mut joined = story.joined();
     facts(&mut joined);
-    sane(describe(&joined, &Scene { host: "here".into(), netns: None }))
+    sane(describe(&joined, &Scene { host: "here".into(), ..Scene::default() }))
 }
 
 /// Whether a piece of evidence was given.

@@ -10,6 +10,7 @@ mod conn_state;
 mod context;
 mod effect;
 mod id;
+mod kernel;
 mod roles;
 #[cfg(test)]
 mod tests;
@@ -24,7 +25,8 @@ use crate::{
     classify::{self, Case, Known, Past, Verdict},
     event::{self, RstEvent, Stage, Text},
 };
-use roles::Roles;
+pub(super) use roles::Roles;
+pub(super) use vantage::role;
 
 /// Where the tracer stands.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -43,7 +45,7 @@ pub fn describe(joined: &Joined, scene: &Scene) -> RstEvent {
     let head = &reset.rst.head;
     let segment = &head.segment;
     let past = reset.flow.as_deref().map(|state| Past::of(state, head.side));
-    let roles = Roles::of(segment, past.as_ref());
+    let roles = Roles::of(segment, past.as_ref(), joined.listens);
     let role = vantage::role(joined);
     let known = Known {
         sent_by: roles.sent_by(),
@@ -88,6 +90,8 @@ pub fn describe(joined: &Joined, scene: &Scene) -> RstEvent {
     event.community_id = community_id::of(src, dst);
     event.vlan = vlans(segment);
     event.tunnel = segment.tunnel.name().map(Cow::Borrowed);
+    event.process = joined.process.clone();
+    event.kernel = kernel::of(&joined.testimony, scene);
     event.sightings = vantage::sightings(joined);
     explained(event, verdict)
 }
@@ -100,12 +104,14 @@ fn explained(mut event: RstEvent, verdict: Verdict) -> RstEvent {
     event.origin = verdict.origin;
     event.evidence = verdict.evidence;
     event.alternatives = verdict.alternatives;
+    event.basis = verdict.basis;
     event.severity = verdict.severity;
     event.at_fault = verdict.at_fault;
     event
 }
 
-fn stage(past: Option<&Past<'_>>) -> Stage {
+/// How far the connection had come.
+pub(super) fn stage(past: Option<&Past<'_>>) -> Stage {
     use rst_tracer_common::flow::Stage as Tracked;
     match past.and_then(|past| past.state().stage()) {
         None => Stage::NoFlow,

@@ -1,7 +1,7 @@
 //! Which side opened the connection, and so in whose name the reset travels.
 //!
-//! A handshake tells. Without one the ports are compared: a service's port against an ephemeral
-//! one. When they do not differ in kind, nothing is claimed: the form of a reset without flow
+//! A handshake tells, or a listening socket of this host. Without these the ports are compared: a
+//! service's port against an ephemeral one. When they do not differ in kind, nothing is claimed: the form of a reset without flow
 //! (the refusal of a SYN that was not seen) is evidence for the verdict, not for the roles.
 
 use rst_tracer_common::{flow::OpenedBy, wire::Segment};
@@ -13,15 +13,20 @@ use crate::{
 
 /// The roles of the two sides.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Roles {
+pub(in crate::correlate) struct Roles {
     /// Whether the reset's source opened the connection; `None` when that is not known.
-    pub(super) src_opened: Option<bool>,
+    pub(in crate::correlate) src_opened: Option<bool>,
     /// How that is known.
     pub(super) initiator: Initiator,
 }
 
 impl Roles {
-    pub(super) fn of(segment: &Segment, past: Option<&Past<'_>>) -> Self {
+    /// `listens`: whether a listening socket is known at the source (or else at the destination).
+    pub(in crate::correlate) fn of(
+        segment: &Segment,
+        past: Option<&Past<'_>>,
+        listens: Option<bool>,
+    ) -> Self {
         let opened_by = past.map_or(OpenedBy::UNKNOWN, |past| past.state().flow.opened_by);
         let initiator = match opened_by {
             OpenedBy::SYN => Some(Initiator::Syn),
@@ -30,6 +35,9 @@ impl Roles {
         };
         if let (Some(opened), Some(initiator)) = (past.and_then(Past::i_opened), initiator) {
             return Self { src_opened: Some(opened), initiator };
+        }
+        if let Some(is_server) = listens {
+            return Self { src_opened: Some(!is_server), initiator: Initiator::Listener };
         }
         match opened_by_ports(segment.src.port as u16, segment.dst.port as u16) {
             Some(opened) => Self { src_opened: Some(opened), initiator: Initiator::Ports },

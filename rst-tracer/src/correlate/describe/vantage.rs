@@ -32,7 +32,7 @@ fn all(joined: &Joined) -> impl Iterator<Item = &Reset> {
 /// What the host is to the reset: it forwards what comes in by one interface and leaves by
 /// another, made what only leaves, and received what only comes. On one interface alone (the
 /// loopback) what leaves and comes back was made here.
-pub(super) fn role(joined: &Joined) -> LocalRole {
+pub(in crate::correlate) fn role(joined: &Joined) -> LocalRole {
     let seen = |wanted| {
         all(joined)
             .map(|reset| &reset.rst.head)

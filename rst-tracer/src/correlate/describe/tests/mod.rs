@@ -2,6 +2,7 @@
 
 mod chance;
 mod effects;
+mod memory;
 mod states;
 mod testimony;
 

@@ -18,7 +18,7 @@ fn notice(reason: Option<&'static str>, state: Option<&'static str>) -> Option<N
 }
 
 fn effect(joined: &Joined) -> Effect {
-    describe(joined, &Scene { host: "here".into(), netns: None }).effect
+    describe(joined, &Scene { host: "here".into(), ..Scene::default() }).effect
 }
 
 /// A reset of the server, so far off, seen at this hook.

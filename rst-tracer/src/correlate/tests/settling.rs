@@ -1,0 +1,137 @@
+//! A verdict goes out when nothing can change it.
+
+use proptest::prelude::*;
+use rst_tracer_common::event::Hook;
+
+use super::{on_the_client, on_the_server, rules};
+use crate::correlate::{
+    Rules,
+    story::{Client, Packet, Server},
+};
+
+#[test]
+fn what_the_own_kernel_explains_goes_out_soon() {
+    let mut story = on_the_server();
+    story.handshake().abort(Server).kernel_aborts(Server, "TCP_KEEPALIVE_TIMEOUT");
+    assert!(story.wait(90).due().is_empty());
+    assert_eq!(story.wait(10).due().len(), 1);
+}
+
+#[test]
+fn what_comes_in_waits_for_what_proves_or_refutes_it() {
+    let mut story = on_the_client();
+    story.handshake().abort(Server).kernel_believes(Server);
+    assert!(story.wait(990).due().is_empty());
+    assert_eq!(story.wait(10).due().len(), 1);
+}
+
+#[test]
+fn what_the_kernel_gives_no_reason_for_waits() {
+    for reason in ["", "NOT_SPECIFIED"] {
+        let mut story = on_the_server();
+        story.handshake().abort(Server).kernel_aborts(Server, reason);
+        assert!(story.wait(990).due().is_empty());
+    }
+}
+
+#[test]
+fn many_closed_at_once_wait_to_see_whether_the_port_refuses() {
+    let mut story = on_the_server();
+    story.handshake().abort(Server).kernel_aborts(Server, "TCP_ABORT_ON_CLOSE");
+    story.another_client(50_001).handshake().abort(Server);
+    story.kernel_aborts(Server, "TCP_ABORT_ON_CLOSE");
+    assert!(story.wait(300).due().is_empty());
+    story.another_client(50_002).syn().disown(Server);
+    let joined = story.wait(900).due();
+    assert_eq!(joined.len(), 2);
+    assert!(joined.iter().all(|joined| joined.crowd.refused_later));
+    assert!(joined.iter().all(|joined| joined.crowd.of_endpoint == 1));
+}
+
+#[test]
+fn a_reject_goes_out_soon_when_the_kernel_dropped_its_trigger() {
+    let mut story = on_the_server();
+    story.syn().reject(Server).kernel_drops(Client, "NETFILTER_DROP");
+    assert_eq!(story.wait(100).due().len(), 1);
+}
+
+#[test]
+fn a_settled_reset_overtakes_one_that_waits_and_all_are_counted() {
+    let mut story = on_the_server();
+    story.handshake().abort(Server).wait(1);
+    story.another_client(50_001).handshake().abort(Server);
+    story.kernel_aborts(Server, "TCP_KEEPALIVE_TIMEOUT");
+    let port = |joined: &crate::correlate::Joined| joined.reset.rst.head.segment.dst.port;
+    assert_eq!(story.wait(200).due().iter().map(port).collect::<Vec<_>>(), [50_001]);
+    assert_eq!(story.counts(), (1, 0, 0));
+    assert_eq!(story.wait(900).due().iter().map(port).collect::<Vec<_>>(), [51_234]);
+    assert_eq!(story.counts(), (0, 0, 0));
+}
+
+#[test]
+fn a_second_sighting_makes_no_second_event() {
+    let mut story = on_the_server();
+    story.handshake();
+    let abort = story.packet(Server, 0x14);
+    story.send(abort.clone()).kernel_aborts(Server, "TCP_KEEPALIVE_TIMEOUT");
+    story.wait(20).seen_at(Hook::TC_EGRESS, 7, &abort);
+    let joined = story.wait(100).due();
+    assert_eq!((joined.len(), joined[0].sightings.len()), (1, 1));
+    assert_eq!(story.counts(), (0, 1, 0));
+}
+
+#[test]
+fn no_more_wait_than_may() {
+    let mut story = on_the_server().by(Rules { most: 2, ..rules() });
+    story.handshake();
+    for n in 0..5 {
+        let abort = story.packet(Server, 0x14);
+        story.send(Packet { ip_id: n, ..abort });
+        story.due();
+        assert!(story.counts().0 <= 2);
+    }
+}
+
+#[test]
+fn the_clock_of_a_capture_may_jump_and_the_order_stays() {
+    let mut story = on_the_server();
+    let now = 1_700_000_000_000_000_000;
+    story.at(now + 5_000_000_000).syn().disown(Server);
+    story.another_client(50_001).at(now).syn().disown(Server);
+    let clients: Vec<_> = story.told().iter().map(|event| event.dst.port).collect();
+    assert_eq!(clients, [51_234, 50_001]);
+}
+
+proptest! {
+    #[test]
+    fn every_reset_goes_out_once_whatever_the_kernel_says(
+        steps in proptest::collection::vec((0_u8..9, 0_u16..4), 1..120),
+    ) {
+        let mut story = on_the_server().by(Rules { most: 16, ..rules() });
+        let (mut seen, mut out) = (0, 0);
+        for (step, client) in steps {
+            story.another_client(50_000 + client);
+            let reset = match step {
+                0 => story.syn().disown(Server),
+                1 => story.handshake().abort(Server),
+                2 => story.syn().kernel_answers(Server, "NO_SOCKET").disown(Server),
+                _ => match step {
+                    3 => story.kernel_aborts(Server, "TCP_STATE"),
+                    4 => story.kernel_aborts(Server, "TCP_KEEPALIVE_TIMEOUT"),
+                    5 => story.kernel_believes(Client),
+                    6 => story.syn().kernel_drops(Client, "NETFILTER_DROP"),
+                    _ => story.wait(u64::from(step) * 10 + 1),
+                },
+            };
+            reset.wait(1);
+            seen += u64::from(step < 3);
+            out += story.due().len() as u64;
+            let (pending, merged, _) = story.counts();
+            prop_assert_eq!(seen, out + pending + merged);
+            prop_assert!(pending <= 16);
+        }
+        out += story.all().len() as u64;
+        let (pending, merged, _) = story.counts();
+        prop_assert_eq!((pending, seen), (0, out + merged));
+    }
+}
