@@ -4,7 +4,8 @@ use anyhow::Result;
 use nix::errno::Errno;
 
 use super::Listed;
-use super::scene::{Pair, Scene, answer_of_the_dead};
+use super::pair::{Pair, answer_of_the_dead};
+use super::scene::Scene;
 use crate::demo::forge::Forgery;
 use crate::demo::frame::{ACK, RST};
 use crate::demo::lab::Place;

@@ -4,7 +4,8 @@ use anyhow::Result;
 use nix::errno::Errno;
 
 use super::Listed;
-use super::scene::{REQUEST, Scene, answer_of_the_dead};
+use super::pair::answer_of_the_dead;
+use super::scene::{REQUEST, Scene};
 use crate::demo::netns::Netns;
 use crate::demo::nft::Hook;
 use crate::demo::sockets;
