@@ -5,6 +5,8 @@
 //! be slow, and may want the hosts for themselves.
 
 pub mod check;
+mod closing;
+pub mod options;
 pub mod servers;
 
 use rst_tracer::demo::scenarios::{Listed, Scenario, catalogue, number};
@@ -16,7 +18,7 @@ pub const PORTS_EACH: u16 = 16;
 const FIRST_PORTS: [u16; 2] = [5_000, 16_000];
 
 /// Our own scenarios, by family of files.
-const LISTED: &[&[Listed]] = &[];
+const LISTED: &[&[Listed]] = &[closing::LISTED];
 
 /// Every scenario there is; names (with the family) and ports are unique.
 pub fn laboratory() -> Vec<Scenario> {
