@@ -74,12 +74,13 @@ fn check_effect(lab: &Lab, connection: &Connection) -> Result<()> {
     );
     let Some(arrival) = arrival else { return Ok(()) };
     let at_ns = seen[arrival].at_ns;
-    let mut next = seen[arrival + 1..].iter().filter(|one| one.segment.src == from);
+    // A new SYN may open the next connection on the same ports.
+    let after = seen[arrival + 1..].iter();
+    let same = after.take_while(|one| one.segment.flags & (SYN | ACK) != SYN);
+    let mut next = same.filter(|one| one.segment.src == from);
     let as_it_should = match reset.effect {
-        // It may call again, or say that it knows the connection no more.
-        Effect::Accepted => next.all(|one| {
-            one.segment.has(RST) || one.segment.has(SYN) || one.at_ns < at_ns + CROSSING_NS
-        }),
+        // It may say that it knows the connection no more.
+        Effect::Accepted => next.all(|one| one.segment.has(RST) || one.at_ns < at_ns + CROSSING_NS),
         Effect::Challenged => next.any(|one| one.segment.flags == ACK),
         Effect::Ignored => next.any(|one| one.segment.payload_len > 0 || one.segment.has(FIN)),
         Effect::Lost => false,
@@ -129,6 +130,7 @@ fn stages_at_resets(connection: &Connection, seen: &[Sighting]) -> Vec<(Side, St
     let (mut syn, mut syn_ack, mut shaken, mut data) = (false, false, false, 0);
     let mut fins = Vec::new();
     let mut reset = false;
+    let mut first_syn = None;
     for Sighting { segment, .. } in seen {
         if segment.has(RST) {
             let from_client = segment.src == connection.client;
@@ -147,6 +149,14 @@ fn stages_at_resets(connection: &Connection, seen: &[Sighting]) -> Vec<(Side, St
             stages.push((side, stage));
             reset = true;
             continue;
+        }
+        if segment.flags & (SYN | ACK) == SYN && first_syn != Some(segment.seq) {
+            // Another connection on the same ports, unless the one before is still alive.
+            if first_syn.is_none() || !shaken || reset || fins.len() == 2 {
+                (syn_ack, shaken, data, reset) = (false, false, 0, false);
+                fins.clear();
+                first_syn = Some(segment.seq);
+            }
         }
         for (end, acked) in &mut fins {
             *acked |= segment.ack == *end;

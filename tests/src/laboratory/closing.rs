@@ -4,11 +4,10 @@ use std::net::Shutdown;
 
 use anyhow::{Context, Result};
 use nix::errno::Errno;
-use rst_tracer::demo::lab::Place;
 use rst_tracer::demo::nft::{Only, Port};
-use rst_tracer::demo::scenarios::{Listed, Pair, REQUEST, Scene, last};
+use rst_tracer::demo::scenarios::{Listed, Pair, REQUEST, Scene};
 use rst_tracer::demo::sockets;
-use rst_tracer::demo::truth::{Family, GroundTruth, Reset, Sender, Side, Stage};
+use rst_tracer::demo::truth::{Family, GroundTruth, Reset, Sender, Stage};
 
 use super::options;
 
@@ -157,12 +156,7 @@ fn disconnect_with_unsent_data(scene: &Scene<'_>) -> Result<GroundTruth> {
     sockets::await_end(&pair.server)?;
     // Far more than the client's window, far less than the server's buffer.
     scene.lab.server.run(|| sockets::say(&pair.server, &[b'.'; 40_000]))?;
-    // The client's buffer is full, so that nothing more is under way when the server gives up.
-    scene.lab.sniffer(Place::Server).wait_for("a closed window", &pair.connection, |seen| {
-        let told = last(seen, &pair.connection, Side::Client)?;
-        let sent = last(seen, &pair.connection, Side::Server)?;
-        (told.ack == sent.next_seq() && sent.payload_len > 0 && told.window < 100).then_some(())
-    })?;
+    super::exits::full(&pair)?;
     pair.server.shutdown(Shutdown::Write).context("closing the server's direction")?;
     scene.lab.server.run(|| options::dissolve(&pair.server))?;
     sockets::await_error(&pair.client, Errno::ECONNRESET)?;

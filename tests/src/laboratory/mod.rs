@@ -5,8 +5,13 @@
 //! be slow, and may want the hosts for themselves.
 
 pub mod check;
+pub mod child;
 mod closing;
+mod exits;
+mod gone;
+mod opening;
 pub mod options;
+mod raw;
 pub mod servers;
 
 use rst_tracer::demo::scenarios::{Listed, Scenario, catalogue, number};
@@ -18,7 +23,8 @@ pub const PORTS_EACH: u16 = 16;
 const FIRST_PORTS: [u16; 2] = [5_000, 16_000];
 
 /// Our own scenarios, by family of files.
-const LISTED: &[&[Listed]] = &[closing::LISTED];
+const LISTED: &[&[Listed]] =
+    &[opening::LISTED, raw::LISTED, closing::LISTED, gone::LISTED, exits::LISTED];
 
 /// Every scenario there is; names (with the family) and ports are unique.
 pub fn laboratory() -> Vec<Scenario> {
