@@ -158,7 +158,7 @@ mod tests {
             dont_fragment: true,
             tos: 0x10,
             flow_label: 0x1234,
-            options: vec![1, 1, 1, 1],
+            options: vec![1, 1, 8, 10, 0, 0, 0, 5, 0, 0, 0, 6],
             payload: b"bye".to_vec(),
         }
     }
@@ -171,6 +171,8 @@ mod tests {
             assert_eq!((read.src, read.dst, read.macs), (forged.src, forged.dst, forged.macs));
             assert_eq!((read.seq, read.ack, read.flags), (forged.seq, forged.ack, forged.flags));
             assert_eq!((read.window, read.ttl, read.payload_len), (512, 61, 3));
+            assert_eq!((read.tos, read.dont_fragment), (0x10, true));
+            assert_eq!((read.timestamps, &read.payload_start[..]), (Some((5, 6)), &b"bye"[..]));
             assert_eq!(read.flow_label, forged.src.is_ipv6().then_some(0x1234));
             assert_eq!(read.ip_id, forged.src.is_ipv4().then_some(54321));
         }

@@ -9,10 +9,13 @@ pub mod child;
 mod closing;
 mod exits;
 mod gone;
+mod injected;
 mod opening;
 pub mod options;
 mod raw;
 pub mod servers;
+mod walls;
+mod wishes;
 
 use rst_tracer::demo::scenarios::{Listed, Scenario, catalogue, number};
 
@@ -23,14 +26,21 @@ pub const PORTS_EACH: u16 = 16;
 const FIRST_PORTS: [u16; 2] = [5_000, 16_000];
 
 /// Our own scenarios, by family of files.
-const LISTED: &[&[Listed]] =
-    &[opening::LISTED, raw::LISTED, closing::LISTED, gone::LISTED, exits::LISTED];
+const LISTED: &[&[Listed]] = &[
+    opening::LISTED,
+    raw::LISTED,
+    closing::LISTED,
+    gone::LISTED,
+    exits::LISTED,
+    wishes::LISTED,
+    walls::LISTED,
+];
 
 /// Every scenario there is; names (with the family) and ports are unique.
 pub fn laboratory() -> Vec<Scenario> {
     let [ours, servers] = FIRST_PORTS;
     let mut all = catalogue();
-    all.extend(number(LISTED, ours, PORTS_EACH));
+    all.extend(number(&[LISTED, injected::LISTED].concat(), ours, PORTS_EACH));
     all.extend(number(servers::LISTED, servers, PORTS_EACH));
     all
 }

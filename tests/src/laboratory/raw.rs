@@ -105,7 +105,7 @@ impl<'s, 'a> RawClient<'s, 'a> {
     }
 
     /// The server resets; then its listener goes, and with it what is left of the handshake.
-    fn is_reset(self, stage: Stage) -> Result<GroundTruth> {
+    fn end_in_reset(self, stage: Stage) -> Result<GroundTruth> {
         let resets = vec![Reset::by(Sender::Server, stage, BAD_ACK)];
         let connections = vec![Connection { resets, ..self.connection }];
         let truth = GroundTruth { connections, done: "the client's host saw the reset" };
@@ -119,7 +119,7 @@ fn bad_handshake_ack(scene: &Scene<'_>) -> Result<GroundTruth> {
     let client = RawClient::new(scene)?;
     client.send(&client.syn)?;
     client.send(&wrong_ack(&client)?)?;
-    client.is_reset(Stage::PostAck)
+    client.end_in_reset(Stage::PostAck)
 }
 
 /// The ACK that ends a handshake, but of bytes that the server never sent.
@@ -139,7 +139,7 @@ fn syn_in_handshake(scene: &Scene<'_>) -> Result<GroundTruth> {
     let answer = client.syn_ack()?;
     let other = Forgery { seq: answer.ack.wrapping_add(500), ..client.syn.clone() };
     client.send(&other)?;
-    client.is_reset(Stage::PostSyn)
+    client.end_in_reset(Stage::PostSyn)
 }
 
 fn bad_cookie(scene: &Scene<'_>) -> Result<GroundTruth> {
@@ -161,7 +161,7 @@ fn bad_ack_in_fast_open(scene: &Scene<'_>) -> Result<GroundTruth> {
     })?;
     // The connection may be accepted already; closed with the listener it would be reset again.
     sockets::vanish(scene.lab.server.run(|| sockets::accept(&client.listener))?)?;
-    client.is_reset(Stage::PostPush)
+    client.end_in_reset(Stage::PostPush)
 }
 
 fn stray(scene: &Scene<'_>, listening: bool, flags: u8) -> Result<GroundTruth> {
