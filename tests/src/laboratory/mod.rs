@@ -13,7 +13,9 @@ mod injected;
 mod opening;
 pub mod options;
 mod raw;
+mod raw_server;
 pub mod servers;
+mod shortage;
 mod walls;
 mod wishes;
 
@@ -29,11 +31,13 @@ const FIRST_PORTS: [u16; 2] = [5_000, 16_000];
 const LISTED: &[&[Listed]] = &[
     opening::LISTED,
     raw::LISTED,
+    raw_server::LISTED,
     closing::LISTED,
     gone::LISTED,
     exits::LISTED,
     wishes::LISTED,
     walls::LISTED,
+    shortage::LISTED,
 ];
 
 /// Every scenario there is; names (with the family) and ports are unique.
