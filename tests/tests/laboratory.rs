@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 use rst_tracer::demo::lab::{Lab, Place};
 use rst_tracer::demo::scenarios::{Scenario, run_all};
-use rst_tracer::demo::truth::{GroundTruth, Side};
+use rst_tracer::demo::truth::{GroundTruth, Reset, Side};
 use rst_tracer::event::{Cause, Endpoint};
 use rst_tracer::exit::{Code, code_of};
 use rst_tracer_tests::accuracy::play::replayed;
@@ -22,6 +22,9 @@ fn names_and_ports_are_unique() {
     let names: HashSet<_> = all.iter().map(|one| (one.id, one.family)).collect();
     let ports: HashSet<_> = all.iter().map(Scenario::port).collect();
     assert_eq!((names.len(), ports.len()), (all.len(), all.len()));
+    let ids: HashSet<_> = all.iter().map(|one| one.id).collect();
+    assert!(ids.len() >= 100, "{} different scenarios", ids.len());
+    assert!(all.iter().all(|one| !one.what_was_done.is_empty() && one.title.len() < 64));
 }
 
 #[test]
@@ -40,6 +43,7 @@ fn every_scenario_plays_and_its_resets_pass_where_they_must() -> Result<()> {
         let name = format!("{} over {}", scenario.id, scenario.family);
         let checked = result.and_then(|truth| {
             check(&lab, &truth)?;
+            println!("{name}: {}", told(&truth));
             truths.push((name.clone(), truth.clone()));
             for reset in truth.connections.iter().flat_map(|connection| &connection.resets) {
                 check_names(reset.class, reset.cause, reset.also)?;
@@ -66,6 +70,20 @@ fn every_scenario_plays_and_its_resets_pass_where_they_must() -> Result<()> {
         assert_eq!(lab.sniffer(place).dropped()?, 0, "frames lost at {place:?}");
     }
     Ok(())
+}
+
+/// The resets of a truth in one line.
+fn told(truth: &GroundTruth) -> String {
+    let one = |reset: &Reset| {
+        let Reset { sender, maker, stage, class, cause, also, effect, proof_available } = reset;
+        let mut text = format!("{sender:?} {maker:?} {} {class}/{cause} {effect:?}", stage.name());
+        for other in *also {
+            text += &format!(" or {other}");
+        }
+        if *proof_available { text + " refuted" } else { text }
+    };
+    let all = truth.connections.iter().flat_map(|connection| &connection.resets);
+    all.map(one).collect::<Vec<_>>().join("; ")
 }
 
 /// A replay of what passed the router tells each reset that passed there, once, in order.

@@ -214,14 +214,17 @@ impl Sniffer {
         Ok(record.dropped)
     }
 
-    /// Writes all frames as a pcap file with nanosecond timestamps, in host byte order.
+    /// Writes all frames as a pcap file with nanosecond timestamps, oldest first, in host byte
+    /// order.
     ///
     /// Frames that left with checksum offload have unfinished TCP checksums, as in any capture.
     ///
     /// # Errors
     /// If `out` fails.
     pub fn write_pcap(&self, mut out: impl Write) -> io::Result<()> {
-        let frames = self.record().frames.clone();
+        let mut frames = self.record().frames.clone();
+        // Two CPUs queue what they saw in the same instant in any order.
+        frames.sort_by_key(|frame| frame.at_ns);
         out.write_all(&0xa1b2_3c4d_u32.to_ne_bytes())?;
         out.write_all(&2u16.to_ne_bytes())?;
         out.write_all(&4u16.to_ne_bytes())?;
