@@ -160,7 +160,8 @@ pub struct Reset {
     /// What it did.
     pub effect: Effect,
     /// The side in whose name it was forged refutes it on the wire: by a segment that passes
-    /// where the reset passed and that it could not have sent after such a reset.
+    /// where the reset passed and that it could not have sent after such a reset. Of a host's own
+    /// packet filter this proves only that the host's TCP did not send it.
     pub proof_available: bool,
 }
 

@@ -91,4 +91,5 @@ fn reset(cause: &'static str, effect: Effect) -> Reset {
     Reset::by(Sender::RouterOnBehalfOf(Side::Server), Stage::PostData, ("security_measure", cause))
         .made_by(Maker::Injector)
         .with_effect(effect)
+        .refuted()
 }
