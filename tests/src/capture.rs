@@ -29,6 +29,9 @@ pub fn segment(src: &str, dst: &str, flags: u8, (seq, ack): (u32, u32)) -> Forge
         ip_id: 7,
         dont_fragment: true,
         tos: 0,
+        flow_label: 0,
+        options: Vec::new(),
+        payload: Vec::new(),
     }
 }
 

@@ -8,6 +8,7 @@ pub mod capture_file;
 pub mod cases;
 pub mod frames;
 pub mod kernel;
+pub mod laboratory;
 pub mod skip;
 pub mod story;
 pub mod summary;

@@ -5,30 +5,25 @@
 
 use std::collections::HashSet;
 use std::fs;
-use std::io::{self, BufRead, BufReader, Write};
+use std::io::{self, BufRead, BufReader};
 use std::os::fd::AsRawFd;
 use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use etherparse::{SlicedPacket, TransportSlice};
 use nix::net::if_::if_nametoindex;
-use rst_tracer::demo::frame::{ACK, FIN, RST, SYN};
+use rst_tracer::demo::frame::RST;
 use rst_tracer::demo::lab::{Lab, Place};
 use rst_tracer::demo::netns::Netns;
 use rst_tracer::demo::scenarios::{Scenario, catalogue, run_all};
-use rst_tracer::demo::sniffer::{Direction, Sighting};
 use rst_tracer::demo::topology;
-use rst_tracer::demo::truth::{Connection, Effect, GroundTruth, Side, Stage};
+use rst_tracer::demo::truth::GroundTruth;
 use rst_tracer::demo::wait;
 use rst_tracer::exit::{Code, code_of};
-
-/// Says loudly that a test did nothing; past the capture of the test harness.
-fn skipped(why: &str) {
-    // In one write, so that tests on other threads cannot break the line.
-    io::stderr().write_all(format!("\nSKIPPED: {why}\n").as_bytes()).ok();
-}
+use rst_tracer_tests::laboratory::check::check;
+use rst_tracer_tests::skip::skipped;
 
 fn root() -> bool {
     let root = nix::unistd::geteuid().is_root();
@@ -91,103 +86,6 @@ fn every_reset_passes_where_its_true_sender_puts_it_and_nowhere_else() -> Result
     }
     println!("{ran} scenarios in {took:?}");
     Ok(())
-}
-
-/// Compares a truth with what the four witnesses saw.
-fn check(lab: &Lab, truth: &GroundTruth) -> Result<()> {
-    ensure!(truth.resets() > 0, "a scenario without a reset");
-    for connection in &truth.connections {
-        for place in Place::ALL {
-            let seen = lab.sniffer(place).segments(connection);
-            for direction in [Direction::In, Direction::Out] {
-                for side in [Side::Client, Side::Server] {
-                    let found = seen.iter().filter(|one| {
-                        one.segment.has(RST)
-                            && one.direction == direction
-                            && one.segment.src == connection.address(side)
-                    });
-                    let wanted = connection.resets.iter().filter(|reset| {
-                        reset.sender.claimed() == side && reset.path().contains(&(place, direction))
-                    });
-                    let (found, wanted) = (found.count(), wanted.count());
-                    ensure!(
-                        found == wanted,
-                        "{found} instead of {wanted} resets by the {side:?} went {direction:?} \
-                         at {place:?} on {connection:?}; it saw:\n{}",
-                        ladder(&seen)
-                    );
-                }
-            }
-        }
-        let seen = lab.sniffer(Place::Client).segments(connection);
-        check_effects(connection, &seen)?;
-        let stages = stages_at_resets(connection, &seen);
-        let wanted: Vec<Stage> = connection.resets.iter().map(|reset| reset.stage).collect();
-        ensure!(stages == wanted, "stages {stages:?} instead of {wanted:?}");
-    }
-    Ok(())
-}
-
-/// One line a segment, for the reader of a failure.
-fn ladder(seen: &[Sighting]) -> String {
-    let line = |one: &Sighting| {
-        let (at, way, what) = (one.at_ns, one.direction, &one.segment);
-        let (flags, seq, ack, length) = (what.flags, what.seq, what.ack, what.payload_len);
-        format!("{at} {way:?} {} flags {flags:#04x} seq {seq} ack {ack} len {length}", what.src)
-    };
-    seen.iter().map(line).collect::<Vec<_>>().join("\n")
-}
-
-/// What the client does after a reset that came to it shows whether it believed it.
-fn check_effects(connection: &Connection, seen: &[Sighting]) -> Result<()> {
-    let Some(reset) = connection.resets.first() else { return Ok(()) };
-    let after = seen.iter().map(|one| &one.segment).skip_while(|segment| !segment.has(RST));
-    let next = after.skip(1).find(|segment| segment.src == connection.client);
-    let next = next.map(|segment| (segment.flags, segment.payload_len > 0));
-    let as_it_should = match reset.effect {
-        Effect::Accepted => matches!(next, None | Some((RST, false))),
-        Effect::Challenged => next == Some((ACK, false)),
-        Effect::Ignored => matches!(next, Some((_, true))),
-        Effect::Lost => next.is_none(),
-    };
-    ensure!(as_it_should, "{:?}, yet the client went on with {next:?}", reset.effect);
-    Ok(())
-}
-
-/// The stage at each reset, by the words of the event contract and nothing but the segments.
-fn stages_at_resets(connection: &Connection, seen: &[Sighting]) -> Vec<Stage> {
-    let mut stages = Vec::new();
-    let (mut syn, mut syn_ack, mut shaken, mut data) = (false, false, false, 0);
-    let mut fins = Vec::new();
-    let mut reset = false;
-    for Sighting { segment, .. } in seen {
-        if segment.has(RST) {
-            stages.push(match () {
-                () if reset => Stage::Closed,
-                () if fins.len() == 2 && fins.iter().all(|(_, acked)| *acked) => Stage::Closed,
-                () if !fins.is_empty() => Stage::PostFin,
-                () if data > 1 => Stage::PostData,
-                () if data == 1 => Stage::PostPush,
-                () if shaken => Stage::PostAck,
-                () if syn_ack => Stage::PostSynack,
-                () if syn => Stage::PostSyn,
-                () => Stage::NoFlow,
-            });
-            reset = true;
-            continue;
-        }
-        for (end, acked) in &mut fins {
-            *acked |= segment.ack == *end;
-        }
-        if segment.has(FIN) {
-            fins.push((segment.next_seq(), false));
-        }
-        syn |= segment.flags & (SYN | ACK) == SYN;
-        syn_ack |= segment.has(SYN | ACK);
-        shaken |= syn_ack && segment.src == connection.client && segment.flags & (SYN | ACK) == ACK;
-        data += usize::from(segment.payload_len > 0);
-    }
-    stages
 }
 
 #[test]

@@ -1,13 +1,13 @@
 //! Segments that no TCP stack made: every field of the header is the author's choice.
 //!
-//! In: a [`Forgery`]. Out: a complete Ethernet frame with valid checksums and no payload, ready
-//! for [`super::packet::inject`].
+//! In: a [`Forgery`]. Out: a complete Ethernet frame with valid checksums, ready for
+//! [`super::packet::inject`].
 
 use std::net::{IpAddr, SocketAddr};
 
 use super::frame::Segment;
 
-/// A segment without payload or options, to be written as a frame.
+/// A segment to be written as a frame.
 #[derive(Clone, Debug)]
 pub struct Forgery {
     /// Source and destination MAC address.
@@ -32,6 +32,12 @@ pub struct Forgery {
     pub dont_fragment: bool,
     /// IPv4 TOS or IPv6 traffic class.
     pub tos: u8,
+    /// IPv6 flow label (unused on IPv4).
+    pub flow_label: u32,
+    /// TCP options, a multiple of four bytes of at most forty.
+    pub options: Vec<u8>,
+    /// What follows the TCP header.
+    pub payload: Vec<u8>,
 }
 
 impl Forgery {
@@ -50,6 +56,9 @@ impl Forgery {
             ip_id: 1,
             dont_fragment: false,
             tos: 0,
+            flow_label: 0,
+            options: Vec::new(),
+            payload: Vec::new(),
         }
     }
 
@@ -57,17 +66,21 @@ impl Forgery {
     pub fn to_frame(&self) -> Vec<u8> {
         let mut frame = [self.macs.1, self.macs.0].concat();
         let mut tcp = self.tcp();
+        let length = (tcp.len() as u16).to_be_bytes();
         match (self.src.ip(), self.dst.ip()) {
             (IpAddr::V4(src), IpAddr::V4(dst)) => {
-                set_checksum(&mut tcp, 16, &[&src.octets(), &dst.octets(), &[0, 6, 0, 20]]);
+                set_checksum(&mut tcp, 16, &[&src.octets(), &dst.octets(), &[0, 6], &length]);
                 frame.extend([0x08, 0x00]);
-                frame.extend(self.ipv4(src.octets(), dst.octets()));
+                frame.extend(self.ipv4(src.octets(), dst.octets(), tcp.len()));
             }
             (src, dst) => {
                 let (src, dst) = (sixteen(src), sixteen(dst));
-                set_checksum(&mut tcp, 16, &[&src, &dst, &[0, 0, 0, 20, 0, 0, 0, 6]]);
-                frame.extend([0x86, 0xdd, 0x60 | self.tos >> 4, self.tos << 4, 0, 0, 0, 20, 6]);
-                frame.push(self.ttl);
+                set_checksum(&mut tcp, 16, &[&src, &dst, &length, &[0, 6]]);
+                let first = 6 << 28 | u32::from(self.tos) << 20 | self.flow_label & 0x000f_ffff;
+                frame.extend([0x86, 0xdd]);
+                frame.extend(first.to_be_bytes());
+                frame.extend(length);
+                frame.extend([6, self.ttl]);
                 frame.extend(src);
                 frame.extend(dst);
             }
@@ -76,10 +89,10 @@ impl Forgery {
         frame
     }
 
-    fn ipv4(&self, src: [u8; 4], dst: [u8; 4]) -> [u8; 20] {
+    fn ipv4(&self, src: [u8; 4], dst: [u8; 4], length: usize) -> [u8; 20] {
         let mut header = [0; 20];
         header[..2].copy_from_slice(&[0x45, self.tos]);
-        header[2..4].copy_from_slice(&40u16.to_be_bytes());
+        header[2..4].copy_from_slice(&(20 + length as u16).to_be_bytes());
         header[4..6].copy_from_slice(&self.ip_id.to_be_bytes());
         header[6] = if self.dont_fragment { 0x40 } else { 0 };
         header[8..10].copy_from_slice(&[self.ttl, 6]);
@@ -89,14 +102,17 @@ impl Forgery {
         header
     }
 
-    fn tcp(&self) -> [u8; 20] {
-        let mut header = [0; 20];
+    fn tcp(&self) -> Vec<u8> {
+        let mut header = vec![0; 20];
         header[..2].copy_from_slice(&self.src.port().to_be_bytes());
         header[2..4].copy_from_slice(&self.dst.port().to_be_bytes());
         header[4..8].copy_from_slice(&self.seq.to_be_bytes());
         header[8..12].copy_from_slice(&self.ack.to_be_bytes());
-        header[12..14].copy_from_slice(&[5 << 4, self.flags]);
+        let words = 5 + self.options.len() as u8 / 4;
+        header[12..14].copy_from_slice(&[words << 4, self.flags]);
         header[14..16].copy_from_slice(&self.window.to_be_bytes());
+        header.extend(&self.options);
+        header.extend(&self.payload);
         header
     }
 }
@@ -108,10 +124,13 @@ fn sixteen(ip: IpAddr) -> [u8; 16] {
     }
 }
 
-/// The internet checksum (RFC 1071) over `header` and the even-length parts of a pseudo header.
-fn set_checksum(header: &mut [u8; 20], at: usize, pseudo: &[&[u8]]) {
+/// The internet checksum (RFC 1071) over `header`, with what follows it, and the even-length
+/// parts of a pseudo header.
+fn set_checksum(header: &mut [u8], at: usize, pseudo: &[&[u8]]) {
     let words = |bytes: &[u8]| -> u32 {
-        bytes.chunks_exact(2).map(|w| u32::from(u16::from_be_bytes([w[0], w[1]]))).sum()
+        let word =
+            |pair: &[u8]| u16::from_be_bytes([pair[0], pair.get(1).copied().unwrap_or_default()]);
+        bytes.chunks(2).map(|pair| u32::from(word(pair))).sum()
     };
     let mut sum = words(header) + pseudo.iter().map(|part| words(part)).sum::<u32>();
     while sum > 0xffff {
@@ -138,6 +157,9 @@ mod tests {
             ip_id: 54321,
             dont_fragment: true,
             tos: 0x10,
+            flow_label: 0x1234,
+            options: vec![1, 1, 8, 10, 0, 0, 0, 5, 0, 0, 0, 6],
+            payload: b"bye".to_vec(),
         }
     }
 
@@ -148,7 +170,10 @@ mod tests {
             let read = Segment::parse(&forged.to_frame()).expect("a TCP segment");
             assert_eq!((read.src, read.dst, read.macs), (forged.src, forged.dst, forged.macs));
             assert_eq!((read.seq, read.ack, read.flags), (forged.seq, forged.ack, forged.flags));
-            assert_eq!((read.window, read.ttl, read.payload_len), (512, 61, 0));
+            assert_eq!((read.window, read.ttl, read.payload_len), (512, 61, 3));
+            assert_eq!((read.tos, read.dont_fragment), (0x10, true));
+            assert_eq!((read.timestamps, &read.payload_start[..]), (Some((5, 6)), &b"bye"[..]));
+            assert_eq!(read.flow_label, forged.src.is_ipv6().then_some(0x1234));
             assert_eq!(read.ip_id, forged.src.is_ipv4().then_some(54321));
         }
     }

@@ -37,13 +37,24 @@ pub struct Segment {
     pub window: u16,
     /// TTL or hop limit.
     pub ttl: u8,
+    /// IPv4 TOS or IPv6 traffic class.
+    pub tos: u8,
+    /// IPv4 "don't fragment"; always true of IPv6.
+    pub dont_fragment: bool,
     /// IPv4 identification; IPv6 has none.
     pub ip_id: Option<u16>,
     /// IPv6 flow label; IPv4 has none.
     pub flow_label: Option<u32>,
+    /// TSval and TSecr of the timestamps option (RFC 7323).
+    pub timestamps: Option<(u32, u32)>,
     /// Bytes of payload.
     pub payload_len: usize,
+    /// The first of them.
+    pub payload_start: Vec<u8>,
 }
+
+/// How many bytes of payload a [`Segment`] keeps.
+const PAYLOAD_START: usize = 96;
 
 impl Segment {
     /// Reads a frame; `None` if it is not an unfragmented, untagged TCP segment.
@@ -68,6 +79,8 @@ impl Segment {
         let tcp = packet.get(header..usize::from(be16(packet, 2)?))?;
         let mut segment = Self::in_tcp(macs, src, dst, tcp)?;
         segment.ttl = *packet.get(8)?;
+        segment.tos = *packet.get(1)?;
+        segment.dont_fragment = packet.get(6)? & 0x40 != 0;
         segment.ip_id = be16(packet, 4);
         Some(segment)
     }
@@ -81,12 +94,15 @@ impl Segment {
         let tcp = packet.get(40..40 + usize::from(be16(packet, 4)?))?;
         let mut segment = Self::in_tcp(macs, src, dst, tcp)?;
         segment.ttl = *packet.get(7)?;
+        segment.tos = (be16(packet, 0)? >> 4) as u8;
+        segment.dont_fragment = true;
         segment.flow_label = Some(be32(packet, 0)? & 0x000f_ffff);
         Some(segment)
     }
 
     fn in_tcp(macs: ([u8; 6], [u8; 6]), src: IpAddr, dst: IpAddr, tcp: &[u8]) -> Option<Self> {
         let header = usize::from(tcp.get(12)? >> 4) * 4;
+        let payload = tcp.get(header..)?;
         Some(Self {
             macs,
             src: SocketAddr::new(src, be16(tcp, 0)?),
@@ -96,9 +112,13 @@ impl Segment {
             flags: *tcp.get(13)?,
             window: be16(tcp, 14)?,
             ttl: 0,
+            tos: 0,
+            dont_fragment: false,
             ip_id: None,
             flow_label: None,
-            payload_len: tcp.len().checked_sub(header)?,
+            timestamps: timestamps(tcp.get(20..header)?),
+            payload_len: payload.len(),
+            payload_start: payload[..payload.len().min(PAYLOAD_START)].to_vec(),
         })
     }
 
@@ -111,6 +131,19 @@ impl Segment {
     pub fn next_seq(&self) -> u32 {
         let controls = u32::from(self.has(SYN)) + u32::from(self.has(FIN));
         self.seq.wrapping_add(self.payload_len as u32).wrapping_add(controls)
+    }
+}
+
+/// The values of the timestamps option, kind 8.
+fn timestamps(mut options: &[u8]) -> Option<(u32, u32)> {
+    loop {
+        options = match options {
+            [0, ..] | [] => return None,
+            [1, rest @ ..] => rest,
+            [8, 10, values @ ..] => return Some((be32(values, 0)?, be32(values, 4)?)),
+            [_, length, ..] => options.get(usize::from(*length).max(2)..)?,
+            [_] => return None,
+        };
     }
 }
 

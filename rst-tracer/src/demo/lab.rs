@@ -151,35 +151,43 @@ impl Lab {
         Ok(())
     }
 
-    /// Sets a network sysctl of a host until the guard is dropped, then sets it back to `after`.
+    /// Sets network sysctls of a host until the guard is dropped, then puts back what was there.
+    /// Whoever wants to do the same meanwhile waits.
     ///
     /// # Errors
-    /// If this kernel does not have the sysctl.
-    pub(super) fn set_for_now<'a>(
+    /// [`Code::UNAVAILABLE`] if this kernel does not have the sysctl; if it refuses the value.
+    pub fn set_for_now<'a>(
         &'a self,
         host: &'a Netns,
-        key: &'static str,
-        [now, after]: [&'static str; 2],
-    ) -> Result<Setting<'a>> {
+        settings: &[(&'static str, &str)],
+    ) -> Result<Settings<'a>> {
         let turn = self.settings.lock().unwrap_or_else(PoisonError::into_inner);
-        host.set_sysctl(key, now)?;
-        Ok(Setting { host, key, after, _turn: turn })
+        let mut changed = Settings { host, before: Vec::new(), _turn: turn };
+        for &(key, now) in settings {
+            let before = host.sysctl(key).map_err(|error| {
+                Failure::new(Code::UNAVAILABLE, format!("this kernel has no {key}: {error:#}"))
+            })?;
+            changed.before.push((key, before));
+            host.set_sysctl(key, now)?;
+        }
+        Ok(changed)
     }
 }
 
-/// A sysctl that is different for a while.
+/// Sysctls that are different for a while.
 #[derive(Debug)]
-pub(super) struct Setting<'a> {
+pub struct Settings<'a> {
     host: &'a Netns,
-    key: &'static str,
-    after: &'static str,
+    before: Vec<(&'static str, String)>,
     _turn: MutexGuard<'a, ()>,
 }
 
-impl Drop for Setting<'_> {
+impl Drop for Settings<'_> {
     fn drop(&mut self) {
-        if let Err(error) = self.host.set_sysctl(self.key, self.after) {
-            log::warn!("{} of the {} stays changed: {error:#}", self.key, self.host.name());
+        for (key, before) in self.before.iter().rev() {
+            if let Err(error) = self.host.set_sysctl(key, before) {
+                log::warn!("{key} of the {} stays changed: {error:#}", self.host.name());
+            }
         }
     }
 }

@@ -95,6 +95,18 @@ impl Netns {
         Ok(Entered { home, _this_thread_only: PhantomData })
     }
 
+    /// What a network sysctl of this namespace says.
+    ///
+    /// # Errors
+    /// If this kernel does not have the sysctl.
+    pub fn sysctl(&self, key: &str) -> Result<String> {
+        self.run(|| {
+            let path = format!("/proc/sys/{key}");
+            let value = fs::read_to_string(&path).with_context(|| format!("reading {path}"))?;
+            Ok(value.trim().to_owned())
+        })
+    }
+
     /// Writes a network sysctl of this namespace, such as `net/ipv4/ip_forward`.
     ///
     /// `/proc/sys/net` shows the namespace of the task that looks at it (`net_ctl_root` in the

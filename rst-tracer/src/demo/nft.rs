@@ -23,6 +23,10 @@ const NEWRULE: u16 = SUBSYSTEM << 8 | 6;
 /// The scratch register that every match loads into and compares (NFT_REG_1).
 const REGISTER: u32 = 1;
 const CHAIN: &str = "lab";
+/// NFT_PAYLOAD_INNER_HEADER: what follows the transport header.
+const PAYLOAD_INNER_HEADER: u32 = 3;
+/// NF_CT_STATE_INVALID_BIT of linux/netfilter/nf_conntrack_common.h.
+const INVALID: u32 = 1;
 
 /// Where the packets are met (NF_INET_LOCAL_IN, NF_INET_FORWARD).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,13 +46,24 @@ pub enum Port {
     To(u16),
 }
 
-/// Which segments, by their SYN flag.
+/// Which segments.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Only {
     /// All of them.
     Any,
     /// Those without SYN.
     WithoutSyn,
+    /// Those with SYN, be it the first or the answer to it.
+    WithSyn,
+    /// Those of this length from the IP header on; a bare ACK with timestamps has 52 bytes in
+    /// IPv4 and 72 in IPv6.
+    Length(u16),
+    /// Those whose payload begins with this, of at most 16 bytes (linux 5.16).
+    Payload(&'static [u8]),
+    /// Those that connection tracking cannot place (`ct state invalid`).
+    Unplaced,
+    /// Those of connections beyond this many (`ct count over`).
+    BeyondCount(u32),
 }
 
 /// What happens to a segment that matches.
@@ -67,7 +82,7 @@ pub struct Rule {
     pub family: Family,
     /// The TCP port to match.
     pub port: Port,
-    /// The TCP flags to match.
+    /// What else to match.
     pub only: Only,
     /// The consequence.
     pub verdict: Verdict,
@@ -164,12 +179,28 @@ fn add_rule(table: &str, rule: &Rule) -> Message {
         .text(1, table)
         .text(2, CHAIN)
         .nest(4, |m| {
-            let m = meta(m, libc::NFT_META_NFPROTO as u32, protocol as u8);
-            let m = meta(m, libc::NFT_META_L4PROTO as u32, libc::IPPROTO_TCP as u8);
+            let m = meta(m, libc::NFT_META_NFPROTO as u32, &[protocol as u8]);
+            let m = meta(m, libc::NFT_META_L4PROTO as u32, &[libc::IPPROTO_TCP as u8]);
             let m = equals(load(m, offset, 2), &port.to_be_bytes());
             let m = match rule.only {
                 Only::Any => m,
-                Only::WithoutSyn => equals(mask(load(m, 13, 1), 0x02), &[0]),
+                Only::WithoutSyn => equals(mask(load(m, 13, 1), &[0x02]), &[0]),
+                Only::WithSyn => equals(mask(load(m, 13, 1), &[0x02]), &[0x02]),
+                Only::Length(bytes) => {
+                    let key = libc::NFT_META_LEN as u32;
+                    meta(m, key, &u32::from(bytes).to_ne_bytes())
+                }
+                Only::Payload(start) => {
+                    let m = load_from(m, PAYLOAD_INNER_HEADER, 0, start.len() as u32);
+                    equals(m, start)
+                }
+                Only::Unplaced => {
+                    let state = mask(load_ct_state(m), &INVALID.to_ne_bytes());
+                    compare(state, libc::NFT_CMP_NEQ as u32, &[0; 4])
+                }
+                Only::BeyondCount(most) => expression(m, "connlimit", |m| {
+                    m.attribute(1, &most.to_be_bytes()).attribute(2, &1u32.to_be_bytes())
+                }),
             };
             match rule.verdict {
                 Verdict::Drop => drop_it(m),
@@ -184,40 +215,56 @@ fn expression(m: Message, name: &str, fill: impl FnOnce(Message) -> Message) -> 
 }
 
 /// The packet's `key` is `wanted`.
-fn meta(m: Message, key: u32, wanted: u8) -> Message {
+fn meta(m: Message, key: u32, wanted: &[u8]) -> Message {
     let m = expression(m, "meta", |m| {
         m.attribute(1, &REGISTER.to_be_bytes()).attribute(2, &key.to_be_bytes())
     });
-    equals(m, &[wanted])
+    equals(m, wanted)
+}
+
+/// Loads the bits of what connection tracking thinks of the packet.
+fn load_ct_state(m: Message) -> Message {
+    expression(m, "ct", |m| {
+        m.attribute(1, &REGISTER.to_be_bytes())
+            .attribute(2, &(libc::NFT_CT_STATE as u32).to_be_bytes())
+    })
 }
 
 /// Loads `length` bytes of the TCP header.
 fn load(m: Message, offset: u32, length: u32) -> Message {
+    load_from(m, libc::NFT_PAYLOAD_TRANSPORT_HEADER as u32, offset, length)
+}
+
+fn load_from(m: Message, base: u32, offset: u32, length: u32) -> Message {
     expression(m, "payload", |m| {
         m.attribute(1, &REGISTER.to_be_bytes())
-            .attribute(2, &(libc::NFT_PAYLOAD_TRANSPORT_HEADER as u32).to_be_bytes())
+            .attribute(2, &base.to_be_bytes())
             .attribute(3, &offset.to_be_bytes())
             .attribute(4, &length.to_be_bytes())
     })
 }
 
-/// Keeps only `bits` of the byte loaded.
-fn mask(m: Message, bits: u8) -> Message {
+/// Keeps only `bits` of what was loaded.
+fn mask(m: Message, bits: &[u8]) -> Message {
     expression(m, "bitwise", |m| {
         m.attribute(1, &REGISTER.to_be_bytes())
             .attribute(2, &REGISTER.to_be_bytes())
-            .attribute(3, &1u32.to_be_bytes())
-            .nest(4, |m| m.attribute(1, &[bits]))
-            .nest(5, |m| m.attribute(1, &[0]))
+            .attribute(3, &(bits.len() as u32).to_be_bytes())
+            .nest(4, |m| m.attribute(1, bits))
+            .nest(5, |m| m.attribute(1, &vec![0; bits.len()]))
     })
 }
 
 /// Goes on only if what was loaded equals `wanted`.
 fn equals(m: Message, wanted: &[u8]) -> Message {
+    compare(m, libc::NFT_CMP_EQ as u32, wanted)
+}
+
+fn compare(m: Message, how: u32, with: &[u8]) -> Message {
     expression(m, "cmp", |m| {
         m.attribute(1, &REGISTER.to_be_bytes())
-            .attribute(2, &(libc::NFT_CMP_EQ as u32).to_be_bytes())
-            .nest(3, |m| m.attribute(1, wanted))
+            .attribute(2, &how.to_be_bytes())
+            .nest(3, |m| m.attribute(1, with))
     })
 }
 

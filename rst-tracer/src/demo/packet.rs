@@ -27,7 +27,10 @@ pub fn inject(netns: &Netns, interface: &str, frame: &[u8]) -> Result<()> {
 
 /// A packet socket on `interface` of the calling thread's namespace that receives frames of
 /// `protocol` (an ETH_P_ number in host byte order; 0 for none).
-pub(super) fn open(interface: &str, protocol: u16) -> Result<OwnedFd> {
+///
+/// # Errors
+/// Without CAP_NET_RAW, or if there is no such interface.
+pub fn open(interface: &str, protocol: u16) -> Result<OwnedFd> {
     let index = if_nametoindex(interface).with_context(|| format!("looking for {interface}"))?;
     // Opened with protocol 0, so that nothing arrives before it is bound to the interface.
     let socket = socket(AddressFamily::Packet, SockType::Raw, SockFlag::SOCK_CLOEXEC, None)

@@ -6,7 +6,9 @@
 //! Whoever asks sees every frame that has passed by then: the question itself empties the socket,
 //! so that an answer never depends on how far the recording thread has come.
 
+use std::collections::HashMap;
 use std::io::{self, IoSliceMut, PipeWriter, Write};
+use std::net::SocketAddr;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
@@ -81,6 +83,8 @@ struct Seen {
 #[derive(Debug)]
 struct Record {
     frames: Vec<Frame>,
+    /// Where in `frames` the segments between two addresses are.
+    by_ends: HashMap<(SocketAddr, SocketAddr), Vec<usize>>,
     dropped: u64,
     failure: Option<Errno>,
     buffer: Vec<u8>,
@@ -88,7 +92,8 @@ struct Record {
 
 impl Default for Record {
     fn default() -> Self {
-        Self { frames: Vec::new(), dropped: 0, failure: None, buffer: vec![0; FRAME_BYTES] }
+        let (frames, by_ends) = (Vec::new(), HashMap::new());
+        Self { frames, by_ends, dropped: 0, failure: None, buffer: vec![0; FRAME_BYTES] }
     }
 }
 
@@ -97,13 +102,36 @@ impl Record {
     fn catch_up(&mut self, socket: &OwnedFd) {
         while self.failure.is_none() {
             match receive(socket, &mut self.buffer) {
-                Ok(frame) => self.frames.push(frame),
+                Ok(frame) => self.keep(frame),
                 Err(Errno::EAGAIN) => return,
                 Err(Errno::EINTR) => {}
                 Err(errno) => self.failure = Some(errno),
             }
         }
     }
+
+    fn keep(&mut self, frame: Frame) {
+        if let Some(segment) = &frame.segment {
+            let ends = ends(segment.src, segment.dst);
+            self.by_ends.entry(ends).or_default().push(self.frames.len());
+        }
+        self.frames.push(frame);
+    }
+
+    /// The segments of `connection`, oldest first, both ways.
+    fn pick(&self, connection: &Connection) -> Vec<Sighting> {
+        let indices = self.by_ends.get(&ends(connection.client, connection.server));
+        let sighting = |&index: &usize| {
+            let Frame { at_ns, direction, segment, .. } = self.frames.get(index)?;
+            Some(Sighting { at_ns: *at_ns, direction: *direction, segment: segment.clone()? })
+        };
+        indices.into_iter().flatten().filter_map(sighting).collect()
+    }
+}
+
+/// Two addresses, whichever speaks.
+fn ends(a: SocketAddr, b: SocketAddr) -> (SocketAddr, SocketAddr) {
+    (a.min(b), a.max(b))
 }
 
 #[derive(Clone, Debug)]
@@ -141,7 +169,7 @@ impl Sniffer {
 
     /// The segments of `connection` seen so far, oldest first, both ways.
     pub fn segments(&self, connection: &Connection) -> Vec<Sighting> {
-        pick(&self.record().frames, connection)
+        self.record().pick(connection)
     }
 
     /// Waits until `answer` finds what it looks for among the segments of `connection`.
@@ -157,7 +185,7 @@ impl Sniffer {
         let deadline = Instant::now() + PATIENCE;
         let mut record = self.record();
         loop {
-            if let Some(found) = answer(&pick(&record.frames, connection)) {
+            if let Some(found) = answer(&record.pick(connection)) {
                 return Ok(found);
             }
             if let Some(errno) = record.failure {
@@ -186,14 +214,17 @@ impl Sniffer {
         Ok(record.dropped)
     }
 
-    /// Writes all frames as a pcap file with nanosecond timestamps, in host byte order.
+    /// Writes all frames as a pcap file with nanosecond timestamps, oldest first, in host byte
+    /// order.
     ///
     /// Frames that left with checksum offload have unfinished TCP checksums, as in any capture.
     ///
     /// # Errors
     /// If `out` fails.
     pub fn write_pcap(&self, mut out: impl Write) -> io::Result<()> {
-        let frames = self.record().frames.clone();
+        let mut frames = self.record().frames.clone();
+        // Two CPUs queue what they saw in the same instant in any order.
+        frames.sort_by_key(|frame| frame.at_ns);
         out.write_all(&0xa1b2_3c4d_u32.to_ne_bytes())?;
         out.write_all(&2u16.to_ne_bytes())?;
         out.write_all(&4u16.to_ne_bytes())?;
@@ -273,15 +304,4 @@ fn receive(socket: &OwnedFd, buffer: &mut [u8]) -> nix::Result<Frame> {
     let bytes = buffer[..length].to_vec();
     let segment = Segment::parse(&bytes);
     Ok(Frame { at_ns, direction, bytes, segment })
-}
-
-fn pick(frames: &[Frame], connection: &Connection) -> Vec<Sighting> {
-    let ends = (connection.client, connection.server);
-    let sighting = |frame: &Frame| {
-        let segment = frame.segment.as_ref()?;
-        let ours = (segment.src, segment.dst) == ends || (segment.dst, segment.src) == ends;
-        let (at_ns, direction) = (frame.at_ns, frame.direction);
-        ours.then(|| Sighting { at_ns, direction, segment: segment.clone() })
-    };
-    frames.iter().filter_map(sighting).collect()
 }

@@ -22,7 +22,7 @@ use super::wait::PATIENCE;
 /// # Errors
 /// If `ip` is not an address of this host.
 pub fn bound(ip: IpAddr) -> Result<(OwnedFd, SocketAddr)> {
-    let socket = open(SocketAddr::new(ip, 0))?;
+    let socket = bound_to(SocketAddr::new(ip, 0))?;
     // Only to ask its address through std; the descriptor stays ours.
     let socket = TcpStream::from(socket);
     let address = socket.local_addr().context("asking for the address of a socket")?;
@@ -42,13 +42,17 @@ pub fn connect(socket: &OwnedFd, server: SocketAddr) -> Result<(), Errno> {
 /// # Errors
 /// If the address is taken or not of this host.
 pub fn listen_on(address: SocketAddr, backlog: i32) -> Result<TcpListener> {
-    let socket = open(address)?;
+    let socket = bound_to(address)?;
     let backlog = Backlog::new(backlog).context("choosing a backlog")?;
     listen(&socket, backlog).with_context(|| format!("listening on {address}"))?;
     Ok(socket.into())
 }
 
-fn open(address: SocketAddr) -> Result<OwnedFd> {
+/// A socket bound to `address`, which another socket may have left shortly before.
+///
+/// # Errors
+/// If the address is taken or not of this host.
+pub fn bound_to(address: SocketAddr) -> Result<OwnedFd> {
     let family = if address.is_ipv4() { AddressFamily::Inet } else { AddressFamily::Inet6 };
     let socket = socket(family, SockType::Stream, SockFlag::SOCK_CLOEXEC, None)
         .context("opening a TCP socket")?;

@@ -45,6 +45,9 @@ pub enum Sender {
     Server,
     /// The router, with this side's address as the source.
     RouterOnBehalfOf(Side),
+    /// A fourth host behind the router that is on no path between the two, with this side's
+    /// address as the source.
+    StrangerOnBehalfOf(Side),
 }
 
 impl Sender {
@@ -53,7 +56,16 @@ impl Sender {
         match self {
             Self::Client => Side::Client,
             Self::Server => Side::Server,
-            Self::RouterOnBehalfOf(side) => side,
+            Self::RouterOnBehalfOf(side) | Self::StrangerOnBehalfOf(side) => side,
+        }
+    }
+
+    /// The side that did send it, if one of the two did.
+    pub fn genuine(self) -> Option<Side> {
+        match self {
+            Self::Client => Some(Side::Client),
+            Self::Server => Some(Side::Server),
+            Self::RouterOnBehalfOf(_) | Self::StrangerOnBehalfOf(_) => None,
         }
     }
 }
@@ -67,6 +79,17 @@ pub enum Maker {
     Netfilter,
     /// A program that writes frames.
     Injector,
+}
+
+/// Where a reset comes from, as coarsely as the event contract tells it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// The TCP (or a program) of one of the two hosts.
+    Endpoint,
+    /// A packet filter on one of the two hosts.
+    HostFirewall,
+    /// Anything else.
+    Middlebox,
 }
 
 /// How far the connection had come when the reset passed, by the event contract's names.
@@ -132,28 +155,58 @@ pub struct Reset {
     pub class: &'static str,
     /// Cause id of the taxonomy.
     pub cause: &'static str,
+    /// Causes that are just as true as `cause`: the scenario did both.
+    pub also: &'static [&'static str],
     /// What it did.
     pub effect: Effect,
+    /// The side in whose name it was forged refutes it on the wire: by a segment that passes
+    /// where the reset passed and that it could not have sent after such a reset. Of a host's own
+    /// packet filter this proves only that the host's TCP did not send it.
+    pub proof_available: bool,
 }
 
 impl Reset {
     /// A reset by `sender`'s own TCP that took effect.
-    pub(super) fn by(
-        sender: Sender,
-        stage: Stage,
-        (class, cause): (&'static str, &'static str),
-    ) -> Self {
-        Self { sender, maker: Maker::Stack, stage, class, cause, effect: Effect::Accepted }
+    pub fn by(sender: Sender, stage: Stage, (class, cause): (&'static str, &'static str)) -> Self {
+        Self {
+            sender,
+            maker: Maker::Stack,
+            stage,
+            class,
+            cause,
+            also: &[],
+            effect: Effect::Accepted,
+            proof_available: false,
+        }
     }
 
     /// The same, made by something other than TCP.
-    pub(super) fn made_by(self, maker: Maker) -> Self {
+    pub fn made_by(self, maker: Maker) -> Self {
         Self { maker, ..self }
     }
 
     /// The same, with another effect.
-    pub(super) fn with_effect(self, effect: Effect) -> Self {
+    pub fn with_effect(self, effect: Effect) -> Self {
         Self { effect, ..self }
+    }
+
+    /// The same, of which other causes are just as true.
+    pub fn or_as_truly(self, also: &'static [&'static str]) -> Self {
+        Self { also, ..self }
+    }
+
+    /// The same, refuted on the wire by the side in whose name it was forged.
+    pub fn refuted(self) -> Self {
+        Self { proof_available: true, ..self }
+    }
+
+    /// Where it comes from.
+    pub fn source(&self) -> Source {
+        match (self.sender.genuine(), self.maker) {
+            (None, _) => Source::Middlebox,
+            (Some(_), Maker::Netfilter) => Source::HostFirewall,
+            (Some(_), Maker::Stack | Maker::Injector) => Source::Endpoint,
+        }
     }
 
     /// Where this reset is visible, in the order in which it passes.
@@ -167,8 +220,12 @@ impl Reset {
             Sender::Server => {
                 &[(Server, Out), (RouterServerSide, In), (RouterClientSide, Out), (Client, In)]
             }
-            Sender::RouterOnBehalfOf(Side::Server) => &[(RouterClientSide, Out), (Client, In)],
-            Sender::RouterOnBehalfOf(Side::Client) => &[(RouterServerSide, Out), (Server, In)],
+            Sender::RouterOnBehalfOf(Side::Server) | Sender::StrangerOnBehalfOf(Side::Server) => {
+                &[(RouterClientSide, Out), (Client, In)]
+            }
+            Sender::RouterOnBehalfOf(Side::Client) | Sender::StrangerOnBehalfOf(Side::Client) => {
+                &[(RouterServerSide, Out), (Server, In)]
+            }
         };
         // A lost reset got as far as the router, whose rule ate it.
         if self.effect == Effect::Lost { &whole[..2] } else { whole }

@@ -146,11 +146,14 @@ fn observer(reset: &Reset, viewpoint: Viewpoint) -> Option<Observer> {
         (Viewpoint::Sender, Sender::Client) => Observer::Host(Vantage::Client),
         (Viewpoint::Sender, Sender::Server) => Observer::Host(Vantage::Server),
         (Viewpoint::Sender, Sender::RouterOnBehalfOf(_)) => Observer::Host(Vantage::Router),
+        // No tracer stands on the stranger's host.
+        (Viewpoint::Sender, Sender::StrangerOnBehalfOf(_)) => return None,
         (Viewpoint::Receiver, _) if reset.effect == Effect::Lost => return None,
         (Viewpoint::Receiver, _) => Observer::Host(receiver),
-        (Viewpoint::Capture, Sender::RouterOnBehalfOf(Side::Client)) => {
-            Observer::Capture(Place::RouterServerSide)
-        }
+        (
+            Viewpoint::Capture,
+            Sender::RouterOnBehalfOf(Side::Client) | Sender::StrangerOnBehalfOf(Side::Client),
+        ) => Observer::Capture(Place::RouterServerSide),
         (Viewpoint::Capture, Sender::Server) if reset.effect == Effect::Lost => {
             Observer::Capture(Place::RouterServerSide)
         }

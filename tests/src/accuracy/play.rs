@@ -91,7 +91,10 @@ fn options(xdp_mode: XdpMode) -> Result<live::Options> {
 }
 
 /// What the engine says about a capture.
-fn replayed(capture: &[u8]) -> Result<Vec<RstEvent>> {
+///
+/// # Errors
+/// If the capture cannot be read.
+pub fn replayed(capture: &[u8]) -> Result<Vec<RstEvent>> {
     let events = Arc::new(Mutex::new(Vec::new()));
     let rules = Rules { merge_ns: 0, ..Rules::default() };
     let sink = Box::new(Collect(events.clone()));

@@ -4,7 +4,7 @@
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
-use rst_tracer::demo::scenarios::{Scenario, catalogue};
+use rst_tracer::demo::scenarios::Scenario;
 use rst_tracer_tests::accuracy::{
     goals,
     judge::{Judged, judge},
@@ -30,7 +30,8 @@ fn run() -> Result<ExitCode> {
     arguments.retain(|one| one != "--explain");
     let (file, only) = arguments.split_first().context("name the file to write, or -")?;
     let wanted = |one: &Scenario| only.is_empty() || only.iter().any(|id| id == one.id);
-    let scenarios: Vec<Scenario> = catalogue().into_iter().filter(wanted).collect();
+    let scenarios: Vec<Scenario> =
+        rst_tracer_tests::laboratory::laboratory().into_iter().filter(wanted).collect();
     anyhow::ensure!(!scenarios.is_empty(), "there is no such scenario");
     let played = play(&scenarios, |scenario, truth| {
         if let Err(error) = truth {

@@ -4,7 +4,8 @@ use anyhow::Result;
 use nix::errno::Errno;
 
 use super::Listed;
-use super::scene::{Pair, Scene, answer_of_the_dead};
+use super::pair::{Pair, answer_of_the_dead};
+use super::scene::Scene;
 use crate::demo::forge::Forgery;
 use crate::demo::frame::{ACK, RST};
 use crate::demo::lab::Place;
@@ -90,4 +91,5 @@ fn reset(cause: &'static str, effect: Effect) -> Reset {
     Reset::by(Sender::RouterOnBehalfOf(Side::Server), Stage::PostData, ("security_measure", cause))
         .made_by(Maker::Injector)
         .with_effect(effect)
+        .refuted()
 }

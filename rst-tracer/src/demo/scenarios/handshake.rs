@@ -6,16 +6,14 @@ use anyhow::{Context, Result, bail};
 use nix::errno::Errno;
 
 use super::Listed;
-use super::scene::{REQUEST, Scene, settle};
+use super::pair::settle;
+use super::scene::{REQUEST, Scene};
 use crate::demo::forge::Forgery;
-use crate::demo::frame::{ACK, SYN, Segment};
+use crate::demo::frame::{ACK, SYN};
 use crate::demo::lab::Place;
 use crate::demo::nft::{Only, Port};
-use crate::demo::truth::{Connection, GroundTruth, Reset, Sender, Side, Stage};
+use crate::demo::truth::{Connection, GroundTruth, Reset, Sender, Stage};
 use crate::demo::{packet, sockets, wait};
-
-/// Outside the range from which the kernel takes client ports (32768 to 60999).
-const RAW_CLIENT_PORT: u16 = 61_000;
 
 pub(super) const LISTED: &[Listed] = &[
     Listed::new(
@@ -49,7 +47,7 @@ pub(super) const LISTED: &[Listed] = &[
 
 fn accept_queue_overflow(scene: &Scene<'_>) -> Result<GroundTruth> {
     let key = "net/ipv4/tcp_abort_on_overflow";
-    let _setting = scene.lab.set_for_now(&scene.lab.server, key, ["1", "0"])?;
+    let _setting = scene.lab.set_for_now(&scene.lab.server, &[(key, "1")])?;
     let room = 2;
     let listener = scene.listen(room)?;
     let queue_is = |n| wait::until("the queue", || Ok(sockets::unaccepted(&listener)? == n));
@@ -159,33 +157,4 @@ fn stray_ack(scene: &Scene<'_>) -> Result<GroundTruth> {
     let resets = vec![Reset::by(Sender::Server, Stage::NoFlow, cause)];
     let connections = vec![Connection { resets, ..connection }];
     Ok(GroundTruth { connections, done: "the client saw the reset" })
-}
-
-impl Scene<'_> {
-    /// A segment to the scenario's port that no socket of the client has made.
-    fn raw_from_client(&self, flags: u8) -> Result<Forgery> {
-        let seen = self.neighbours()?;
-        let src = SocketAddr::new(seen.src.ip(), RAW_CLIENT_PORT);
-        Ok(Forgery { src, dst: self.server, ..Forgery::after(&seen, flags) })
-    }
-
-    /// A real segment on its way out of the client: it shows the MAC addresses of the link. A
-    /// connection to the router, which has no part in the scenario, provides it.
-    fn neighbours(&self) -> Result<Segment> {
-        let port = self.server.port();
-        let router = SocketAddr::new(Place::RouterClientSide.ip(self.family), port);
-        let listener = self.lab.router.run(|| sockets::listen_on(router, 1))?;
-        let (socket, client) = self.bound()?;
-        self.lab.client.run(|| sockets::connect(&socket, router).context("connecting"))?;
-        let server = self.lab.router.run(|| sockets::accept(&listener))?;
-        let connection = Connection::between(client, router);
-        let seen = self.lab.sniffer(Place::Client).wait_for("a segment", &connection, |seen| {
-            let sender = connection.address(Side::Client);
-            Some(seen.iter().find(|one| one.segment.src == sender)?.segment.clone())
-        })?;
-        // Both ends go without a word, so that nothing of this is left on the wire.
-        sockets::vanish(server)?;
-        sockets::vanish(socket.into())?;
-        Ok(seen)
-    }
 }

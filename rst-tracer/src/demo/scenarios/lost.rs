@@ -4,7 +4,8 @@ use anyhow::Result;
 use nix::errno::Errno;
 
 use super::Listed;
-use super::scene::{REQUEST, Scene, settle};
+use super::pair::settle;
+use super::scene::{REQUEST, Scene};
 use crate::demo::nft::{Only, Port};
 use crate::demo::sockets;
 use crate::demo::truth::{Effect, GroundTruth, Reset, Sender, Stage};

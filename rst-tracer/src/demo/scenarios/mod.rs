@@ -6,7 +6,10 @@
 mod aborts;
 mod forged;
 mod handshake;
+mod listed;
 mod lost;
+mod pair;
+mod raw;
 mod refused;
 mod rejected;
 mod scene;
@@ -18,7 +21,11 @@ use anyhow::{Context, Result};
 
 use super::lab::Lab;
 use super::truth::{Family, GroundTruth};
-use scene::Scene;
+
+pub use listed::{Listed, number};
+pub use pair::{Pair, answer_of_the_dead, last, settle};
+pub use raw::RAW_CLIENT_PORT;
+pub use scene::{ANSWER, REQUEST, Scene};
 
 /// The first port of the catalogue; every scenario and family takes the next one.
 const FIRST_PORT: u16 = 4000;
@@ -36,11 +43,16 @@ pub struct Scenario {
     pub what_was_done: &'static str,
     /// It spends a second or more waiting for a kernel timer.
     pub slow: bool,
+    /// It disturbs whatever runs beside it.
+    pub alone: bool,
+    /// The programs that it runs.
+    pub needs: &'static [&'static str],
     port: u16,
     play: Play,
 }
 
-type Play = fn(&Scene<'_>) -> Result<GroundTruth>;
+/// What is done, and the truth about it.
+pub type Play = fn(&Scene<'_>) -> Result<GroundTruth>;
 
 impl Scenario {
     /// Provokes the resets and waits until every one of them was seen where it must be.
@@ -51,6 +63,7 @@ impl Scenario {
     pub fn run(&self, lab: &Lab) -> Result<GroundTruth> {
         let play = || -> Result<GroundTruth> {
             lab.require(self.family)?;
+            listed::require(self.needs)?;
             let scene = Scene::new(lab, self);
             let truth = (self.play)(&scene)?;
             scene.await_resets(&truth)?;
@@ -75,20 +88,18 @@ pub fn catalogue() -> Vec<Scenario> {
         handshake::LISTED,
         forged::LISTED,
     ];
-    let both = [Family::V4, Family::V6];
-    let each = listed.concat().into_iter().flat_map(|listed| both.map(|family| (listed, family)));
-    let numbered = (FIRST_PORT..).zip(each);
-    numbered.map(|(port, (listed, family))| listed.scenario(family, port)).collect()
+    number(&listed, FIRST_PORT, 1)
 }
 
-/// Runs `scenarios`, the slow ones beside the others, and gives each result to `report` as soon
-/// as it is there.
+/// Runs `scenarios`, the slow ones beside the others, then those that must run alone, and gives
+/// each result to `report` as soon as it is there.
 pub fn run_all(
     lab: &Lab,
     scenarios: &[Scenario],
     mut report: impl FnMut(&Scenario, Result<GroundTruth>),
 ) {
-    let (slow, quick): (Vec<_>, Vec<_>) = scenarios.iter().partition(|scenario| scenario.slow);
+    let (alone, social): (Vec<_>, Vec<_>) = scenarios.iter().partition(|scenario| scenario.alone);
+    let (slow, quick): (Vec<_>, Vec<_>) = social.into_iter().partition(|scenario| scenario.slow);
     thread::scope(|scope| {
         let (sender, results) = mpsc::channel();
         for group in slow.into_iter().map(|one| vec![one]).chain([quick]) {
@@ -105,34 +116,7 @@ pub fn run_all(
             report(scenario, result);
         }
     });
-}
-
-/// An entry of the catalogue before it is given a family and a port.
-#[derive(Clone, Copy, Debug)]
-struct Listed {
-    id: &'static str,
-    title: &'static str,
-    what_was_done: &'static str,
-    slow: bool,
-    play: Play,
-}
-
-impl Listed {
-    const fn new(
-        id: &'static str,
-        title: &'static str,
-        what_was_done: &'static str,
-        play: Play,
-    ) -> Self {
-        Self { id, title, what_was_done, slow: false, play }
-    }
-
-    const fn slow(self) -> Self {
-        Self { slow: true, ..self }
-    }
-
-    fn scenario(self, family: Family, port: u16) -> Scenario {
-        let Self { id, title, what_was_done, slow, play } = self;
-        Scenario { id, title, family, what_was_done, slow, port, play }
+    for scenario in alone {
+        report(scenario, scenario.run(lab));
     }
 }

@@ -4,7 +4,8 @@ use anyhow::Result;
 use nix::errno::Errno;
 
 use super::Listed;
-use super::scene::{REQUEST, Scene, answer_of_the_dead};
+use super::pair::answer_of_the_dead;
+use super::scene::{REQUEST, Scene};
 use crate::demo::netns::Netns;
 use crate::demo::nft::Hook;
 use crate::demo::sockets;
@@ -48,6 +49,6 @@ fn rejected(scene: &Scene<'_>, at: &Netns, hook: Hook, reset: Reset) -> Result<G
     sockets::await_error(&pair.client, Errno::ECONNRESET)?;
     drop(rule);
     pair.speak_to_the_dead()?;
-    let resets = vec![reset.made_by(Maker::Netfilter), answer_of_the_dead()];
+    let resets = vec![reset.made_by(Maker::Netfilter).refuted(), answer_of_the_dead()];
     Ok(pair.truth("first the client, then the server got ECONNRESET", resets))
 }

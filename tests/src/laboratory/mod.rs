@@ -1,0 +1,50 @@
+//! The scenario laboratory: every reset that we can provoke, with the truth about it.
+//!
+//! In: nothing. Out: the demo's scenarios, those of this crate with sockets, kernel settings and
+//! injectors of our own, and those with real servers ([`servers`]). Scenarios of this crate may
+//! be slow, and may want the hosts for themselves.
+
+pub mod check;
+pub mod child;
+mod closing;
+mod exits;
+mod gone;
+mod injected;
+mod opening;
+pub mod options;
+mod raw;
+mod raw_server;
+pub mod servers;
+mod shortage;
+mod walls;
+mod wishes;
+
+use rst_tracer::demo::scenarios::{Listed, Scenario, catalogue, number};
+
+/// How many ports each scenario of this crate has: the one it is given, and those after it.
+pub const PORTS_EACH: u16 = 16;
+
+/// The first port of our own scenarios, and of those with real servers. The demo's are below.
+const FIRST_PORTS: [u16; 2] = [5_000, 16_000];
+
+/// Our own scenarios, by family of files.
+const LISTED: &[&[Listed]] = &[
+    opening::LISTED,
+    raw::LISTED,
+    raw_server::LISTED,
+    closing::LISTED,
+    gone::LISTED,
+    exits::LISTED,
+    wishes::LISTED,
+    walls::LISTED,
+    shortage::LISTED,
+];
+
+/// Every scenario there is; names (with the family) and ports are unique.
+pub fn laboratory() -> Vec<Scenario> {
+    let [ours, servers] = FIRST_PORTS;
+    let mut all = catalogue();
+    all.extend(number(&[LISTED, injected::LISTED].concat(), ours, PORTS_EACH));
+    all.extend(number(servers::LISTED, servers, PORTS_EACH));
+    all
+}
