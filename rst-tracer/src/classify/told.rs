@@ -18,8 +18,11 @@ use crate::{
 
 pub(super) const RULES: &[Rule] = &[by_tcp, by_filter, by_program];
 
+/// A reason by its kernel name, and what it means in a case.
+type Row = (&'static str, fn(&Case<'_>, &Notice) -> Vec<Opinion>);
+
 /// Resets of a living socket, by reason.
-const ACTIVE: [(&str, fn(&Case<'_>, &Notice) -> Vec<Opinion>); 7] = [
+const ACTIVE: [Row; 7] = [
     ("TCP_ABORT_ON_CLOSE", closed_unread),
     ("TCP_STATE", disconnected),
     ("TCP_ABORT_ON_LINGER", lingered),
@@ -30,7 +33,7 @@ const ACTIVE: [(&str, fn(&Case<'_>, &Notice) -> Vec<Opinion>); 7] = [
 ];
 
 /// Answers to a segment, by reason.
-const PASSIVE: [(&str, fn(&Case<'_>, &Notice) -> Vec<Opinion>); 11] = [
+const PASSIVE: [Row; 11] = [
     ("NO_SOCKET", no_socket),
     ("TCP_TIMEWAIT_SOCKET", behind_its_end),
     ("TCP_ABORT_ON_DATA", behind_its_end),
@@ -47,8 +50,7 @@ const PASSIVE: [(&str, fn(&Case<'_>, &Notice) -> Vec<Opinion>); 11] = [
 fn by_tcp(case: &Case<'_>) -> Vec<Opinion> {
     let Some(sent) = case.sent() else { return vec![] };
     let Some(reason) = sent.reason.as_deref() else { return vec![] };
-    let table: &[(&str, fn(&Case<'_>, &Notice) -> Vec<Opinion>)] =
-        if sent.has_trigger() { &PASSIVE } else { &ACTIVE };
+    let table: &[Row] = if sent.has_trigger() { &PASSIVE } else { &ACTIVE };
     let row = table.iter().find(|(name, _)| *name == reason);
     let opinions = match row {
         Some((_, rule)) => rule(case, sent),

@@ -49,6 +49,9 @@ pub fn missed(judged: &[Judged]) -> Vec<String> {
         if one.is_false_proof() {
             missed.push(format!("{}: a genuine reset called a proven forgery", one.name()));
         }
+        if one.is_overlooked_forgery() {
+            missed.push(format!("{}: a refuted forgery that was not noticed", one.name()));
+        }
         if one.event.is_none() {
             missed.push(format!("{}: not reported", one.name()));
         }

@@ -5,9 +5,9 @@ use rst_tracer::{
         compare::Vantage,
         lab::Place,
         scenarios::Scenario,
-        truth::{Connection, Effect, Maker, Reset, Sender, Side},
+        truth::{Connection, Effect, Reset, Sender, Side, Source},
     },
-    event::{Endpoint, Origin, RstEvent},
+    event::{Cause, Endpoint, Origin, RstEvent},
 };
 
 use super::{Viewpoint, is_held_out, play::Played};
@@ -36,12 +36,15 @@ pub struct Judged {
 impl Judged {
     /// Whether the class is right.
     pub fn class_is_right(&self) -> bool {
-        self.event.as_ref().is_some_and(|event| event.class.id() == self.truth.class)
+        let Some(event) = &self.event else { return false };
+        let of_also = Cause::ALL.iter().filter(|cause| self.truth.also.contains(&cause.id()));
+        event.class.id() == self.truth.class || of_also.clone().any(|c| c.class() == event.class)
     }
 
-    /// Whether the cause is right.
+    /// Whether the cause is right: the truth's, or one that is just as true.
     pub fn cause_is_right(&self) -> bool {
-        self.event.as_ref().is_some_and(|event| event.cause.id() == self.truth.cause)
+        let Some(event) = &self.event else { return false };
+        event.cause.id() == self.truth.cause || self.truth.also.contains(&event.cause.id())
     }
 
     /// The confidence in the cause.
@@ -56,8 +59,17 @@ impl Judged {
 
     /// A reset that an endpoint really sent, called a proven forgery.
     pub fn is_false_proof(&self) -> bool {
-        let genuine = self.truth.maker == Maker::Stack;
+        let genuine = self.truth.source() == Source::Endpoint;
         genuine && self.event.as_ref().is_some_and(|e| e.origin == Origin::MiddleboxProven)
+    }
+
+    /// A forgery that the one in whose name it travels refutes on the wire, and that nobody noticed.
+    pub fn is_overlooked_forgery(&self) -> bool {
+        let refuted = self.truth.source() == Source::Middlebox && self.truth.proof_available;
+        let noticed = |event: &RstEvent| {
+            matches!(event.origin, Origin::MiddleboxProven | Origin::MiddleboxSuspected)
+        };
+        refuted && !self.event.as_ref().is_some_and(noticed)
     }
 
     /// Name for people.
@@ -95,21 +107,11 @@ fn judge_connection(
     let resets = connection.resets.iter().enumerate();
     resets
         .filter_map(|(index, reset)| {
-            let (events, sees): (&[RstEvent], Box<dyn Fn(&Reset) -> bool>) =
-                match observer(reset, viewpoint)? {
-                    Observer::Host(vantage) => {
-                        let events = played.live.get(&vantage)?.events.as_slice();
-                        (events, Box::new(move |reset: &Reset| vantage.sees(reset)))
-                    }
-                    Observer::Capture(place) => {
-                        let events = played.captures.get(&place)?.as_slice();
-                        let sees = move |r: &Reset| r.path().iter().any(|(at, _)| *at == place);
-                        (events, Box::new(sees))
-                    }
-                };
+            let observer = observer(reset, viewpoint)?;
+            let events = observer.events(played)?;
             // The same side's resets arrive in the order in which they were sent.
             let side = reset.sender.claimed();
-            let is_alike = |other: &&Reset| other.sender.claimed() == side && sees(other);
+            let is_alike = |other: &&Reset| other.sender.claimed() == side && observer.sees(other);
             let earlier = connection.resets[..index].iter().filter(is_alike).count();
             let (from, to) = match side {
                 Side::Client => (connection.client, connection.server),
@@ -134,6 +136,22 @@ fn judge_connection(
 enum Observer {
     Host(Vantage),
     Capture(Place),
+}
+
+impl Observer {
+    fn events<'a>(&self, played: &'a Played) -> Option<&'a [RstEvent]> {
+        match self {
+            Self::Host(vantage) => played.live.get(vantage).map(|seen| seen.events.as_slice()),
+            Self::Capture(place) => played.captures.get(place).map(Vec::as_slice),
+        }
+    }
+
+    fn sees(&self, reset: &Reset) -> bool {
+        match self {
+            Self::Host(vantage) => vantage.sees(reset),
+            Self::Capture(place) => reset.path().iter().any(|(at, _)| at == place),
+        }
+    }
 }
 
 /// Who sees this reset from this point of view; `None` when nobody does.
