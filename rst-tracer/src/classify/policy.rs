@@ -30,7 +30,7 @@ fn rejected_syn(case: &Case<'_>) -> Vec<Opinion> {
         );
         reasons.push(reason("fresh_ttl", 1.0, text));
     }
-    both(host, network, reasons)
+    both(case, host, network, reasons)
 }
 
 /// A filter that answers a segment of a living connection: it takes the passive form, but the
@@ -71,7 +71,7 @@ fn rejected_in_use(case: &Case<'_>) -> Vec<Opinion> {
         (false, Maker::Undecided, false) => (0.12, 0.06),
         (false, Maker::Stack, _) => return vec![],
     };
-    let mut opinions = both(host, network, reasons);
+    let mut opinions = both(case, host, network, reasons);
     if tells.proven {
         opinions = opinions.into_iter().map(Opinion::whatever_came_before).collect();
         let path = opinions.iter_mut().find(|o| o.origin == Origin::MiddleboxSuspected);
@@ -82,10 +82,17 @@ fn rejected_in_use(case: &Case<'_>) -> Vec<Opinion> {
     opinions
 }
 
-/// The filter of the host, and one on the path.
-fn both(host: f64, network: f64, reasons: Vec<Evidence>) -> Vec<Opinion> {
-    let on_host = Opinion::new(Cause::HostFirewallReject, host).made_by(Origin::HostFirewall);
-    let on_path =
-        Opinion::new(Cause::NetworkFirewallReject, network).made_by(Origin::MiddleboxSuspected);
-    vec![on_host.and(reasons.iter().cloned()), on_path.and(reasons)]
+/// The filter of the host, and one on the path. Who wrote it here in the name of an address that is
+/// not this host's own is on the path himself.
+fn both(case: &Case<'_>, host: f64, network: f64, mut reasons: Vec<Evidence>) -> Vec<Opinion> {
+    let (host, network, on_path) = if case.wrote_for_another() {
+        let text = "this host wrote it, and its source address is none of this host's";
+        reasons.push(reason("written_for_another", 3.0, text));
+        (0.0, host + network, Origin::MiddleboxProven)
+    } else {
+        (host, network, Origin::MiddleboxSuspected)
+    };
+    let of_host = Opinion::new(Cause::HostFirewallReject, host).made_by(Origin::HostFirewall);
+    let of_network = Opinion::new(Cause::NetworkFirewallReject, network).made_by(on_path);
+    vec![of_host.and(reasons.iter().cloned()), of_network.and(reasons)]
 }

@@ -5,10 +5,13 @@ use rst_tracer_common::{
     wire::Flags,
 };
 
-use super::{Case, Form, Maker, Opinion, Rule, opinion::reason};
+use super::{
+    Case, Form, Maker, Opinion, Rule,
+    opinion::{reason, span},
+};
 use crate::event::{Cause, Stage};
 
-pub(super) const RULES: &[Rule] = &[closed_port, unseen_syn, client_gave_up];
+pub(super) const RULES: &[Rule] = &[closed_port, listener_went_away, unseen_syn, client_gave_up];
 
 impl Case<'_> {
     /// Whether the reset answers a SYN with a refusal that its sender must believe (RFC 9293
@@ -52,6 +55,18 @@ fn closed_port(case: &Case<'_>) -> Vec<Opinion> {
         opinion = opinion.because("undecidable", -0.5, text);
     }
     vec![opinion]
+}
+
+/// The port is closed, and a minute ago it was not: the service ended or is being restarted.
+fn listener_went_away(case: &Case<'_>) -> Vec<Opinion> {
+    const RECENT_NS: u64 = 60_000_000_000;
+    let refuses = case.refuses_a_syn() && case.form == Form::PassiveToSyn;
+    let filtered = case.maker() == Maker::Filter || case.forgery().proven;
+    let ago = case.crowd().accepted_ago_ns.filter(|ns| *ns < RECENT_NS);
+    let Some(ns) = ago.filter(|_| refuses && !filtered) else { return vec![] };
+    let probability = if case.maker() == Maker::Stack { 0.93 } else { 0.75 };
+    let text = format!("the same port had accepted a connection {} before", span(ns));
+    vec![Opinion::new(Cause::ListenerWentAway, probability).because("accepted_before", 2.0, text)]
 }
 
 /// The same answer to a SYN that was not seen.

@@ -69,13 +69,16 @@ fn probe(case: &Case<'_>) -> Vec<Opinion> {
 
 /// Ports of one host that refuse the same client one after the other.
 fn response(case: &Case<'_>) -> Vec<Opinion> {
-    const MANY: u32 = 10;
+    const SEVERAL: u32 = 10;
+    const MANY: u32 = 20;
     let refuses = case.known.stage == Stage::PostSyn && case.refuses_a_syn();
     let ports = case.crowd().refused_ports;
-    if !refuses || case.form != Form::PassiveToSyn || ports < MANY || case.forgery().proven {
+    if !refuses || case.form != Form::PassiveToSyn || ports < SEVERAL || case.forgery().proven {
         return vec![];
     }
     let text = format!("{ports} ports of this host refused the same client within 10 s");
-    // The port is closed all the same; the scan is why anybody asked.
-    vec![Opinion::new(Cause::ScanResponse, 0.9).because("many_ports", 2.0, text)]
+    // The port is closed all the same; the scan is why anybody asked. A client with several wrong
+    // addresses of its own makes a few refusals too.
+    let probability = if ports < MANY { 0.5 } else { 0.9 };
+    vec![Opinion::new(Cause::ScanResponse, probability).because("many_ports", 2.0, text)]
 }

@@ -10,6 +10,7 @@ pub(super) const RULES: &[Rule] = &[blind_reset, injected, injected_on_syn, dpi_
 /// What wrote a reset that is not its claimed sender's.
 pub(super) fn hand(case: &Case<'_>) -> Origin {
     match case.forgery() {
+        _ if case.wrote_for_another() => Origin::MiddleboxProven,
         // This host wrote it, though not its TCP for that socket.
         _ if case.made_here() => Origin::Unknown,
         tells if tells.proven => Origin::MiddleboxProven,

@@ -11,6 +11,7 @@ mod payloads;
 mod proofs;
 mod scans;
 mod signatures;
+mod told;
 
 use crate::correlate::{Joined, Scene, describe, story::Story};
 use crate::event::{Cause, RstEvent};

@@ -1,0 +1,102 @@
+//! What the sender's kernel told, against the same bytes without it.
+
+use rst_tracer_common::event::Hook;
+use rst_tracer_common::notice::{Point, notice_trait};
+
+use super::{expect, sane};
+use crate::correlate::story::{Client, Server, Story};
+use crate::correlate::{Rules, SendReset, Witnesses};
+use crate::event::{Basis, Cause, Origin};
+
+/// A story that is told where segments leave.
+fn here() -> Story {
+    let mut story = Story::v4();
+    (story.hook, story.ifindex) = (Hook::TC_EGRESS, 2);
+    story
+}
+
+/// The cause of a reset of a living socket of the server, after request and answer.
+fn told(reason: &'static str) -> Cause {
+    let mut story = here();
+    story.handshake().exchange().abort(Server).kernel_aborts(Server, reason);
+    let event = sane(story.first());
+    assert_eq!(event.basis, Basis::WireKernel, "{event:#?}");
+    assert!(event.evidence[0].text.contains(reason), "{event:#?}");
+    event.cause
+}
+
+#[test]
+fn one_form_on_the_wire_is_many_causes_by_the_kernels_reason() {
+    assert_eq!(told("TCP_ABORT_ON_CLOSE"), Cause::ClosedWithUnreadData);
+    assert_eq!(told("TCP_ABORT_ON_MEMORY"), Cause::OrphanOrMemoryPressure);
+    assert_eq!(told("TCP_KEEPALIVE_TIMEOUT"), Cause::KeepaliveTimeout);
+    assert_eq!(told("TCP_DISCONNECT_WITH_DATA"), Cause::RstAfterFin);
+    assert_eq!(told("MPTCP_RST_ERESOURCE"), Cause::MptcpResource);
+    assert_eq!(told("MPTCP_RST_EMIDDLEBOX"), Cause::MptcpProtocol);
+}
+
+#[test]
+fn a_socket_destroyed_in_its_state_was_destroyed_from_outside() {
+    let mut story = here();
+    story.handshake().exchange().abort(Server);
+    let mut notice = story.statement(Point::SEND_RESET, Server, "TCP_STATE");
+    notice.wire.traits |= notice_trait::SOCKET;
+    notice.state = Some("ESTABLISHED".into());
+    story.hear(notice);
+    assert!(expect(&mut story, Cause::AdminKill).confidence.percent() >= 95);
+}
+
+#[test]
+fn a_socket_without_a_file_was_never_accepted() {
+    let mut story = here();
+    story.handshake().abort(Server).kernel_aborts(Server, "TCP_STATE");
+    let event = expect(&mut story, Cause::RestartWithPendingConnections);
+    assert!(event.confidence.percent() >= 95);
+}
+
+#[test]
+fn a_socket_closed_by_a_dying_process_names_the_signal() {
+    let mut story = here();
+    story.handshake().exchange().abort(Server);
+    let mut notice = story.statement(Point::SEND_RESET, Server, "TCP_ABORT_ON_CLOSE");
+    notice.wire.traits |= notice_trait::SOCKET | notice_trait::EXITING;
+    notice.wire.exit_code = 9;
+    notice.state = Some("CLOSE".into());
+    story.hear(notice);
+    let event = expect(&mut story, Cause::ProcessCrashOrKill);
+    assert!(event.evidence.iter().any(|e| e.text.contains("SIGKILL")), "{event:#?}");
+}
+
+#[test]
+fn a_refused_syn_that_no_socket_waited_for_met_a_closed_port() {
+    let mut story = here();
+    story.syn().kernel_answers(Server, "NO_SOCKET").disown(Server);
+    let event = expect(&mut story, Cause::ClosedPort);
+    assert!(event.confidence.percent() >= 95 && event.origin == Origin::Endpoint);
+}
+
+#[test]
+fn a_listener_that_refuses_the_last_ack_has_a_full_queue() {
+    let mut story = here();
+    story.handshake().kernel_answers(Server, "INVALID_SYN").disown(Server);
+    assert!(expect(&mut story, Cause::AcceptQueueOverflow).confidence.percent() >= 95);
+}
+
+#[test]
+fn where_tcp_would_have_spoken_its_silence_and_a_drop_show_the_filter() {
+    let witnesses = Witnesses { send_reset: SendReset::Always, receive_reset: true, drops: true };
+    let mut story = here().by(Rules { witnesses, ..Rules::default() });
+    (story.hook, story.ifindex) = (Hook::TC_EGRESS, 2);
+    story.handshake().exchange().say(Client, b"more").reject(Server);
+    story.kernel_drops(Client, "NETFILTER_DROP");
+    let event = expect(&mut story, Cause::HostFirewallReject);
+    assert_eq!(event.origin, Origin::HostFirewall);
+    assert!(event.confidence.percent() >= 95, "{event:#?}");
+}
+
+#[test]
+fn without_such_a_witness_silence_says_nothing() {
+    let mut story = here();
+    story.handshake().exchange().say(Client, b"more").reject(Server);
+    assert!(sane(story.first()).confidence.percent() < 95);
+}
