@@ -9,6 +9,7 @@ use rst_tracer::{
     },
     event::{Cause, Endpoint, Origin, RstEvent},
 };
+use rst_tracer_common::flow::RESET_BUDGET;
 
 use super::{Viewpoint, is_held_out, play::Played};
 
@@ -119,6 +120,12 @@ fn judge_connection(
             };
             let (from, to) = (Endpoint::from(from), Endpoint::from(to));
             let mut of_side = events.iter().filter(|e| (e.src, e.dst) == (from, to));
+            let event = of_side.nth(earlier).cloned();
+            // Live, resets of one connection beyond the budget are counted as suppressed, not told.
+            let told_live = matches!(observer, Observer::Host(_));
+            if told_live && event.is_none() && index >= usize::from(RESET_BUDGET) {
+                return None;
+            }
             Some(Judged {
                 id: scenario.id,
                 family: scenario.family.to_string(),
@@ -126,7 +133,7 @@ fn judge_connection(
                 held_out: is_held_out(scenario.id),
                 viewpoint,
                 truth: *reset,
-                event: of_side.nth(earlier).cloned(),
+                event,
                 weight: 1.0,
             })
         })

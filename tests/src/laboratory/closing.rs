@@ -145,12 +145,7 @@ fn data_with_the_last_ack(scene: &Scene<'_>) -> Result<GroundTruth> {
 }
 
 fn disconnect_with_unsent_data(scene: &Scene<'_>) -> Result<GroundTruth> {
-    let (socket, address) = scene.bound()?;
-    options::receive_little(&socket)?;
-    let listener = scene.listen(1)?;
-    let (client, connection) = scene.dial_from((socket, address))?;
-    let server = scene.lab.server.run(|| sockets::accept(&listener))?;
-    let pair = Pair { lab: scene.lab, connection, client, server };
+    let pair = super::exits::narrow_pair(scene)?;
     pair.request()?;
     pair.client.shutdown(Shutdown::Write).context("closing the client's direction")?;
     sockets::await_end(&pair.server)?;

@@ -135,12 +135,7 @@ fn listener_went_away(scene: &Scene<'_>) -> Result<GroundTruth> {
 }
 
 fn client_process_killed(scene: &Scene<'_>) -> Result<GroundTruth> {
-    let (socket, address) = scene.bound()?;
-    super::options::receive_little(&socket)?;
-    let listener = scene.listen(1)?;
-    let (client, connection) = scene.dial_from((socket, address))?;
-    let server = scene.lab.server.run(|| sockets::accept(&listener))?;
-    let pair = Pair { lab: scene.lab, connection, client, server };
+    let pair = narrow_pair(scene)?;
     pair.request()?;
     scene.lab.server.run(|| sockets::say(&pair.server, &[b'.'; 40_000]))?;
     full(&pair)?;
@@ -152,6 +147,16 @@ fn client_process_killed(scene: &Scene<'_>) -> Result<GroundTruth> {
     process.kill()?;
     sockets::await_error(&pair.server, Errno::ECONNRESET)?;
     Ok(truth)
+}
+
+/// A connection whose client offers a small window.
+pub(super) fn narrow_pair<'a>(scene: &Scene<'a>) -> Result<Pair<'a>> {
+    let (socket, address) = scene.bound()?;
+    super::options::receive_little(&socket)?;
+    let listener = scene.listen(1)?;
+    let (client, connection) = scene.dial_from((socket, address))?;
+    let server = scene.lab.server.run(|| sockets::accept(&listener))?;
+    Ok(Pair { lab: scene.lab, connection, client, server })
 }
 
 /// Waits until the client's buffer is full and nothing more is under way to it.

@@ -13,7 +13,7 @@ use rst_tracer::demo::sniffer::{Direction, Sighting};
 use rst_tracer::demo::sockets;
 use rst_tracer::demo::truth::{Connection, GroundTruth, Reset, Sender, Stage};
 
-use super::{exits, options};
+use super::exits;
 
 pub(super) const LISTED: &[Listed] = &[
     Listed::new(
@@ -96,12 +96,7 @@ fn cancel_before_answer(scene: &Scene<'_>) -> Result<GroundTruth> {
 }
 
 fn cancel_full_buffer(scene: &Scene<'_>) -> Result<GroundTruth> {
-    let (socket, address) = scene.bound()?;
-    options::receive_little(&socket)?;
-    let listener = scene.listen(1)?;
-    let (client, connection) = scene.dial_from((socket, address))?;
-    let server = scene.lab.server.run(|| sockets::accept(&listener))?;
-    let pair = Pair { lab: scene.lab, connection, client, server };
+    let pair = exits::narrow_pair(scene)?;
     pair.request()?;
     scene.lab.server.run(|| sockets::say(&pair.server, &[b'.'; 40_000]))?;
     exits::full(&pair)?;
