@@ -113,10 +113,11 @@ fn cancel_in_flight(scene: &Scene<'_>) -> Result<GroundTruth> {
     let Pair { connection, client, server, .. } = pair;
     let server_host = &scene.lab.server;
     let cancelled = thread::scope(|scope| {
-        // Four megabytes, if nobody objects.
+        // More than the buffers of both sides together can hold (tcp_wmem and tcp_rmem, a few
+        // megabytes each): however late the client closes, this is still sending then.
         let download = scope.spawn(|| {
             server_host
-                .run(|| Ok((0..64).find_map(|_| sockets::say(&server, &[b'.'; 65_536]).err())))
+                .run(|| Ok((0..1024).find_map(|_| sockets::say(&server, &[b'.'; 65_536]).err())))
         });
         sockets::hear(&client, &[b'.'; 200_000])?;
         sockets::await_unread(&client)?;
