@@ -11,6 +11,7 @@ mod bits;
 pub mod event;
 pub mod flow;
 pub mod notice;
+pub mod places;
 pub mod verifier;
 pub mod wire;
 mod words;

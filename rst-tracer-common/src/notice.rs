@@ -8,7 +8,9 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 use crate::{
     event::Kind,
+    flow::{Identity, Keys},
     wire::{Endpoint, Flags, Seq},
+    words,
 };
 
 /// Which tracepoint spoke.
@@ -120,6 +122,58 @@ pub struct Notice {
     pub task: Task,
     /// The task that opened the socket, if [`notice_trait::OWNER`] is set.
     pub owner: Task,
+}
+
+impl Notice {
+    /// Begins a statement in place, about nothing yet.
+    #[inline(always)]
+    pub fn begin(&mut self, point: Point, time_ns: u64, netns: u32) {
+        words::clear(self);
+        self.kind = Kind::NOTICE;
+        self.point = point;
+        self.time_ns = time_ns;
+        self.netns = netns;
+    }
+
+    /// Says which flow it is about, once `src` and `dst` are there.
+    #[inline(always)]
+    pub fn identify(&mut self, keys: &Keys) {
+        let id = Identity::of(&self.src, &self.dst, keys);
+        self.flow_hash = id.hash;
+        self.side = id.side as u8;
+    }
+}
+
+impl Task {
+    /// `*self = *other`, in place.
+    #[inline(always)]
+    pub fn copy(&mut self, other: &Self) {
+        words::copy(self, other);
+    }
+}
+
+/// What became of the statements, by [`Point`]. Per CPU in the kernel.
+#[repr(C)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout,
+)]
+pub struct Statements {
+    /// Handed over.
+    pub told: [u64; Point::COUNT],
+    /// Found the ring full.
+    pub lost: [u64; Point::COUNT],
+}
+
+impl Statements {
+    /// Adds another CPU's numbers.
+    pub fn add(&mut self, other: &Self) {
+        for (a, b) in self.told.iter_mut().zip(other.told) {
+            *a = a.wrapping_add(b);
+        }
+        for (a, b) in self.lost.iter_mut().zip(other.lost) {
+            *a = a.wrapping_add(b);
+        }
+    }
 }
 
 const _: () = {

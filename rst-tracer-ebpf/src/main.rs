@@ -1,18 +1,21 @@
 //! The kernel programs: thin entries over `rst-tracer-common`, one per hook and link layer.
 //!
 //! XDP and TC ingress see what arrives, TC egress what leaves. None of them ever drops, changes or
-//! redirects a packet. The `_l3` entries are for devices without a link header (tun, WireGuard).
+//! redirects a packet. The `_l3` entries are for devices without a link header (tun, WireGuard). The
+//! last four hear what the kernel's own tracepoints say.
 #![no_std]
 #![no_main]
 
 mod frame;
+mod kernel;
 mod maps;
 mod see;
+mod tell;
 
 use aya_ebpf::{
     bindings::xdp_action::XDP_PASS,
-    macros::{classifier, xdp},
-    programs::{TcContext, XdpContext},
+    macros::{btf_tracepoint, classifier, xdp},
+    programs::{BtfTracePointContext, TcContext, XdpContext},
 };
 use aya_log_ebpf::debug;
 use rst_tracer_common::{event::Hook, flow::Port, wire::LinkType};
@@ -66,6 +69,34 @@ pub fn tc_egress(context: TcContext) -> i32 {
 #[inline(always)]
 pub fn tc_egress_l3(context: TcContext) -> i32 {
     tc(&context, Hook::TC_EGRESS, LinkType::RAW)
+}
+
+/// TCP sends a reset.
+#[btf_tracepoint(function = "tcp_send_reset")]
+#[inline(always)]
+pub fn tcp_send_reset(context: BtfTracePointContext) {
+    tell::send_reset(&context);
+}
+
+/// TCP believes a reset.
+#[btf_tracepoint(function = "tcp_receive_reset")]
+#[inline(always)]
+pub fn tcp_receive_reset(context: BtfTracePointContext) {
+    tell::receive_reset(&context);
+}
+
+/// A socket changes its state.
+#[btf_tracepoint(function = "inet_sock_set_state")]
+#[inline(always)]
+pub fn inet_sock_set_state(context: BtfTracePointContext) {
+    tell::set_state(&context);
+}
+
+/// A packet is dropped.
+#[btf_tracepoint(function = "kfree_skb")]
+#[inline(always)]
+pub fn kfree_skb(context: BtfTracePointContext) {
+    tell::drop(&context);
 }
 
 #[inline(always)]

@@ -3,11 +3,13 @@
 use aya_ebpf::{
     bindings::BPF_F_MMAPABLE,
     macros::map,
-    maps::{Array, PerCpuArray, RingBuf},
+    maps::{Array, LruHashMap, PerCpuArray, RingBuf},
 };
 use rst_tracer_common::{
     event::{Counters, Hook},
-    flow::{Bucket, Entry, Flow, Keys, Memory, Recorder, SERVERS as PLACES, Server, WAYS},
+    flow::{Bucket, Entry, Flow, Keys, Memory, Recorder, SERVERS as MOST_SERVERS, Server, WAYS},
+    notice::{Point, Statements, Task},
+    places::{Arguments, Drops, Places},
     wire::Segment,
 };
 
@@ -29,7 +31,7 @@ static RECORDERS: Array<Recorder> = Array::with_max_entries(1 << 16, BPF_F_MMAPA
 
 /// Endpoints that were seen to accept connections.
 #[map]
-static SERVERS: Array<Server> = Array::with_max_entries(PLACES, BPF_F_MMAPABLE);
+static SERVERS: Array<Server> = Array::with_max_entries(MOST_SERVERS, BPF_F_MMAPABLE);
 
 /// What each hook counted.
 #[map]
@@ -39,6 +41,63 @@ static COUNTERS: PerCpuArray<Counters> = PerCpuArray::with_max_entries(Hook::COU
 /// each other: XDP and TC run with bottom halves disabled.
 #[map]
 static SEGMENT: PerCpuArray<Segment> = PerCpuArray::with_max_entries(1, 0);
+
+/// Who opened a socket that lives: the task inside connect(2) or listen(2), by the socket's address.
+/// The entry ends with the socket's last state, so that whoever gets the same address inherits nothing.
+#[map]
+pub static OWNERS: LruHashMap<u64, Task> = LruHashMap::with_max_entries(1 << 15, 0);
+
+/// What a socket was that has just closed: the reset comes after that.
+#[map]
+pub static CLOSED: LruHashMap<u64, Closed> = LruHashMap::with_max_entries(1 << 12, 0);
+
+/// The reset that this CPU sent last: what is dropped next may be what it answers.
+#[map]
+static ANSWERED: PerCpuArray<Answered> = PerCpuArray::with_max_entries(1, 0);
+
+/// What became of the statements.
+#[map]
+static STATEMENTS: PerCpuArray<Statements> = PerCpuArray::with_max_entries(1, 0);
+
+/// A socket that has closed.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct Closed {
+    /// When, by CLOCK_MONOTONIC.
+    pub time_ns: u64,
+    /// The state that it left.
+    pub state: u32,
+    /// 1 when its owner is known.
+    pub is_owned: u32,
+    /// Who opened it.
+    pub owner: Task,
+}
+
+/// A reset that left.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct Answered {
+    /// When, by CLOCK_MONOTONIC.
+    pub time_ns: u64,
+    /// The hash of its flow.
+    pub flow_hash: u64,
+}
+
+/// Where the running kernel keeps what is read.
+#[unsafe(no_mangle)]
+pub static PLACES: Places = Places::UNSET;
+
+/// Which drops are reported.
+#[unsafe(no_mangle)]
+static DROPS: Drops = Drops::UNSET;
+
+/// Where arguments lie that not every kernel has.
+#[unsafe(no_mangle)]
+static ARGUMENTS: Arguments = Arguments::UNSET;
+
+/// The network namespace whose statements are wanted; 0: those of all.
+#[unsafe(no_mangle)]
+static NETNS: u32 = 0;
 
 /// Secret keys of the flow identity.
 #[unsafe(no_mangle)]
@@ -96,6 +155,66 @@ pub fn counters(hook: Hook) -> Option<&'static mut Counters> {
 pub fn segment() -> Option<&'static mut Segment> {
     // SAFETY: per CPU, see the map.
     SEGMENT.get_ptr_mut(0).map(|p| unsafe { &mut *p })
+}
+
+/// An offset in a struct of the kernel.
+macro_rules! place {
+    ($name:ident) => {
+        // SAFETY: as in `set_at_load`.
+        unsafe { core::ptr::read_volatile(&raw const $crate::maps::PLACES.$name) }
+    };
+}
+pub(crate) use place;
+
+/// Which drops are reported.
+#[inline(always)]
+pub fn drops() -> Drops {
+    set_at_load!(DROPS)
+}
+
+/// Where arguments lie that not every kernel has.
+#[inline(always)]
+pub fn arguments() -> Arguments {
+    set_at_load!(ARGUMENTS)
+}
+
+/// Whether statements of this network namespace are wanted.
+#[inline(always)]
+pub fn is_wanted(netns: u32) -> bool {
+    let wanted = set_at_load!(NETNS);
+    wanted == 0 || wanted == netns
+}
+
+/// This CPU's last reset.
+#[inline(always)]
+pub fn answered() -> Option<&'static mut Answered> {
+    // SAFETY: plain integers; a nested run on this CPU may overwrite them, and then a drop is not
+    // told at worst.
+    ANSWERED.get_ptr_mut(0).map(|p| unsafe { &mut *p })
+}
+
+/// Notes that this CPU sent a reset.
+#[inline(always)]
+pub fn note_answer(flow_hash: u64, time_ns: u64) {
+    if let Some(answered) = answered() {
+        answered.time_ns = time_ns;
+        answered.flow_hash = flow_hash;
+    }
+}
+
+/// Counts a statement that was handed over, or lost.
+#[inline(always)]
+pub fn count_statement(point: Point, is_told: bool) {
+    let Some(statements) = STATEMENTS.get_ptr_mut(0) else { return };
+    let at = usize::from(point.0) % Point::COUNT;
+    // SAFETY: as any per-CPU counter; `at` is within both.
+    unsafe {
+        if is_told {
+            (*statements).told[at] += 1;
+        } else {
+            (*statements).lost[at] += 1;
+        }
+    }
 }
 
 /// The flow table in its three maps.

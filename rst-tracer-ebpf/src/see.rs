@@ -52,6 +52,9 @@ pub fn see<B: Bytes>(frame: &B, seen: &Seen) -> Option<Malformed> {
     let id = Identity::of(&segment.src, &segment.dst, &maps::keys());
     // SAFETY: the helper has no preconditions.
     let now = unsafe { bpf_ktime_get_ns() };
+    if seen.hook == Hook::TC_EGRESS && segment.tcp.flags.has(Flags::RST) {
+        maps::note_answer(id.hash, now);
+    }
     let observed = flow::observe(&mut Table, &id, segment, seen.port, now);
     let mut sighting = Sighting {
         time_ns: now,

@@ -10,7 +10,7 @@ use crate::{
     demo::DemoArgs,
     doctor::DoctorArgs,
     event::{Cause, Class, SentBy},
-    source::live::attach::XdpMode,
+    source::live::{attach::XdpMode, evidence::Scope},
 };
 
 /// Who reset this TCP connection, and why?
@@ -63,8 +63,8 @@ pub struct TraceArgs {
     pub ring_size: u32,
     /// Whose kernel evidence counts: this whole host's, or only that of the network namespace that
     /// the tracer stands in, when other namespaces play other hosts
-    #[arg(long, value_enum, default_value_t = KernelScope::Host, value_name = "SCOPE")]
-    pub kernel_scope: KernelScope,
+    #[arg(long, value_enum, default_value_t = Scope::Host, value_name = "SCOPE")]
+    pub kernel_scope: Scope,
     /// Write a stats event at this interval: 10s, 1m
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub stats: Option<Duration>,
@@ -125,15 +125,6 @@ pub struct OutputArgs {
     /// When to colour text [also: NO_COLOR]
     #[arg(long, value_enum, default_value_t = Colour::Auto, value_name = "WHEN")]
     pub color: Colour,
-}
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub enum KernelScope {
-    /// Every network namespace of this host: containers are part of it
-    #[default]
-    Host,
-    /// Only the network namespace that the tracer stands in
-    Netns,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

@@ -29,6 +29,7 @@ fn options(xdp_mode: XdpMode) -> live::Options {
             tunnels: true,
             keys: kernel::random_keys().expect("random numbers"),
         },
+        scope: Default::default(),
         object: None,
     }
 }

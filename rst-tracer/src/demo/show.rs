@@ -19,7 +19,7 @@ use crate::{
     exit::{self, Code},
     run::{output, tell},
     sink::{Sink, Style, TextSink},
-    source::live::{self, attach::XdpMode, kernel},
+    source::live::{self, attach::XdpMode, evidence::Scope, kernel},
 };
 
 /// Options of `rst-tracer demo`.
@@ -86,6 +86,7 @@ pub fn run(args: &DemoArgs) -> Result<Code> {
             tunnels: true,
             keys: kernel::random_keys()?,
         },
+        scope: Scope::Netns,
         object: args.bpf_object.clone(),
     };
     let watching = Watching::start(args.at.netns(&lab), options, Rules::default())?;

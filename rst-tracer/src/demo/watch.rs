@@ -21,7 +21,7 @@ use crate::{
     processes::Processes,
     run::{Pipeline, Stop, Summary, Tracing},
     sink::Sink,
-    source::live::{self, Live, Wake},
+    source::live::{self, Live, Wake, evidence::Scope},
 };
 
 /// A tracer at work in a namespace.
@@ -37,7 +37,7 @@ pub struct Watching {
 /// What a tracer saw.
 #[derive(Debug)]
 pub struct Watched {
-    /// Its events, in order.
+    /// Its events, in the order of the resets.
     pub events: Vec<RstEvent>,
     /// Its numbers.
     pub summary: Summary,
@@ -54,6 +54,7 @@ impl Watching {
         let inode = u32::try_from(netns.inode()).ok();
         let scene = Scene { host: host.clone(), netns: inode, addresses: None };
         // The namespaces of the laboratory are hosts: none may read another's mind.
+        let options = live::Options { scope: Scope::Netns, ..options };
         let rules = Rules { netns: inode, only_netns: true, ..rules };
         let (stop, stopped) = oneshot::channel();
         let (ready, is_ready) = mpsc::channel();
@@ -77,7 +78,10 @@ impl Watching {
         // A tracer that has ended already does not listen.
         self.stop.send(()).ok();
         let summary = self.thread.join().map_err(|_| anyhow::anyhow!("the tracer panicked"))??;
-        Ok(Watched { events: self.events.into_iter().collect(), summary })
+        let mut events: Vec<_> = self.events.into_iter().collect();
+        // A verdict goes out when it is certain, not in the order of the resets.
+        events.sort_by_key(|event| event.time);
+        Ok(Watched { events, summary })
     }
 }
 
@@ -93,6 +97,7 @@ fn trace(
     runtime.block_on(async {
         let mut lines = Vec::new();
         let live = Live::start(options, |line| lines.push(line))?;
+        let rules = Rules { witnesses: live.witnesses(), ..rules };
         let mut pipeline = Pipeline::new(rules, scene, Default::default(), Box::new(sink), None);
         if let Some(netns) = rules.netns {
             pipeline = pipeline.with(Processes::start(netns, false));

@@ -5,7 +5,7 @@
 use std::io::Write;
 
 use anyhow::{Context, Result};
-use aya::Ebpf;
+use rst_tracer_common::flow::Keys;
 use serde::Serialize;
 
 mod capabilities;
@@ -18,13 +18,22 @@ mod text;
 use crate::{
     exit::Code,
     links,
-    source::live::{attach, btf::Btf, object},
+    source::live::{
+        attach,
+        btf::Btf,
+        evidence::{self as live_evidence, Layout},
+        kernel as kernel_side, object,
+    },
 };
 use capabilities::Capability;
 use evidence::Evidence;
 use interfaces::Interface;
 use kernel::Kernel;
 use programs::ProgramCheck;
+
+/// Maps that are large enough to load the programs with.
+const SMALL: kernel_side::Options =
+    kernel_side::Options { flows: 1024, ring_bytes: 1 << 16, tunnels: true, keys: Keys([0; 6]) };
 
 /// Options of `rst-tracer doctor`.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -98,9 +107,14 @@ pub fn examine() -> Result<Report> {
     let links = links::inventory()?;
     let mut problems = Vec::new();
     let mut code = Code::OK;
-    let programs = match Ebpf::load(object::OBJECT) {
-        Ok(mut ebpf) => programs::check(&mut ebpf),
-        Err(error) => Err(object::explain_load(&error)),
+    let layout = Layout::of(btf.as_ref());
+    let mut listening = None;
+    let programs = match kernel_side::load_for(object::OBJECT, &SMALL, &layout, None) {
+        Ok(mut ebpf) => {
+            listening = Some(live_evidence::load(&mut ebpf, &layout));
+            programs::check(&mut ebpf)
+        }
+        Err(failure) => Err(failure),
     };
     let programs = programs.unwrap_or_else(|failure| {
         code = failure.code;
@@ -121,7 +135,7 @@ pub fn examine() -> Result<Report> {
         kernel: kernel::describe(btf.is_some(), btf_problem, jitted),
         capabilities,
         programs,
-        evidence: evidence::available(btf.as_ref()),
+        evidence: evidence::available(btf.as_ref(), listening.as_ref()),
         interfaces: interfaces::describe(&links),
         code,
     })

@@ -49,12 +49,14 @@ pub(super) fn write(report: &Report, out: &mut impl Write) -> io::Result<()> {
             .iter()
             .map(|a| a.name.clone().unwrap_or_else(|| a.c_type.clone()))
             .collect();
-        let said = match (evidence.present, evidence.cost) {
-            (true, None) => arguments.join(", "),
-            (true, Some(cost)) => format!("{}; {cost}", arguments.join(", ")),
-            (false, cost) => format!("missing: {}", cost.unwrap_or_default()),
+        let cost = evidence.cost.unwrap_or_default();
+        let said = match (&evidence.refusal, evidence.loads) {
+            (Some(refusal), _) => format!("{refusal}: {cost}"),
+            (None, false) => format!("not tried: {cost}"),
+            (None, true) if cost.is_empty() => arguments.join(", "),
+            (None, true) => format!("{}; {cost}", arguments.join(", ")),
         };
-        writeln!(out, "  {} {:<20} {said}", mark(evidence.present), evidence.tracepoint)?;
+        writeln!(out, "  {} {:<20} {said}", mark(evidence.loads), evidence.tracepoint)?;
     }
 
     writeln!(out, "\ninterfaces")?;

@@ -144,15 +144,18 @@ impl Processes {
     /// Who holds the socket of a statement, whose own end is `end`.
     fn holder(&mut self, notice: &Notice, end: Endpoint) -> Option<Process> {
         let said = &notice.wire;
+        let known_by =
+            if notice.is_in("LISTEN") { KnownBy::Listener } else { KnownBy::SocketOwner };
         let opener = who::owner(notice).filter(|_| self.speaks_our_ids);
         if let Some(task) = opener
             && self.look(task.pid, said.time_ns).living.is_some()
         {
-            return Some(self.describe(task, KnownBy::SocketOwner, said.time_ns));
+            return Some(self.describe(task, known_by, said.time_ns));
         }
         // Who opened it has ended, or was not seen: perhaps a child has it now.
         let held = if said.inode == 0 { None } else { self.find(said.inode, said.netns, end) };
-        held.or_else(|| opener.map(|task| self.describe(task, KnownBy::SocketOwner, said.time_ns)))
+        let held = held.map(|process| Process { known_by, ..process });
+        held.or_else(|| opener.map(|task| self.describe(task, known_by, said.time_ns)))
     }
 
     /// A process as `/proc` has it, if it still is the one that existed at that time.

@@ -47,7 +47,11 @@ pub fn replay(args: &ReplayArgs) -> anyhow::Result<Code> {
     }
     let mut hooks = [Counters::default(); Hook::COUNT];
     hooks[usize::from(Hook::PCAP.0)] = *source.counters();
-    let summary = |pipeline: &Pipeline<'_>| Summary { tally: pipeline.tally(), hooks };
+    let summary = |pipeline: &Pipeline<'_>| Summary {
+        tally: pipeline.tally(),
+        hooks,
+        statements: Default::default(),
+    };
     if args.stats && stop.is_none() {
         let time = Timestamp(crate::source::live::now_ns());
         let event = summary(&pipeline).to_event(time, pipeline.host());

@@ -4,6 +4,7 @@ use std::fmt;
 
 use rst_tracer_common::{
     event::{Counters, Hook},
+    notice::{Point, Statements},
     wire::{Malformed, NotOurs},
 };
 
@@ -29,6 +30,8 @@ pub struct Summary {
     pub tally: Tally,
     /// What each hook counted.
     pub hooks: [Counters; Hook::COUNT],
+    /// What became of the kernel's statements.
+    pub statements: Statements,
 }
 
 impl Summary {
@@ -126,6 +129,11 @@ impl fmt::Display for Summary {
         }
         if total.aftermath_lost > 0 {
             write!(f, "; {} segments after a reset lost", total.aftermath_lost)?;
+        }
+        let lost = Point::NAMES.iter().zip(self.statements.lost).filter(|(_, n)| *n > 0);
+        let lost: Vec<String> = lost.map(|(point, n)| format!("{point} {n}")).collect();
+        if !lost.is_empty() {
+            write!(f, "; statements of the kernel lost: {}", lost.join(", "))?;
         }
         Ok(())
     }

@@ -11,13 +11,13 @@ use super::{
     tell,
 };
 use crate::{
-    cli::{KernelScope, OutputArgs, TraceArgs},
+    cli::{OutputArgs, TraceArgs},
     correlate::{Rules, Scene},
     event::Timestamp,
     exit::Code,
     links,
     processes::Processes,
-    source::live::{self, Live, Wake, kernel, now_ns},
+    source::live::{self, Live, Wake, evidence::Scope, kernel, now_ns},
 };
 
 /// Records that are taken from the ring before anything is written.
@@ -38,9 +38,10 @@ pub fn trace(args: &TraceArgs) -> Result<Code> {
         let sink = output::open(&args.output)?;
         let live = Live::start(live_options(args)?, tell)?;
         let settle_ns = nanos(args.output.settle);
-        let netns = own_netns();
-        let only_netns = args.kernel_scope == KernelScope::Netns;
-        let rules = Rules { settle_ns, netns, only_netns, ..Rules::default() };
+        let netns = live::own_netns();
+        let only_netns = args.kernel_scope == Scope::Netns;
+        let witnesses = live.witnesses();
+        let rules = Rules { settle_ns, netns, only_netns, witnesses, ..Rules::default() };
         let scene = Scene { netns, ..scene() };
         let filter = args.filter.clone().into();
         let mut pipeline = Pipeline::new(rules, scene, filter, sink, args.output.count);
@@ -71,6 +72,7 @@ pub fn live_options(args: &TraceArgs) -> Result<live::Options> {
             tunnels: !args.table.no_tunnels,
             keys: kernel::random_keys()?,
         },
+        scope: args.kernel_scope,
         object: args.bpf_object.clone(),
     })
 }
@@ -80,13 +82,6 @@ fn monotonic_ns() -> u64 {
     use nix::time::{ClockId, clock_gettime};
     let now = clock_gettime(ClockId::CLOCK_MONOTONIC);
     now.map_or(0, |now| now.tv_sec() as u64 * 1_000_000_000 + now.tv_nsec() as u64)
-}
-
-/// Inode of the network namespace of the calling thread.
-fn own_netns() -> Option<u32> {
-    use std::os::unix::fs::MetadataExt;
-    let inode = std::fs::metadata("/proc/thread-self/ns/net").ok()?.ino();
-    u32::try_from(inode).ok()
 }
 
 /// A live source and the pipeline behind it.
@@ -205,7 +200,11 @@ impl<'a> Tracing<'a> {
     /// # Errors
     /// When the kernel's counters cannot be read.
     pub fn summary(&self) -> Result<Summary> {
-        Ok(Summary { tally: self.pipeline.tally(), hooks: self.live.counters()? })
+        Ok(Summary {
+            tally: self.pipeline.tally(),
+            hooks: self.live.counters()?,
+            statements: self.live.statements()?,
+        })
     }
 
     /// Detaches and writes what is left; says what stopped the run in the end.

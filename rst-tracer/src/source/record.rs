@@ -5,10 +5,11 @@ use std::sync::Arc;
 use rst_tracer_common::{
     event::{Head, Kind, Rst, RstWithFlow},
     flow::{Flow, Hot, Recorder, SLOTS, Slot, Stage},
+    notice,
 };
 use zerocopy::FromBytes;
 
-use super::Notice;
+use super::{Notice, live::evidence::Names};
 use crate::event::Timestamp;
 
 /// Where a record comes from, as people name it.
@@ -89,10 +90,16 @@ pub enum Record {
 }
 
 impl Record {
-    /// Decodes what crossed the ring buffer. `epoch_ns` is added to its time.
+    /// Decodes what crossed the ring buffer. `epoch_ns` is added to its time; `names` are the
+    /// running kernel's.
     ///
     /// `None`: not a record of this version.
-    pub fn decode(bytes: &[u8], epoch_ns: u64, origin: impl FnOnce(u32) -> Origin) -> Option<Self> {
+    pub fn decode(
+        bytes: &[u8],
+        epoch_ns: u64,
+        names: &Names,
+        origin: impl FnOnce(u32) -> Origin,
+    ) -> Option<Self> {
         let (head, _) = Head::ref_from_prefix(bytes).ok()?;
         let time = Timestamp(head.time_ns.wrapping_add(epoch_ns));
         match head.kind {
@@ -104,6 +111,10 @@ impl Record {
             Kind::RST_WITH_FLOW => {
                 let (record, _) = RstWithFlow::ref_from_prefix(bytes).ok()?;
                 Some(Self::Reset(Reset::of(record, time, origin(head.ifindex))))
+            }
+            Kind::NOTICE => {
+                let (wire, _) = notice::Notice::read_from_prefix(bytes).ok()?;
+                Some(Self::Notice(Box::new(names.name(wire, time))))
             }
             Kind::AFTERMATH => Some(Self::After(After { time, head: *head })),
             _ => None,

@@ -62,10 +62,7 @@ pub fn play(
     });
     let mut live = BTreeMap::new();
     for (vantage, tracer) in watching {
-        let mut watched = tracer.finish()?;
-        // A verdict goes out when it is certain, not in the order of the resets.
-        watched.events.sort_by_key(|event| event.time);
-        live.insert(vantage, watched);
+        live.insert(vantage, tracer.finish()?);
     }
     let mut captures = BTreeMap::new();
     for place in [Place::RouterClientSide, Place::RouterServerSide] {
@@ -86,6 +83,7 @@ fn options(xdp_mode: XdpMode) -> Result<live::Options> {
             tunnels: true,
             keys: kernel::random_keys()?,
         },
+        scope: Default::default(),
         object: None,
     })
 }

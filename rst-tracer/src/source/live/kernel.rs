@@ -10,7 +10,10 @@ use rst_tracer_common::{
     flow::{Keys, WAYS},
 };
 
-use super::object;
+use super::{
+    evidence::{Globals, Layout},
+    object,
+};
 use crate::exit::{Code, Failure};
 
 /// What can be chosen at load.
@@ -45,13 +48,30 @@ pub fn random_keys() -> std::io::Result<Keys> {
 /// # Errors
 /// A [`Failure`] that says what the kernel lacks.
 pub fn load(bytes: &[u8], options: &Options) -> Result<Ebpf, Failure> {
+    load_for(bytes, options, &Layout::default(), None)
+}
+
+/// The same, with what the tracepoint programs must know: of this kernel, and whose statements are
+/// wanted (`None`: those of every network namespace).
+///
+/// # Errors
+/// As [`load`].
+pub fn load_for(
+    bytes: &[u8],
+    options: &Options,
+    layout: &Layout,
+    netns: Option<u32>,
+) -> Result<Ebpf, Failure> {
+    let globals = Globals::new(layout, netns);
     object::lift_memlock_limit();
     let buckets = options.flows.div_ceil(WAYS).max(1).next_power_of_two();
     let places = buckets * WAYS;
     let ring = options.ring_bytes.max(4096).next_power_of_two();
     let (mask, tunnels) = (buckets - 1, u32::from(options.tunnels));
     let has_buff_len = u32::from(has_multi_buffer_xdp());
-    EbpfLoader::new()
+    let mut loader = EbpfLoader::new();
+    globals.set(&mut loader);
+    loader
         .override_global("KEYS", &options.keys.0, true)
         .override_global("MASK", &mask, true)
         .override_global("TUNNELS", &tunnels, true)

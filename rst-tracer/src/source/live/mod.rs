@@ -5,6 +5,7 @@
 
 pub mod attach;
 pub mod btf;
+pub mod evidence;
 pub mod kernel;
 pub mod object;
 
@@ -19,12 +20,19 @@ use aya::{
     maps::{MapData, RingBuf},
 };
 use aya_log::EbpfLogger;
-use rst_tracer_common::event::{Counters, Hook};
+use rst_tracer_common::{
+    event::{Counters, Hook},
+    notice::Statements,
+};
 use tokio::io::{Interest, unix::AsyncFd};
 
-use self::attach::{Attached, Hooks, XdpMode};
+use self::{
+    attach::{Attached, Hooks, XdpMode},
+    evidence::{Layout, Listening, Scope, StatementMap},
+};
 use super::{Origin, Record};
 use crate::{
+    correlate::Witnesses,
     exit::{Code, Failure},
     links::{self, Change, Link, Watch},
 };
@@ -38,6 +46,8 @@ pub struct Options {
     pub xdp_mode: XdpMode,
     /// Sizes and keys of the kernel side.
     pub kernel: kernel::Options,
+    /// Whose statements of the kernel are heard.
+    pub scope: Scope,
     /// An object to load instead of the one inside this binary.
     pub object: Option<std::path::PathBuf>,
 }
@@ -56,6 +66,9 @@ pub struct Live {
     options: Options,
     ring: AsyncFd<RingBuf<MapData>>,
     counters: kernel::CounterMap,
+    statements: Option<StatementMap>,
+    layout: Layout,
+    listening: Listening,
     hooks: Hooks,
     attached: BTreeMap<u32, Attached>,
     names: HashMap<u32, Arc<str>>,
@@ -83,12 +96,17 @@ impl Live {
         let watch = links::watch()?;
         let known: Vec<Link> = watch.known().cloned().collect();
         let selection = links::select(&options.interfaces, &known)?;
+        let layout = evidence::of_running_kernel();
+        let netns = match options.scope {
+            Scope::Host => None,
+            Scope::Netns => own_netns(),
+        };
         let mut ebpf = match &options.object {
-            None => kernel::load(object::OBJECT, &options.kernel)?,
+            None => kernel::load_for(object::OBJECT, &options.kernel, &layout, netns)?,
             Some(path) => {
                 let bytes = std::fs::read(path)
                     .with_context(|| format!("cannot read the BPF object {}", path.display()))?;
-                kernel::load(&bytes, &options.kernel)?
+                kernel::load_for(&bytes, &options.kernel, &layout, netns)?
             }
         };
         let kernel_log = log::log_enabled!(log::Level::Debug)
@@ -97,6 +115,10 @@ impl Live {
             .context("the BPF object has no log")?;
         let hooks = Hooks::load(&mut ebpf)?;
         let counters = kernel::CounterMap::take(&mut ebpf)?;
+        let statements = StatementMap::take(&mut ebpf);
+        // Before the interfaces: what is on the wire may have been said a moment earlier.
+        let listening = evidence::listen(&mut ebpf, &layout);
+        say(listening.to_string());
         let ring = kernel::take_ring(&mut ebpf)?;
         // SAFETY: the `AsyncFd` owns the ring, which keeps its one open descriptor until dropped.
         let ring = unsafe { AsyncFd::register_with_interest(ring, Interest::READABLE) }
@@ -106,6 +128,9 @@ impl Live {
             options,
             ring,
             counters,
+            statements,
+            layout,
+            listening,
             hooks,
             attached,
             names,
@@ -164,6 +189,7 @@ impl Live {
         }
         let epoch_ns = realtime_minus_monotonic_ns();
         let (names, undecoded) = (&self.names, &mut self.undecoded);
+        let kernel = &self.layout.names;
         let ring = self.ring.get_mut();
         let mut count = 0;
         while count < most {
@@ -174,7 +200,7 @@ impl Live {
                 file: None,
                 frame: None,
             };
-            match Record::decode(&item, epoch_ns, origin) {
+            match Record::decode(&item, epoch_ns, kernel, origin) {
                 Some(record) => each(record),
                 None => *undecoded += 1,
             }
@@ -248,10 +274,30 @@ impl Live {
         self.counters.read()
     }
 
+    /// Which tracepoints are heard.
+    pub fn witnesses(&self) -> Witnesses {
+        self.listening.witnesses()
+    }
+
+    /// What became of the kernel's statements.
+    ///
+    /// # Errors
+    /// Fails when the kernel refuses to read the map.
+    pub fn statements(&self) -> Result<Statements> {
+        self.statements.as_ref().map_or_else(|| Ok(Statements::default()), StatementMap::read)
+    }
+
     /// Records that were not understood: the object and this agent disagree.
     pub fn undecoded(&self) -> u64 {
         self.undecoded
     }
+}
+
+/// Inode of the network namespace of the calling thread.
+pub fn own_netns() -> Option<u32> {
+    use std::os::unix::fs::MetadataExt;
+    let inode = std::fs::metadata("/proc/thread-self/ns/net").ok()?.ino();
+    u32::try_from(inode).ok()
 }
 
 /// What is to be added to CLOCK_MONOTONIC for nanoseconds since the Unix epoch. Read anew for

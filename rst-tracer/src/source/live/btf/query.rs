@@ -44,6 +44,22 @@ pub struct Argument {
 impl Btf {
     /// The names and values of an enum, in source order.
     pub fn enum_values(&self, name: &str) -> Option<Vec<(String, i64)>> {
+        let enums = &[Kind::ENUM, Kind::ENUM64];
+        self.values_of(self.named(name, enums).find(|t| t.entries > 0)?)
+    }
+
+    /// The same of the first enum that has a value of this name: some enums have none themselves.
+    pub fn enum_with(&self, value: &str) -> Option<Vec<(String, i64)>> {
+        let enums = self.types().filter(|t| matches!(t.kind, Kind::ENUM | Kind::ENUM64));
+        let has = |t: &Type| {
+            let stride = if t.kind == Kind::ENUM64 { 12 } else { 8 };
+            let name = |i: usize| Some(self.string(self.word(t.tail + i * stride)?));
+            (0..t.entries).any(|i| name(i) == Some(value))
+        };
+        self.values_of(enums.into_iter().find(has)?)
+    }
+
+    fn values_of(&self, found: Type) -> Option<Vec<(String, i64)>> {
         let entry = |t: Type, i: usize| {
             let wide = t.kind == Kind::ENUM64;
             let at = t.tail + i * if wide { 12 } else { 8 };
@@ -56,7 +72,6 @@ impl Btf {
             };
             Some((self.string(self.word(at)?).to_owned(), value))
         };
-        let found = self.named(name, &[Kind::ENUM, Kind::ENUM64]).find(|t| t.entries > 0)?;
         (0..found.entries).map(|i| entry(found, i)).collect()
     }
 
