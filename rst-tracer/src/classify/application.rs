@@ -5,7 +5,7 @@ use rst_tracer_common::{
     wire::Flags,
 };
 
-use super::{Case, Form, Maker, Opinion, Past, Rule};
+use super::{Case, Form, Maker, Opinion, Past, Rule, opinion::span};
 use crate::event::{Cause, SentBy, Stage};
 
 pub(super) const RULES: &[Rule] =
@@ -136,6 +136,7 @@ fn data_after_close(case: &Case<'_>) -> Vec<Opinion> {
 
 /// The sender answers a segment of a connection that it no longer knows.
 fn stale_state(case: &Case<'_>) -> Vec<Opinion> {
+    const JUST_NOW_NS: u64 = 1_000_000_000;
     const RECENT_NS: u64 = 10_000_000_000;
     let Some(past) = case.established() else { return vec![] };
     let open = !past.i(flag::FIN) && !past.has(flag::RST_SEEN);
@@ -155,8 +156,18 @@ fn stale_state(case: &Case<'_>) -> Vec<Opinion> {
     };
     // Who was here a moment ago has hardly rebooted: it may have believed a reset that took
     // another way.
-    let recent = past.my_slots().next_back().is_some_and(|slot| case.since(slot) < RECENT_NS);
-    let elsewhere = if recent { 0.2 } else { 0.05 };
+    let ago = past.my_slots().next_back().map_or(u64::MAX, |slot| case.since(slot));
+    let (probability, elsewhere) = match ago {
+        ..JUST_NOW_NS => (probability * 0.4, probability * 0.8),
+        ..RECENT_NS => (probability, 0.2),
+        _ => (probability, 0.05),
+    };
+    let alive = format!(
+        "{} had spoken {} before: no host restarts so fast, it has rather believed a reset that was \
+         not seen here",
+        case.sender(),
+        span(ago)
+    );
     let what = if trigger.len > 0 { format!("{} bytes", trigger.len) } else { "an ACK".into() };
     let text = format!(
         "{} answered {what} on an open connection as if it had never known it",
@@ -167,7 +178,7 @@ fn stale_state(case: &Case<'_>) -> Vec<Opinion> {
     let stack = case.maker_evidence().filter(|_| case.maker() == Maker::Stack);
     vec![
         opinion.and(stack),
-        Opinion::new(Cause::SegmentAfterReset, elsewhere),
+        Opinion::new(Cause::SegmentAfterReset, elsewhere).because("just_alive", 1.0, alive),
         Opinion::new(Cause::LateSegmentAfterTimeout, 0.05),
     ]
 }

@@ -27,17 +27,20 @@ impl<'a> Case<'a> {
         if let Some(sent) = &testimony.sent {
             return Author::Tcp(sent);
         }
-        if self.known.role != LocalRole::Sender
-            || testimony.witnesses.send_reset != SendReset::Always
-        {
+        if self.known.role != LocalRole::Sender {
             return Author::Untold;
         }
-        match &testimony.trigger_dropped {
-            Some(drop) if drop.is_because("NETFILTER_DROP") => Author::Filter(drop),
-            // Without that witness a filter cannot be told from a program.
-            _ if !testimony.witnesses.drops => Author::Untold,
-            _ => Author::Program,
+        let trigger = testimony.trigger_dropped.as_ref();
+        if let Some(drop) = trigger.filter(|drop| drop.is_because("NETFILTER_DROP")) {
+            // What netfilter dropped never came to TCP, whether or not TCP would have spoken.
+            return Author::Filter(drop);
         }
+        let tells = testimony.witnesses;
+        if tells.send_reset != SendReset::Always || !tells.drops {
+            // Without that witness a filter cannot be told from a program.
+            return Author::Untold;
+        }
+        Author::Program
     }
 
     /// What this kernel's TCP said when it sent the reset.

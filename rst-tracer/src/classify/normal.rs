@@ -2,7 +2,7 @@
 
 use rst_tracer_common::{flow::flag, wire::Flags};
 
-use super::{Case, Form, Opinion, Past, Rule, application::Abort};
+use super::{Case, Form, LastWords, Opinion, Past, Rule, application::Abort};
 use crate::event::{Cause, SentBy, Stage};
 
 pub(super) const RULES: &[Rule] = &[linger0, cancelled, behind_fin, tls_closed];
@@ -93,6 +93,11 @@ fn tls_closed(case: &Case<'_>) -> Vec<Opinion> {
     let ended = matches!(case.known.stage, Stage::PostData | Stage::PostFin);
     if !is_tls || !ended || past.earlier_reset().is_some() || case.forgery().proven {
         return vec![];
+    }
+    if let Some(LastWords::TlsAlert { description: None | Some(0), .. }) = past.my_last_words() {
+        let text = "the last thing it said was a TLS alert, as at the end of a session";
+        let opinion = Opinion::new(Cause::TlsCloseThenRst, 0.75);
+        return vec![opinion.because("tls_alert", 1.5, text)];
     }
     let last = past.slots().rfind(|slot| slot.len > 0).map(|slot| slot.len);
     let Some(len) = last.filter(|len| CLOSE_NOTIFY.contains(len)) else { return vec![] };

@@ -224,11 +224,24 @@ impl<'a> Past<'a> {
 
     /// Keepalive or window probes of the claimed sender at the very end, none of them answered.
     pub fn unanswered_probes(&self) -> usize {
-        let is_probe = |slot: &Slot| {
-            let plain = slot.flags.0 & (Flags::SYN.0 | Flags::FIN.0 | Flags::RST.0) == 0;
-            plain && slot.len <= 1 && slot.seq + 1 == self.my_end()
+        self.slots().rev().take_while(|slot| self.is_probe(slot)).count()
+    }
+
+    /// Keepalive or window probes of the claimed sender at the very end, the last first, whether or
+    /// not the other side repeated an ACK after each.
+    pub fn last_probes(&self) -> impl Iterator<Item = &'a Slot> {
+        let past = *self;
+        let is_idle = move |slot: &&Slot| {
+            let is_ack = slot.flags == Flags::ACK && slot.len == 0;
+            past.is_probe(slot) || !past.is_mine(slot) && is_ack
         };
-        self.slots().rev().take_while(|slot| self.is_mine(slot) && is_probe(slot)).count()
+        let idle = self.slots().rev().take_while(is_idle);
+        idle.filter(move |slot| past.is_probe(slot))
+    }
+
+    fn is_probe(&self, slot: &Slot) -> bool {
+        let plain = slot.flags.0 & (Flags::SYN.0 | Flags::FIN.0 | Flags::RST.0) == 0;
+        self.is_mine(slot) && plain && slot.len <= 1 && slot.seq + 1 == self.my_end()
     }
 
     /// The last reset that was seen before this one, and whether the claimed sender sent it.

@@ -9,23 +9,48 @@ use super::{Case, Form, Opinion, Rule};
 use crate::event::{Cause, Stage};
 
 pub(super) const RULES: &[Rule] =
-    &[keepalive, after_reset, stray, half_open_discovery, bad_handshake_ack, mptcp];
+    &[
+        keepalive,
+        after_reset,
+        stray,
+        half_open_discovery,
+        timestamp_mismatch,
+        bad_handshake_ack,
+        mptcp,
+    ];
 
 /// The sender's keepalive probes went unanswered, then it gave up.
 fn keepalive(case: &Case<'_>) -> Vec<Opinion> {
     let Some(past) = case.established() else { return vec![] };
-    let probes = past.unanswered_probes();
     let aborts =
         matches!(case.form, Form::Active | Form::Other) && case.segment().tcp.flags.has(Flags::ACK);
-    if !aborts || probes < 2 {
+    let probes: Vec<&Slot> = past.last_probes().collect();
+    let (Some(last), Some(first), n @ 2..) = (probes.first(), probes.last(), probes.len()) else {
+        return vec![];
+    };
+    let interval = last.time_ns.saturating_sub(first.time_ns) / (n as u64 - 1);
+    let ms = interval / 1_000_000;
+    let (probability, text) = if past.unanswered_probes() >= 2 {
+        let text =
+            format!("{} sent {n} probes, one every {ms} ms, and heard nothing", case.sender());
+        (0.95, text)
+    } else {
+        // It gave up when the next probe would have been due.
+        let on_time = case.since(last).abs_diff(interval) <= interval / 4;
+        if n < 3 || !on_time {
+            return vec![];
+        }
+        let text = format!(
+            "{} sent {n} probes, one every {ms} ms, and gave up after as long again, though they \
+             were answered here: the answers were lost on the way to it",
+            case.sender()
+        );
+        (0.9, text)
+    };
+    if !aborts {
         return vec![];
     }
-    let times: Vec<u64> = past.slots().rev().take(probes).map(|slot| slot.time_ns).collect();
-    let span = times[0].saturating_sub(times[probes - 1]);
-    let ms = span / (probes as u64 - 1) / 1_000_000;
-    let text =
-        format!("{} sent {probes} probes, one every {ms} ms, and heard nothing", case.sender());
-    let opinion = Opinion::new(Cause::KeepaliveTimeout, 0.95);
+    let opinion = Opinion::new(Cause::KeepaliveTimeout, probability);
     vec![opinion.because("unanswered_probes", 3.0, text).whatever_came_before()]
 }
 
@@ -91,12 +116,42 @@ fn half_open_discovery(case: &Case<'_>) -> Vec<Opinion> {
         case.sender(),
         case.sender()
     );
-    let waits = !case.is_v6() && ack.ip_id == 0;
-    let (found, reuse) = if waits { (0.5, 0.45) } else { (0.9, 0.05) };
+    let (found, reuse) = case.older_connection();
     vec![
         Opinion::new(Cause::HalfOpenDiscovery, found).because("ack_to_syn", 2.5, text.clone()),
         Opinion::new(Cause::PortReuseTimewait, reuse).because("ack_to_syn", 2.0, text),
     ]
+}
+
+impl Case<'_> {
+    /// How likely the older connection that answers a SYN is one that lives, and one in TIME_WAIT.
+    /// One whose end was seen waits. Linux writes the ACKs of TIME_WAIT with identification 0
+    /// (`tcp_v4_send_ack`), but others too.
+    pub(super) fn older_connection(&self) -> (f64, f64) {
+        let ended = self.past.is_some_and(|past| past.state().flow.reuses > 0);
+        let waits = !self.is_v6() && self.trigger().is_some_and(|slot| slot.ip_id == 0);
+        match (ended, waits) {
+            (true, _) => (0.1, 0.87),
+            (false, true) => (0.55, 0.42),
+            (false, false) => (0.92, 0.05),
+        }
+    }
+}
+
+/// The SYN-ACK echoes a timestamp that the SYN never had (RFC 7323 section 3.2; Linux,
+/// `tcp_rcv_synsent_state_process`).
+fn timestamp_mismatch(case: &Case<'_>) -> Vec<Opinion> {
+    /// More than any clock ticks while a SYN is repeated: two minutes of microseconds.
+    const LATEST: u32 = 120_000_000;
+    let Some(past) = case.past.filter(|_| case.refuses_the_syn_ack()) else { return vec![] };
+    let (Some(sent), Some(echoed)) = (past.syn_tsval(), past.syn_ack_tsecr()) else {
+        return vec![];
+    };
+    if echoed.wrapping_sub(sent) <= LATEST {
+        return vec![];
+    }
+    let text = format!("the SYN-ACK echoes the timestamp {echoed}, the SYN had {sent}");
+    vec![Opinion::new(Cause::TimestampMismatch, 0.93).because("wrong_echo", 3.0, text)]
 }
 
 fn is_pure_ack(slot: &Slot) -> bool {

@@ -90,6 +90,14 @@ fn client_gave_up(case: &Case<'_>) -> Vec<Opinion> {
     if !case.refuses_the_syn_ack() {
         return vec![];
     }
+    if let Some((reset, false)) = case.past.and_then(|past| past.earlier_reset()) {
+        let text = format!(
+            "the client's SYN had been refused {} before, and now it was accepted",
+            span(case.since(reset))
+        );
+        let opinion = Opinion::new(Cause::SegmentAfterReset, 0.9);
+        return vec![opinion.because("refused_before", 2.0, text)];
+    }
     let mut opinion = Opinion::new(Cause::ClientGaveUp, 0.75).because(
         "answers_syn_ack",
         2.0,

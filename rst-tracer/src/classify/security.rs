@@ -1,6 +1,6 @@
 //! Attacks, scans, and defences against them.
 
-use rst_tracer_common::wire::Flags;
+use rst_tracer_common::wire::{Flags, Seq};
 
 use super::{Case, Form, Opinion, Past, Rule};
 use crate::event::{Cause, Effect, Initiator, LocalRole, Origin, SentBy, Stage};
@@ -28,6 +28,11 @@ fn blind_reset(case: &Case<'_>) -> Vec<Opinion> {
     if off == 0 || tells.genuine {
         return vec![];
     }
+    // One who sees the connection shoots several, ahead of what is under way; who is blind has no
+    // hit among so few.
+    if hits(case, &past, expected) {
+        return vec![];
+    }
     // An answer to a segment that was acknowledged meanwhile is stale, but honest.
     let honest = case.form == Form::Passive && acknowledged_before(case, &past);
     let probability = match (tells.proven, honest) {
@@ -48,6 +53,25 @@ fn blind_reset(case: &Case<'_>) -> Vec<Opinion> {
     vec![if tells.proven { opinion.whatever_came_before() } else { opinion }]
 }
 
+/// Whether it is one shot of several, of which another hits.
+fn in_volley(case: &Case<'_>, past: &Past<'_>) -> bool {
+    past.their_ack().is_some_and(|expected| hits(case, past, expected))
+}
+
+/// Whether a reset right before or behind this one, of the same hand, has the number that the receiver
+/// expects.
+fn hits(case: &Case<'_>, past: &Past<'_>, expected: Seq) -> bool {
+    const VOLLEY_NS: u64 = 50_000_000;
+    const FEW: usize = 16;
+    let before = past
+        .my_slots()
+        .filter(|slot| slot.flags.has(Flags::RST) && case.since(slot) < VOLLEY_NS)
+        .map(|slot| slot.seq);
+    let after = case.later_resets(VOLLEY_NS).map(|rst| rst.head.segment.tcp.seq);
+    let all: Vec<Seq> = before.chain(after).collect();
+    all.len() < FEW && all.contains(&expected)
+}
+
 /// Whether the sequence number is one that the receiver acknowledged a moment ago.
 fn acknowledged_before(case: &Case<'_>, past: &Past<'_>) -> bool {
     past.their_slots().any(|slot| slot.flags.has(Flags::ACK) && slot.ack == case.segment().tcp.seq)
@@ -57,6 +81,7 @@ fn acknowledged_before(case: &Case<'_>, past: &Past<'_>) -> bool {
 fn injected(case: &Case<'_>) -> Vec<Opinion> {
     let tells = case.forgery();
     let amid = case.established().is_some() || tells.has("known_payload");
+    let Some(past) = case.past else { return vec![] };
     if !amid || !tells.suspected() || case.known.stage == Stage::PostSyn {
         return vec![];
     }
@@ -65,7 +90,7 @@ fn injected(case: &Case<'_>) -> Vec<Opinion> {
     let is_answer = case.form.is_passive() && tells.habit.is_none();
     let probability = match (tells.proven, tells.sum()) {
         (true, _) if is_answer && !tells.has("seq_runs_ahead") => 0.09,
-        (true, _) if unbelieved => 0.5,
+        (true, _) if unbelieved && !in_volley(case, &past) => 0.5,
         (true, _) => 0.92,
         (false, _) if is_answer => 0.09,
         (false, 3.0..) => 0.6,

@@ -5,12 +5,12 @@
 //! 6.10, active ones from 6.12). Names, never numbers: these change between kernels.
 
 use rst_tracer_common::{
-    flow::flag,
+    flow::{Slot, flag},
     notice::notice_trait,
     wire::{Flags, Seq},
 };
 
-use super::{Author, Case, Opinion, Past, Rule};
+use super::{Author, Case, LastWords, Opinion, Past, Payload, Rule};
 use crate::{
     event::{Cause, Origin, SentBy, Stage},
     source::Notice,
@@ -49,20 +49,25 @@ const PASSIVE: [Row; 11] = [
 
 fn by_tcp(case: &Case<'_>) -> Vec<Opinion> {
     let Some(sent) = case.sent() else { return vec![] };
-    let Some(reason) = sent.reason.as_deref() else { return vec![] };
+    // Linux 6.10 and 6.11 do not say why a living socket is aborted.
+    let reason = sent.reason.as_deref().filter(|reason| *reason != "NOT_SPECIFIED");
     let table: &[Row] = if sent.has_trigger() { &PASSIVE } else { &ACTIVE };
-    let row = table.iter().find(|(name, _)| *name == reason);
-    let opinions = match row {
-        Some((_, rule)) => rule(case, sent),
-        None if reason.starts_with("MPTCP_RST_") => multipath(case, sent),
-        None => return vec![],
+    let row = table.iter().find(|(name, _)| Some(*name) == reason);
+    let opinions = match (row, reason) {
+        (Some((_, rule)), _) => rule(case, sent),
+        (None, Some(reason)) if reason.starts_with("MPTCP_RST_") => multipath(case, sent),
+        (None, Some(_)) => return vec![],
+        (None, None) if sent.has_trigger() => answered_without_reason(case, sent),
+        (None, None) => aborted_without_reason(case, sent),
     };
     opinions.into_iter().map(Opinion::whatever_came_before).collect()
 }
 
 /// An opinion that rests on what the kernel said.
 fn told(sent: &Notice, cause: Cause, probability: f64, meaning: &str) -> Opinion {
-    let reason = sent.reason.as_deref().unwrap_or_default();
+    let reason = sent.reason.as_deref().map_or("no reason".into(), |reason| {
+        std::borrow::Cow::Owned(format!("reason {reason}"))
+    });
     let state = sent.state.as_deref().unwrap_or("none");
     let before = sent.state_before.as_deref().filter(|before| *before != state);
     let was = match (sent.has(notice_trait::SOCKET), before) {
@@ -70,8 +75,44 @@ fn told(sent: &Notice, cause: Cause, probability: f64, meaning: &str) -> Opinion
         (true, Some(before)) => format!("a socket that was {before}"),
         (true, None) => format!("a socket in state {state}"),
     };
-    let text = format!("this host's TCP sent it, with reason {reason} and {was}: {meaning}");
+    let text = format!("this host's TCP sent it, with {reason} and {was}: {meaning}");
     Opinion::new(cause, probability).because("kernel_reason", 3.0, text)
+}
+
+/// What the state of the socket tells where the kernel gives no reason (before Linux 6.10).
+fn answered_without_reason(case: &Case<'_>, sent: &Notice) -> Vec<Opinion> {
+    match sent.state.as_deref() {
+        Some("SYN_SENT") => wrong_syn_ack(case, sent),
+        Some("SYN_RECV") => wrong_handshake_ack(case, sent),
+        Some("CLOSE") => behind_its_end(case, sent),
+        _ => vec![],
+    }
+}
+
+/// The same of a socket that is aborted. One that its owner closes is in CLOSE by then; one that is
+/// not was destroyed from outside, or a timer gave it up.
+fn aborted_without_reason(case: &Case<'_>, sent: &Notice) -> Vec<Opinion> {
+    if !sent.is_in("CLOSE") {
+        let probes = case.past.map_or(0, |past| past.unanswered_probes());
+        let orphaned = case.past.is_some_and(|past| past.i(flag::FIN));
+        return match probes {
+            2.. => keepalive(case, sent),
+            _ if orphaned || sent.state.is_none() => vec![],
+            _ => {
+                let meaning = "its owner did not close it: somebody destroyed it from outside, as \
+                               `ss -K` does";
+                vec![told(sent, Cause::AdminKill, 0.9, meaning)]
+            }
+        };
+    }
+    if let Some(death) = death(sent) {
+        return vec![told(sent, Cause::ProcessCrashOrKill, 0.95, &format!("its owner {death}"))];
+    }
+    if case.known.sent_by == SentBy::Server && sent.wire.inode == 0 {
+        let meaning = "nobody had accepted it yet when its listener was closed";
+        return vec![told(sent, Cause::RestartWithPendingConnections, 0.95, meaning)];
+    }
+    vec![]
 }
 
 /// `__tcp_close` with received data left unread.
@@ -85,6 +126,15 @@ fn closed_unread(case: &Case<'_>, sent: &Notice) -> Vec<Opinion> {
         return vec![
             told(sent, Cause::ProtocolMismatch, 0.9, &text),
             told(sent, Cause::ClosedWithUnreadData, 0.08, meaning),
+        ];
+    }
+    if let Some(LastWords::TlsAlert { description: None | Some(0), .. }) =
+        case.past.and_then(|past| past.my_last_words())
+    {
+        let text = format!("{meaning}, right after it had said goodbye in TLS");
+        return vec![
+            told(sent, Cause::TlsCloseThenRst, 0.9, &text),
+            told(sent, Cause::ClosedWithUnreadData, 0.05, meaning),
         ];
     }
     match case.known.sent_by {
@@ -203,6 +253,10 @@ fn nobody_listens(case: &Case<'_>, sent: &Notice) -> Vec<Opinion> {
 }
 
 fn unwanted_syn_ack(case: &Case<'_>, sent: &Notice) -> Vec<Opinion> {
+    if let Some((_, false)) = case.past.and_then(|past| past.earlier_reset()) {
+        let meaning = "it had believed a refusal before the SYN-ACK came";
+        return vec![told(sent, Cause::SegmentAfterReset, 0.95, meaning)];
+    }
     let asked = case.past.is_some_and(|past| past.has(flag::SYN));
     if !asked {
         let meaning = "a SYN-ACK came that answers no SYN of this host: somebody uses its address";
@@ -238,14 +292,14 @@ fn no_connection(case: &Case<'_>, sent: &Notice) -> Vec<Opinion> {
         let meaning = "the connection was closed both ways and this came late";
         return vec![told(sent, Cause::RstAfterFin, 0.9, meaning)];
     }
+    if let Some(times) = gave_up_sending(&past) {
+        let meaning =
+            format!("it had sent the same segment {times} times without an answer, and given up");
+        return vec![told(sent, Cause::LateSegmentAfterTimeout, 0.95, &meaning)];
+    }
     if past.i(flag::FIN) {
         let meaning = "it had closed with a FIN and given up waiting; more came";
         return vec![told(sent, Cause::DataAfterClose, 0.92, meaning)];
-    }
-    if let Some(times) = gave_up_sending(&past) {
-        let meaning =
-            format!("it had sent the same data {times} times without an answer, and given up");
-        return vec![told(sent, Cause::LateSegmentAfterTimeout, 0.95, &meaning)];
     }
     let meaning = "it knows nothing of the connection: it was restarted, or lost it silently";
     vec![
@@ -254,12 +308,13 @@ fn no_connection(case: &Case<'_>, sent: &Notice) -> Vec<Opinion> {
     ]
 }
 
-/// How often the sender had sent its last data in vain; `None` when it was not in that state.
+/// How often the sender had sent its last data or FIN in vain; `None` when it was not in that state.
 fn gave_up_sending(past: &Past<'_>) -> Option<usize> {
     const LEAST: usize = 2;
     let unanswered = past.their_ack().is_some_and(|acked| past.my_end().is_after(acked));
-    let last: Seq = past.my_last_data()?.seq;
-    let times = past.my_slots().filter(|slot| slot.len > 0 && slot.seq == last).count();
+    let counts = |slot: &&Slot| slot.len > 0 || slot.flags.has(Flags::FIN);
+    let last: Seq = past.my_slots().rfind(counts)?.seq;
+    let times = past.my_slots().filter(counts).filter(|slot| slot.seq == last).count();
     (unanswered && times >= LEAST).then_some(times)
 }
 
@@ -312,15 +367,7 @@ fn refused_by_listener(_: &Case<'_>, sent: &Notice) -> Vec<Opinion> {
 /// A caller got an ACK that does not fit its SYN: the other side has an older connection there.
 fn wrong_syn_ack(case: &Case<'_>, sent: &Notice) -> Vec<Opinion> {
     let meaning = "the other side answered the SYN with an ACK of an older connection";
-    let waits = !case.is_v6() && case.trigger().is_some_and(|slot| slot.ip_id == 0);
-    let ended = case.past.is_some_and(|past| past.state().flow.reuses > 0);
-    let (found, reuse) = if waits && ended {
-        (0.1, 0.87)
-    } else if waits {
-        (0.55, 0.42)
-    } else {
-        (0.93, 0.05)
-    };
+    let (found, reuse) = case.older_connection();
     vec![
         told(sent, Cause::HalfOpenDiscovery, found, meaning),
         told(sent, Cause::PortReuseTimewait, reuse, meaning),
@@ -428,6 +475,22 @@ fn by_program(case: &Case<'_>) -> Vec<Opinion> {
     let text = "neither this host's TCP nor its packet filter wrote it: a program did, through a raw \
                 socket, a packet socket or BPF";
     let origin = if case.wrote_for_another() { Origin::MiddleboxProven } else { Origin::Unknown };
-    let opinion = Opinion::new(Cause::InjectedReset, 0.85).made_by(origin);
-    vec![opinion.because("written_by_program", 3.0, text).whatever_came_before()]
+    let opinion = |cause, probability| {
+        let opinion = Opinion::new(cause, probability).made_by(origin);
+        opinion.because("written_by_program", 3.0, text).whatever_came_before()
+    };
+    match case.forgery().habit {
+        // It says itself what it is for.
+        _ if matches!(case.payload(), Payload::Diagnostic(_) | Payload::BigIp(..)) => {
+            vec![opinion(Cause::InjectedReset, 0.3)]
+        }
+        Some(habit) if habit.cause != Cause::InjectedReset => {
+            let signs = case.forgery().signs.iter().cloned();
+            vec![
+                opinion(habit.cause, 0.95 * habit.surely).and(signs),
+                opinion(Cause::InjectedReset, 0.95 * (1.0 - habit.surely)),
+            ]
+        }
+        _ => vec![opinion(Cause::InjectedReset, 0.85)],
+    }
 }

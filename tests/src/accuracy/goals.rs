@@ -40,20 +40,26 @@ pub fn missed(judged: &[Judged]) -> Vec<String> {
     if error > MOST_CALIBRATION_ERROR {
         missed.push(format!("calibration error {error:.3}, more than {MOST_CALIBRATION_ERROR}"));
     }
+    let aside = "one of the scenarios kept aside";
     for one in judged {
+        let name = || if one.held_out { aside.to_owned() } else { one.name() };
         let told = one.event.as_ref().map_or("nothing", |event| event.cause.id());
         if one.is_confidently_wrong() {
-            let (name, truth) = (one.name(), one.truth.cause);
-            missed.push(format!("{name}: {told} at {:.2}, is {truth}", one.confidence()));
+            let is = if one.held_out {
+                String::new()
+            } else {
+                format!(": {told} instead of {}", one.truth.cause)
+            };
+            missed.push(format!("{}: wrong at {:.2}{is}", name(), one.confidence()));
         }
         if one.is_false_proof() {
-            missed.push(format!("{}: a genuine reset called a proven forgery", one.name()));
+            missed.push(format!("{}: a genuine reset called a proven forgery", name()));
         }
         if one.is_overlooked_forgery() {
-            missed.push(format!("{}: a refuted forgery that was not noticed", one.name()));
+            missed.push(format!("{}: a refuted forgery that was not noticed", name()));
         }
         if one.event.is_none() {
-            missed.push(format!("{}: not reported", one.name()));
+            missed.push(format!("{}: not reported", name()));
         }
     }
     missed

@@ -12,11 +12,12 @@ use super::{
     sums::{Calibration, Rates, confusion},
 };
 
-/// Everything that `docs/accuracy.md` says.
-pub fn report(judged: &[Judged], kernel: &str) -> String {
+/// Everything that `docs/accuracy.md` says. `names_aside`: also which of the scenarios kept aside were
+/// missed, which nobody is to see who writes rules.
+pub fn report(judged: &[Judged], kernel: &str, names_aside: bool) -> String {
     let mut text = String::from(INTRODUCTION);
     // Writing to a string does not fail.
-    _ = write_all(&mut text, judged, kernel);
+    _ = write_all(&mut text, judged, kernel, names_aside);
     text
 }
 
@@ -38,7 +39,12 @@ results never served to choose a rule, a threshold or a probability. The resets 
 and point of view together count one.
 ";
 
-fn write_all(text: &mut String, judged: &[Judged], kernel: &str) -> std::fmt::Result {
+fn write_all(
+    text: &mut String,
+    judged: &[Judged],
+    kernel: &str,
+    names_aside: bool,
+) -> std::fmt::Result {
     let ids = |held_out| -> BTreeSet<&str> {
         judged.iter().filter(|one| one.held_out == held_out).map(|one| one.id).collect()
     };
@@ -55,7 +61,7 @@ fn write_all(text: &mut String, judged: &[Judged], kernel: &str) -> std::fmt::Re
     for viewpoint in Viewpoint::ALL {
         write_confusion(text, judged, viewpoint)?;
     }
-    write_misses(text, judged)?;
+    write_misses(text, judged.iter().filter(|one| names_aside || !one.held_out))?;
     let names: Vec<&str> = aside.into_iter().collect();
     writeln!(text, "\n## Kept aside\n\n{}", names.join(", "))
 }
@@ -141,9 +147,12 @@ fn write_confusion(text: &mut String, judged: &[Judged], viewpoint: Viewpoint) -
 }
 
 /// Every kind of miss once, with how often it happened.
-fn write_misses(text: &mut String, judged: &[Judged]) -> std::fmt::Result {
+fn write_misses<'a>(
+    text: &mut String,
+    judged: impl Iterator<Item = &'a Judged>,
+) -> std::fmt::Result {
     let mut kinds: BTreeMap<(&str, Viewpoint, &str, &str), Vec<f64>> = BTreeMap::new();
-    for one in judged.iter().filter(|one| !one.cause_is_right()) {
+    for one in judged.filter(|one| !one.cause_is_right()) {
         let told = one.event.as_ref().map_or("not reported", |event| event.cause.id());
         let key = (one.id, one.viewpoint, one.truth.cause, told);
         kinds.entry(key).or_default().push(one.confidence());
