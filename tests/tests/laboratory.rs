@@ -36,7 +36,7 @@ fn every_scenario_plays_and_its_resets_pass_where_they_must() -> Result<()> {
     let wanted = std::env::var("RST_TRACER_LAB").unwrap_or_default();
     let is_wanted = |one: &Scenario| wanted.split(',').any(|part| one.id.contains(part));
     let scenarios: Vec<Scenario> = laboratory().into_iter().filter(is_wanted).collect();
-    let lab = Lab::new()?;
+    let lab = Lab::with_room(rst_tracer_tests::laboratory::ROOM)?;
     let (mut truths, mut failures) = (Vec::new(), Vec::new());
     let start = Instant::now();
     run_all(&lab, &scenarios, |scenario, result| {

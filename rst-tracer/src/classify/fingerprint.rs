@@ -240,7 +240,11 @@ fn snort_strafing(r: &Reading<'_>) -> bool {
 fn snort(r: &Reading<'_>) -> bool {
     let tcp = &r.segment.tcp;
     let written_so = r.has_ack() && tcp.window == 0 && r.is_plain() && r.is_raw();
-    let random_id = r.segment.ip_id > 1 && !r.continues() && !r.case.is_v6();
+    // IPv6 has no identification, and a box that ends connections itself begins at 255.
+    let random_id = match r.case.is_v6() {
+        true => r.segment.ttl <= 128,
+        false => r.segment.ip_id > 1 && !r.continues(),
+    };
     let answers = r.their_last().is_some_and(|trigger| {
         trigger.flags.has(Flags::ACK)
             && tcp.seq.since(trigger.ack) >= 0

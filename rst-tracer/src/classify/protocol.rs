@@ -8,16 +8,15 @@ use rst_tracer_common::{
 use super::{Case, Form, Opinion, Rule};
 use crate::event::{Cause, Stage};
 
-pub(super) const RULES: &[Rule] =
-    &[
-        keepalive,
-        after_reset,
-        stray,
-        half_open_discovery,
-        timestamp_mismatch,
-        bad_handshake_ack,
-        mptcp,
-    ];
+pub(super) const RULES: &[Rule] = &[
+    keepalive,
+    after_reset,
+    stray,
+    half_open_discovery,
+    timestamp_mismatch,
+    bad_handshake_ack,
+    mptcp,
+];
 
 /// The sender's keepalive probes went unanswered, then it gave up.
 fn keepalive(case: &Case<'_>) -> Vec<Opinion> {
@@ -60,7 +59,8 @@ fn after_reset(case: &Case<'_>) -> Vec<Opinion> {
     let (Some((reset, mine)), Some(trigger)) = (past.earlier_reset(), case.trigger()) else {
         return vec![];
     };
-    if case.form != Form::Passive || trigger.flags.has(Flags::SYN) {
+    let is_late_syn_ack = trigger.flags.has(Flags::SYN) && trigger.flags.has(Flags::ACK) && !mine;
+    if case.form != Form::Passive || trigger.flags.has(Flags::SYN) && !is_late_syn_ack {
         return vec![];
     }
     let ms = case.since(reset) / 1_000_000;

@@ -64,7 +64,12 @@ fn listener_went_away(case: &Case<'_>) -> Vec<Opinion> {
     let filtered = case.maker() == Maker::Filter || case.forgery().proven;
     let ago = case.crowd().accepted_ago_ns.filter(|ns| *ns < RECENT_NS);
     let Some(ns) = ago.filter(|_| refuses && !filtered) else { return vec![] };
-    let probability = if case.maker() == Maker::Stack { 0.93 } else { 0.75 };
+    let probability = match case.maker() {
+        Maker::Stack => 0.93,
+        // It was not the server that answered.
+        _ if case.made_on_this_link() => 0.15,
+        _ => 0.75,
+    };
     let text = format!("the same port had accepted a connection {} before", span(ns));
     vec![Opinion::new(Cause::ListenerWentAway, probability).because("accepted_before", 2.0, text)]
 }

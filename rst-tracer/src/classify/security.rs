@@ -61,7 +61,7 @@ fn in_volley(case: &Case<'_>, past: &Past<'_>) -> bool {
 /// Whether a reset right before or behind this one, of the same hand, has the number that the receiver
 /// expects.
 fn hits(case: &Case<'_>, past: &Past<'_>, expected: Seq) -> bool {
-    const VOLLEY_NS: u64 = 50_000_000;
+    const VOLLEY_NS: u64 = 1_000_000_000;
     const FEW: usize = 16;
     let before = past
         .my_slots()
@@ -112,7 +112,13 @@ fn by_its_habit(case: &Case<'_>, probability: f64) -> Vec<Opinion> {
             opinion(habit.cause, probability * habit.surely),
             opinion(Cause::InjectedReset, probability * (1.0 - habit.surely)),
         ],
-        _ => vec![opinion(Cause::InjectedReset, probability)],
+        Some(_) => vec![opinion(Cause::InjectedReset, probability)],
+        None if !tells.proven => vec![opinion(Cause::InjectedReset, probability)],
+        // Another hand, but whose, nothing says: prevention systems write in many ways.
+        None => vec![
+            opinion(Cause::InjectedReset, probability * 0.85),
+            opinion(Cause::IpsActiveResponse, probability * 0.15),
+        ],
     }
 }
 
@@ -197,11 +203,17 @@ fn names_a_server(head: &[u8]) -> Option<&'static str> {
 
 /// A refusal that came to a host whose own SYN the tracer would have seen.
 fn backscatter(case: &Case<'_>) -> Vec<Opinion> {
-    let fits = matches!(case.known.initiator, Initiator::Ports | Initiator::Unknown)
+    let unknown = matches!(case.known.initiator, Initiator::Ports | Initiator::Unknown)
         && case.known.stage == Stage::NoFlow
-        && case.past.is_none()
-        && case.form == Form::PassiveToSyn
-        && case.known.sent_by != SentBy::Client;
+        && case.past.is_none();
+    let dropped = case.testimony().dropped.as_ref();
+    if unknown && case.form == Form::Passive && dropped.is_some_and(|d| d.is_because("NO_SOCKET")) {
+        let text = "it answers a segment that was not seen to be sent, and this host's TCP has no \
+                    socket for it (NO_SOCKET); a stranger may have sent it in this address's name";
+        let opinion = Opinion::new(Cause::Backscatter, 0.4);
+        return vec![opinion.because("unasked_answer", 1.0, text)];
+    }
+    let fits = unknown && case.form == Form::PassiveToSyn && case.known.sent_by != SentBy::Client;
     if !fits {
         return vec![];
     }

@@ -10,7 +10,7 @@ use rst_tracer_common::{
     wire::{Flags, Seq},
 };
 
-use super::{Author, Case, LastWords, Opinion, Past, Payload, Rule};
+use super::{Author, Case, Form, LastWords, Opinion, Past, Payload, Rule};
 use crate::{
     event::{Cause, Origin, SentBy, Stage},
     source::Notice,
@@ -65,9 +65,10 @@ fn by_tcp(case: &Case<'_>) -> Vec<Opinion> {
 
 /// An opinion that rests on what the kernel said.
 fn told(sent: &Notice, cause: Cause, probability: f64, meaning: &str) -> Opinion {
-    let reason = sent.reason.as_deref().map_or("no reason".into(), |reason| {
-        std::borrow::Cow::Owned(format!("reason {reason}"))
-    });
+    let reason = sent
+        .reason
+        .as_deref()
+        .map_or("no reason".into(), |reason| std::borrow::Cow::Owned(format!("reason {reason}")));
     let state = sent.state.as_deref().unwrap_or("none");
     let before = sent.state_before.as_deref().filter(|before| *before != state);
     let was = match (sent.has(notice_trait::SOCKET), before) {
@@ -482,7 +483,7 @@ fn by_program(case: &Case<'_>) -> Vec<Opinion> {
     match case.forgery().habit {
         // It says itself what it is for.
         _ if matches!(case.payload(), Payload::Diagnostic(_) | Payload::BigIp(..)) => {
-            vec![opinion(Cause::InjectedReset, 0.3)]
+            vec![opinion(Cause::InjectedReset, 0.1)]
         }
         Some(habit) if habit.cause != Cause::InjectedReset => {
             let signs = case.forgery().signs.iter().cloned();
@@ -491,6 +492,22 @@ fn by_program(case: &Case<'_>) -> Vec<Opinion> {
                 opinion(Cause::InjectedReset, 0.95 * (1.0 - habit.surely)),
             ]
         }
-        _ => vec![opinion(Cause::InjectedReset, 0.85)],
+        Some(_) => vec![opinion(Cause::InjectedReset, 0.85)],
+        // The filter's drop is not told where its reset had to wait for the next hop's address.
+        None if case.form.is_passive() && Form::is_written_by_linux(case.segment()) => {
+            let text = "this host's TCP did not write it, and it has the form in which Linux' packet \
+                        filter rejects";
+            let (cause, origin) = if case.wrote_for_another() {
+                (Cause::NetworkFirewallReject, Origin::MiddleboxProven)
+            } else {
+                (Cause::HostFirewallReject, Origin::HostFirewall)
+            };
+            let filter = Opinion::new(cause, 0.75).made_by(origin);
+            vec![
+                filter.because("form_of_the_filter", 2.0, text).whatever_came_before(),
+                opinion(Cause::InjectedReset, 0.2),
+            ]
+        }
+        None => vec![opinion(Cause::InjectedReset, 0.75), opinion(Cause::IpsActiveResponse, 0.12)],
     }
 }

@@ -8,6 +8,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::Path;
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use anyhow::Result;
@@ -45,22 +46,36 @@ impl Place {
         }
     }
 
-    fn addresses(self) -> [Prefixed; 2] {
+    /// Number 0 is the interface's own, others are those of one scenario each.
+    fn addresses(self, number: u16) -> [Prefixed; 2] {
         let (net, host) = match self {
             Self::Client => (1, 2),
             Self::RouterClientSide => (1, 1),
             Self::RouterServerSide => (2, 1),
             Self::Server => (2, 2),
         };
-        [
-            (Ipv4Addr::new(10, net, 0, host).into(), 24),
-            (Ipv6Addr::new(0xfd00, net.into(), 0, 0, 0, 0, 0, host.into()).into(), 64),
-        ]
+        let [high, low] = number.to_be_bytes();
+        let v4 = match number {
+            0 => Ipv4Addr::new(10, net, 0, host),
+            _ => Ipv4Addr::new(10, net, high + 1, low),
+        };
+        let v6 = Ipv6Addr::new(0xfd00, net.into(), 0, 0, 0, 0, number, host.into());
+        [(v4.into(), 16), (v6.into(), 64)]
     }
 
     /// The address of this interface.
     pub fn ip(self, family: Family) -> IpAddr {
-        match (family, self.addresses()) {
+        self.ip_of(family, 0)
+    }
+
+    /// The address that a scenario has here: the client and the server have many, so that what
+    /// happened to one scenario says nothing about another.
+    pub(super) fn ip_of(self, family: Family, number: u16) -> IpAddr {
+        let number = match self {
+            Self::Client | Self::Server => number,
+            Self::RouterClientSide | Self::RouterServerSide => 0,
+        };
+        match (family, self.addresses(number)) {
             (Family::V4, [v4, _]) => v4.0,
             (Family::V6, [_, v6]) => v6.0,
         }
@@ -78,6 +93,9 @@ pub struct Lab {
     /// Where connections go.
     pub server: Netns,
     ipv6: bool,
+    /// How many scenarios can have addresses of their own, and how many have them.
+    room: u16,
+    taken: AtomicU16,
     /// Settings that hold for a whole host are changed by one scenario at a time.
     settings: Mutex<()>,
 }
@@ -89,6 +107,14 @@ impl Lab {
     /// Without the needed privileges, or where the kernel has no network namespaces or no veth;
     /// the error's exit code ([`crate::exit::code_of`]) tells the two apart.
     pub fn new() -> Result<Self> {
+        Self::with_room(0)
+    }
+
+    /// The same, with addresses for so many scenarios on the client and on the server.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn with_room(room: u16) -> Result<Self> {
         let (client, router, server) =
             (Netns::new("client")?, Netns::new("router")?, Netns::new("server")?);
         let ipv6 = Path::new("/proc/sys/net/ipv6").exists();
@@ -109,7 +135,13 @@ impl Lab {
         };
         let families = if ipv6 { 2 } else { 1 };
         for place in Place::ALL {
-            raise(host_at(place), place.interface(), &place.addresses()[..families])?;
+            let numbers = match place {
+                Place::Client | Place::Server => 0..=room,
+                Place::RouterClientSide | Place::RouterServerSide => 0..=0,
+            };
+            let all: Vec<Prefixed> =
+                numbers.flat_map(|n| place.addresses(n)[..families].to_vec()).collect();
+            raise(host_at(place), place.interface(), &all)?;
         }
         for place in Place::ALL {
             await_carrier(host_at(place), place.interface(), ipv6)?;
@@ -117,13 +149,20 @@ impl Lab {
         for (host, router_side) in
             [(&client, Place::RouterClientSide), (&server, Place::RouterServerSide)]
         {
-            for (gateway, _) in &router_side.addresses()[..families] {
+            for (gateway, _) in &router_side.addresses(0)[..families] {
                 route_by_default(host, *gateway)?;
             }
         }
         let [a, b, c, d] = Place::ALL.map(|at| Sniffer::start(host_at(at), at.interface()));
         let sniffers = [a?, b?, c?, d?];
-        Ok(Self { sniffers, client, router, server, ipv6, settings: Mutex::new(()) })
+        let (taken, settings) = (AtomicU16::new(0), Mutex::new(()));
+        Ok(Self { sniffers, client, router, server, ipv6, room, taken, settings })
+    }
+
+    /// The number of the next scenario's own addresses; 0, which all share, when there is no room.
+    pub(super) fn next_number(&self) -> u16 {
+        let next = |taken: u16| (taken < self.room).then_some(taken + 1);
+        self.taken.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next).map_or(0, |n| n + 1)
     }
 
     /// The namespace of a side.

@@ -18,6 +18,7 @@ use super::netns::Netns;
 use crate::{
     correlate::{Rules, Scene},
     event::{Event, RstEvent},
+    links,
     processes::Processes,
     run::{Pipeline, Stop, Summary, Tracing},
     sink::Sink,
@@ -98,7 +99,8 @@ fn trace(
         let mut lines = Vec::new();
         let live = Live::start(options, |line| lines.push(line))?;
         let rules = Rules { witnesses: live.witnesses(), ..rules };
-        let mut pipeline = Pipeline::new(rules, scene, Default::default(), Box::new(sink), None);
+        let mut pipeline = Pipeline::new(rules, scene, Default::default(), Box::new(sink), None)
+            .asking(links::own_addresses);
         if let Some(netns) = rules.netns {
             pipeline = pipeline.with(Processes::start(netns, false));
         }

@@ -12,7 +12,7 @@ mod trace;
 use std::time::Duration;
 
 pub use filter::Filter;
-pub use pipeline::{Pipeline, Stop};
+pub use pipeline::{AskAddresses, Pipeline, Stop};
 pub use replay::replay;
 pub use tally::{Summary, Tally};
 pub use tell::tell;

@@ -2,6 +2,9 @@
 
 use std::{collections::HashSet, io, net::IpAddr, ops::ControlFlow, sync::Arc};
 
+use anyhow::Result;
+use rst_tracer_common::event::Hook;
+
 use super::{filter::Filter, tally::Tally};
 use crate::{
     correlate::{Correlator, Joined, Rules, Scene, describe},
@@ -22,6 +25,9 @@ pub enum Stop {
     Failed(io::Error),
 }
 
+/// Tells the addresses of the host that the calling thread stands on.
+pub type AskAddresses = fn() -> Result<HashSet<IpAddr>>;
+
 /// The whole way of a reset through the agent.
 pub struct Pipeline<'a> {
     correlator: Correlator,
@@ -30,6 +36,7 @@ pub struct Pipeline<'a> {
     sink: Box<dyn Sink + 'a>,
     limit: Option<u64>,
     processes: Option<Processes>,
+    own_addresses: Option<AskAddresses>,
     /// What became of the resets.
     pub tally: Tally,
 }
@@ -44,12 +51,20 @@ impl<'a> Pipeline<'a> {
         limit: Option<u64>,
     ) -> Self {
         let correlator = Correlator::new(rules);
-        Self { correlator, scene, filter, sink, limit, processes: None, tally: Tally::default() }
+        let (processes, own_addresses, tally) = Default::default();
+        Self { correlator, scene, filter, sink, limit, processes, own_addresses, tally }
     }
 
     /// The same, of a host whose processes are known.
     pub fn with(mut self, processes: Processes) -> Self {
         self.processes = Some(processes);
+        self
+    }
+
+    /// The same, of a host that can be asked for its addresses. They come and go seldom.
+    pub fn asking(mut self, own_addresses: AskAddresses) -> Self {
+        self.own_addresses = Some(own_addresses);
+        self.look_around();
         self
     }
 
@@ -86,6 +101,7 @@ impl<'a> Pipeline<'a> {
         if let Some(processes) = &self.processes {
             processes.complete(&mut joined);
         }
+        self.make_sure_of_the_source(&joined);
         let event = describe(&joined, &self.scene);
         if !self.filter.lets_pass(&event) {
             self.tally.filtered += 1;
@@ -132,9 +148,25 @@ impl<'a> Pipeline<'a> {
         self.limit.is_some_and(|limit| self.tally.events >= limit)
     }
 
-    /// The addresses of the host that the tracer stands on, from now on.
-    pub fn stands_on(&mut self, addresses: HashSet<IpAddr>) {
-        self.scene.addresses = Some(Arc::new(addresses));
+    /// Asks which addresses are this host's own. While they cannot be had, those known before stand.
+    pub fn look_around(&mut self) {
+        match self.own_addresses.map(|ask| ask()) {
+            Some(Ok(addresses)) => self.scene.addresses = Some(Arc::new(addresses)),
+            Some(Err(error)) => log::debug!("{error:#}"),
+            None => {}
+        }
+    }
+
+    /// A reset that this host made in the name of an address that is not its own is forged, unless
+    /// the address is newer than what is known.
+    fn make_sure_of_the_source(&mut self, joined: &Joined) {
+        let head = &joined.reset.rst.head;
+        let source = head.segment.src.address.to_ip();
+        let is_foreign = |known: &Arc<HashSet<IpAddr>>| !known.contains(&source);
+        let is_made_here = head.hook == Hook::TC_EGRESS && head.came_by == 0;
+        if is_made_here && self.scene.addresses.as_ref().is_some_and(is_foreign) {
+            self.look_around();
+        }
     }
 
     /// Name of this host, as events carry it.

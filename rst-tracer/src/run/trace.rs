@@ -44,7 +44,8 @@ pub fn trace(args: &TraceArgs) -> Result<Code> {
         let rules = Rules { settle_ns, netns, only_netns, witnesses, ..Rules::default() };
         let scene = Scene { netns, ..scene() };
         let filter = args.filter.clone().into();
-        let mut pipeline = Pipeline::new(rules, scene, filter, sink, args.output.count);
+        let mut pipeline = Pipeline::new(rules, scene, filter, sink, args.output.count)
+            .asking(links::own_addresses);
         if let Some(netns) = netns {
             pipeline = pipeline.with(Processes::start(netns, !only_netns));
         }
@@ -98,7 +99,7 @@ pub struct Tracing<'a> {
 impl<'a> Tracing<'a> {
     /// A source and what its records go through; `stats`: how often a stats event is written.
     pub fn new(live: Live, pipeline: Pipeline<'a>, stats: Option<Duration>) -> Self {
-        Self { live, pipeline, stats, look_again: Instant::now() }
+        Self { live, pipeline, stats, look_again: Instant::now() + EVERY_SO_OFTEN }
     }
 
     /// Runs until a signal, the end of `duration`, a limit or a closed output.
@@ -173,17 +174,13 @@ impl<'a> Tracing<'a> {
         }
     }
 
-    /// Asks now and then which addresses are this host's own. While they cannot be had, those known
-    /// before stand.
+    /// Asks now and then which addresses are this host's own.
     fn look_around(&mut self) {
         if Instant::now() < self.look_again {
             return;
         }
         self.look_again = Instant::now() + EVERY_SO_OFTEN;
-        match links::own_addresses() {
-            Ok(addresses) => self.pipeline.stands_on(addresses),
-            Err(error) => log::debug!("{error:#}"),
-        }
+        self.pipeline.look_around();
     }
 
     /// When to look again even if nothing happens.

@@ -46,7 +46,7 @@ pub fn play(
     scenarios: &[Scenario],
     mut told: impl FnMut(&Scenario, &Result<GroundTruth>),
 ) -> Result<Played> {
-    let lab = Lab::new()?;
+    let lab = Lab::with_room(crate::laboratory::ROOM)?;
     // One of each kind of hook, so that the verdict is shown not to depend on it.
     let modes = [XdpMode::Auto, XdpMode::Native, XdpMode::Off];
     let mut watching = Vec::new();

@@ -47,7 +47,8 @@ fn run() -> Result<ExitCode> {
         judged.iter().filter(|one| !one.cause_is_right() && !one.held_out).for_each(tell);
     }
     if file != "-" {
-        std::fs::write(file, report(&judged, &kernel, true)).with_context(|| format!("writing {file}"))?;
+        std::fs::write(file, report(&judged, &kernel, true))
+            .with_context(|| format!("writing {file}"))?;
     }
     let missed = goals::missed(&judged);
     for line in &missed {

@@ -25,14 +25,16 @@ pub(super) const LISTED: &[Listed] = &[
         "Half-open, found by a FIN",
         "The server loses the connection without a word; the client closes its end.",
         half_open_fin,
-    ),
+    )
+    .slow(),
     Listed::new(
         "half_open_client_lost",
         "The client lost its state",
         "The client loses the connection without a word, as a phone that reboots; the server \
          sends.",
         half_open_client_lost,
-    ),
+    )
+    .slow(),
     Listed::new(
         "half_open_idle_server_lost",
         "Half-open after a silence",
@@ -74,6 +76,9 @@ pub(super) const LISTED: &[Listed] = &[
     .slow(),
 ];
 
+/// A host that has lost its connections needs at least so long to answer again.
+const RESTART: Duration = Duration::from_millis(1500);
+
 const LOST: (&str, &str) = ("application_error", "half_open_stale_state");
 const LATE: (&str, &str) = ("protocol_state", "late_segment_after_timeout");
 const KEEPALIVE: (&str, &str) = ("protocol_state", "keepalive_timeout");
@@ -95,6 +100,7 @@ fn half_open_fin(scene: &Scene<'_>) -> Result<GroundTruth> {
     let truth = pair.truth("the client's orphan was reset", vec![reset]);
     pair.settle()?;
     scene.lab.server.run(|| sockets::vanish(pair.server))?;
+    std::thread::sleep(RESTART);
     scene.lab.client.run(|| sockets::close(pair.client))?;
     Ok(truth)
 }
@@ -105,6 +111,7 @@ fn half_open_client_lost(scene: &Scene<'_>) -> Result<GroundTruth> {
     let truth = pair.truth("the server got ECONNRESET", vec![reset]);
     pair.settle()?;
     scene.lab.client.run(|| sockets::vanish(pair.client))?;
+    std::thread::sleep(RESTART);
     scene.lab.server.run(|| sockets::say(&pair.server, ANSWER))?;
     sockets::await_error(&pair.server, Errno::ECONNRESET)?;
     Ok(truth)

@@ -123,7 +123,7 @@ fn happy_eyeballs_loser(scene: &Scene<'_>) -> Result<GroundTruth> {
     };
     scene.lab.require(other)?;
     let _late = scene.listen(8)?;
-    let other_server = SocketAddr::new(Place::Server.ip(other), scene.server.port());
+    let other_server = SocketAddr::new(scene.ip(Place::Server, other), scene.server.port());
     let prompt = scene.lab.server.run(|| sockets::listen_on(other_server, 8))?;
     let held = scene.lose(&[(Port::From(scene.server.port()), Only::Any)])?;
     let (socket, client) = scene.bound()?;
@@ -136,7 +136,7 @@ fn happy_eyeballs_loser(scene: &Scene<'_>) -> Result<GroundTruth> {
         answer => bail!("connect was to be in progress, got {answer:?}"),
     }
     let (winner, winner_address) =
-        scene.lab.client.run(|| sockets::bound(Place::Client.ip(other)))?;
+        scene.lab.client.run(|| sockets::bound(scene.ip(Place::Client, other)))?;
     scene.lab.client.run(|| sockets::connect(&winner, other_server).context("connecting"))?;
     scene.lab.sniffer(Place::Server).wait_for("the SYN-ACK", &connection, |seen| {
         seen.iter().any(|one| one.segment.has(SYN | ACK)).then_some(())

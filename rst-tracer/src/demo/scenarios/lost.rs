@@ -22,7 +22,8 @@ pub(super) const LISTED: &[Listed] = &[
         "Half-open after a reboot",
         "The server loses the connection without a word, as in a power cut; the client writes.",
         half_open_reboot,
-    ),
+    )
+    .slow(),
     Listed::new(
         "keepalive_timeout",
         "Keepalive unanswered",
@@ -56,6 +57,8 @@ fn half_open_reboot(scene: &Scene<'_>) -> Result<GroundTruth> {
     // A late acknowledgment would meet the rebooted server before the request does.
     pair.settle()?;
     scene.lab.server.run(|| sockets::vanish(pair.server))?;
+    // No host is back at once.
+    std::thread::sleep(std::time::Duration::from_millis(1500));
     scene.lab.client.run(|| sockets::say(&pair.client, REQUEST))?;
     sockets::await_error(&pair.client, Errno::ECONNRESET)?;
     Ok(truth)

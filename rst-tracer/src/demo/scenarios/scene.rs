@@ -3,7 +3,7 @@
 //! In: the laboratory and the scenario's family and port. Out: sockets on either side, rules, and
 //! waits that the witnesses on the wire decide.
 
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
 use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -33,6 +33,7 @@ pub struct Scene<'a> {
     pub family: Family,
     /// The server's address, with the port that belongs to this scenario alone.
     pub server: SocketAddr,
+    number: u16,
     name: String,
     tables: AtomicU32,
 }
@@ -41,14 +42,20 @@ impl<'a> Scene<'a> {
     /// The stage for `scenario`.
     pub fn new(lab: &'a Lab, scenario: &Scenario) -> Self {
         let family = scenario.family;
-        let server = SocketAddr::new(Place::Server.ip(family), scenario.port());
+        let number = lab.next_number();
+        let server = SocketAddr::new(Place::Server.ip_of(family, number), scenario.port());
         let name = format!("lab_{}_{family}", scenario.id);
-        Self { lab, family, server, name, tables: AtomicU32::new(0) }
+        Self { lab, family, server, number, name, tables: AtomicU32::new(0) }
     }
 
     /// The address of an interface, with a port.
     pub fn at(&self, place: Place, port: u16) -> SocketAddr {
-        SocketAddr::new(place.ip(self.family), port)
+        SocketAddr::new(self.ip(place, self.family), port)
+    }
+
+    /// The address that this scenario has there.
+    pub fn ip(&self, place: Place, family: Family) -> IpAddr {
+        place.ip_of(family, self.number)
     }
 
     /// A client socket that has an address but no connection yet.
@@ -56,7 +63,7 @@ impl<'a> Scene<'a> {
     /// # Errors
     /// If the client has no port left.
     pub fn bound(&self) -> Result<(OwnedFd, SocketAddr)> {
-        self.lab.client.run(|| sockets::bound(Place::Client.ip(self.family)))
+        self.lab.client.run(|| sockets::bound(self.ip(Place::Client, self.family)))
     }
 
     /// The server listens, with room for `backlog` + 1 connections that nobody has accepted.
