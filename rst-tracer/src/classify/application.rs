@@ -5,7 +5,7 @@ use rst_tracer_common::{
     wire::Flags,
 };
 
-use super::{Case, Form, Maker, Opinion, Past, Rule, opinion::span};
+use super::{Case, Form, LastWords, Maker, Opinion, Past, Rule, opinion::span};
 use crate::event::{Cause, SentBy, Stage};
 
 pub(super) const RULES: &[Rule] =
@@ -52,6 +52,17 @@ impl<'a> Case<'a> {
 fn aborted(case: &Case<'_>) -> Vec<Opinion> {
     const SOON_NS: u64 = 1_000_000_000;
     let Some((past, abort)) = case.abort() else { return vec![] };
+    if let (Abort::Answered, Some(LastWords::HttpStatus(status @ 400..)), 2..) =
+        (abort, past.my_last_words(), past.theirs().data_segments)
+    {
+        let text = format!(
+            "the last thing it said was HTTP status {status}, {} segments into a request: it may not \
+             have read on",
+            past.theirs().data_segments
+        );
+        let opinion = Opinion::new(Cause::ClosedWithUnreadData, 0.65);
+        return vec![opinion.because("refused_amid_request", 1.5, text)];
+    }
     let (unread, crash) = match (abort, case.known.sent_by) {
         (Abort::NothingReceived, _) => (0.0, 0.1),
         (Abort::Unanswered(_), SentBy::Client) => (0.1, 0.05),

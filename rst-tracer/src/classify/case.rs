@@ -146,6 +146,14 @@ impl<'a> Case<'a> {
         self.now_ns().saturating_sub(slot.time_ns)
     }
 
+    /// Whether it came as soon behind a segment of the receiver as an answer to it would.
+    pub(super) fn answers_at_once(&self) -> bool {
+        const MARGIN_NS: u64 = 20_000_000;
+        let rtt = self.past.and_then(|past| past.rtt_ns()).unwrap_or(200_000_000);
+        let soon = rtt.saturating_mul(2).saturating_add(MARGIN_NS);
+        self.trigger().is_some_and(|trigger| self.since(trigger) <= soon)
+    }
+
     /// By how much its time to live differs from the usual one of its claimed sender.
     pub fn ttl_shift(&self) -> Option<i16> {
         let usual = self.past?.my_ttl()?;

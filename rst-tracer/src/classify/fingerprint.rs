@@ -199,8 +199,11 @@ fn sandvine(r: &Reading<'_>) -> bool {
 fn tcpkill(r: &Reading<'_>) -> bool {
     let windows: Vec<i32> = r.past.their_slots().map(|slot| i32::from(slot.window)).collect();
     let steps: Vec<i32> = r.steps().collect();
-    let by_window =
-        !steps.is_empty() && steps.iter().all(|step| *step > 0 && windows.contains(step));
+    // `seq += i * win`: by the window, then by twice the window.
+    let is_window = |(i, step): (i32, &i32)| {
+        *step > 0 && (windows.contains(step) || step % i == 0 && windows.contains(&(step / i)))
+    };
+    let by_window = !steps.is_empty() && (1..).zip(&steps).all(is_window);
     let bare = !r.has_ack() && r.segment.tcp.ack == Seq(0) && r.segment.tcp.window == 0;
     bare && r.is_plain() && !r.df() && by_window
 }

@@ -41,6 +41,9 @@ fn rejected_in_use(case: &Case<'_>) -> Vec<Opinion> {
         return vec![];
     }
     let tells = case.forgery();
+    if tells.has("seq_runs_ahead") {
+        return vec![]; // A filter answers what it rejects, once.
+    }
     let too_soon = tells.has("too_soon");
     let shifted = case.ttl_shift().is_some_and(|shift| shift != 0) && !case.made_here();
     let elsewhere = shifted || too_soon;
@@ -60,6 +63,8 @@ fn rejected_in_use(case: &Case<'_>) -> Vec<Opinion> {
         reasons.push(reason("form_passive", 1.0, text));
     }
     let (host, network) = match (tells.proven, case.maker(), elsewhere) {
+        // Nobody had just sent what a filter would answer.
+        _ if tells.refuted && !case.answers_at_once() => (0.05, 0.05),
         (true, _, false) => (0.8, 0.1),
         (true, _, true) => (0.06, 0.85),
         // Other systems than Linux answer without flow label too, above all behind a FIN.

@@ -158,9 +158,24 @@ fn is_pure_ack(slot: &Slot) -> bool {
     slot.flags == Flags::ACK && slot.len == 0
 }
 
-/// An ACK that does not acknowledge the SYN-ACK.
+/// An ACK that does not acknowledge the SYN-ACK, or a SYN-ACK that does not acknowledge the SYN.
 fn bad_handshake_ack(case: &Case<'_>) -> Vec<Opinion> {
     let Some(past) = case.past else { return vec![] };
+    let wrong_syn_ack = case.trigger().filter(|slot| {
+        let is_syn_ack = slot.flags.has(Flags::SYN) && slot.flags.has(Flags::ACK);
+        past.i_opened() == Some(true)
+            && past.has(flag::SYN)
+            && is_syn_ack
+            && slot.ack != past.my_facts().isn + 1
+    });
+    if let (Some(answer), Form::Passive) = (wrong_syn_ack, case.form) {
+        let text = format!(
+            "the SYN-ACK acknowledges {}, the SYN had sequence number {}",
+            answer.ack.0,
+            past.my_facts().isn.0
+        );
+        return vec![Opinion::new(Cause::BadHandshakeAck, 0.85).because("wrong_ack", 2.0, text)];
+    }
     let early = matches!(case.known.stage, Stage::PostSynack | Stage::PostAck);
     let by_server = past.i_opened() == Some(false) && past.has(flag::SYN_ACK);
     let Some(trigger) = case.trigger().filter(|_| early && by_server) else { return vec![] };

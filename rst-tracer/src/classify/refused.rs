@@ -60,10 +60,25 @@ fn closed_port(case: &Case<'_>) -> Vec<Opinion> {
 /// The port is closed, and a minute ago it was not: the service ended or is being restarted.
 fn listener_went_away(case: &Case<'_>) -> Vec<Opinion> {
     const RECENT_NS: u64 = 60_000_000_000;
+    const HANDSHAKE_NS: u64 = 3_000_000_000;
     let refuses = case.refuses_a_syn() && case.form == Form::PassiveToSyn;
     let filtered = case.maker() == Maker::Filter || case.forgery().proven;
     let ago = case.crowd().accepted_ago_ns.filter(|ns| *ns < RECENT_NS);
     let Some(ns) = ago.filter(|_| refuses && !filtered) else { return vec![] };
+    let again = case.past.is_some_and(|past| past.state().flow.reuses > 0);
+    if again && ns < HANDSHAKE_NS {
+        // A second SYN amid a handshake is refused by its listener (tcp_check_req).
+        let text = format!(
+            "the same port had accepted a connection {} before, and the client had called from \
+             this very port: a SYN came amid the handshake",
+            span(ns)
+        );
+        let opinion = Opinion::new(Cause::BadHandshakeAck, 0.75);
+        return vec![
+            opinion.because("second_syn", 2.0, text),
+            Opinion::new(Cause::ListenerWentAway, 0.2),
+        ];
+    }
     let probability = match case.maker() {
         Maker::Stack => 0.93,
         // It was not the server that answered.

@@ -1,6 +1,6 @@
 //! Scanners and the answers to them: probes that no socket stands behind.
 
-use rst_tracer_common::wire::option;
+use rst_tracer_common::{flow::flag, wire::option};
 
 use super::{Case, Form, Opinion, Past, Rule};
 use crate::event::{Cause, Stage};
@@ -34,7 +34,10 @@ const SCANNERS: [Scanner; 3] = [
 
 /// A SYN that no TCP stack wrote, and a stack that does not know the SYN-ACK to it.
 fn probe(case: &Case<'_>) -> Vec<Opinion> {
-    let Some(past) = case.past.filter(|_| case.refuses_the_syn_ack()) else { return vec![] };
+    let Some(past) = case.past.filter(|past| case.refuses_the_syn_ack() && past.has(flag::SYN))
+    else {
+        return vec![];
+    };
     let (facts, rst) = (past.my_facts(), case.segment());
     let mut opinion = Opinion::new(Cause::ScannerProbe, 0.2);
     let mut signs = 0;
@@ -65,6 +68,12 @@ fn probe(case: &Case<'_>) -> Vec<Opinion> {
     }
     opinion.probability = [0.2, 0.8, 0.92, 0.95][signs.min(3)];
     vec![opinion]
+}
+
+/// Whether the SYN of a refused SYN-ACK is one that no socket of a common TCP sends.
+pub(super) fn is_raw_syn(past: &Past<'_>) -> bool {
+    past.has(flag::SYN)
+        && (past.my_facts().options == 0 || SCANNERS.iter().any(|one| (one.writes)(past)))
 }
 
 /// Ports of one host that refuse the same client one after the other.

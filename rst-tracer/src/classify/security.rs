@@ -30,7 +30,7 @@ fn blind_reset(case: &Case<'_>) -> Vec<Opinion> {
     }
     // One who sees the connection shoots several, ahead of what is under way; who is blind has no
     // hit among so few.
-    if hits(case, &past, expected) {
+    if hits(case, &past, expected) || tells.habit.is_some_and(|habit| habit.surely > 0.5) {
         return vec![];
     }
     // An answer to a segment that was acknowledged meanwhile is stale, but honest.
@@ -87,10 +87,12 @@ fn injected(case: &Case<'_>) -> Vec<Opinion> {
     }
     let unbelieved = matches!(case.known.effect, Effect::Challenged | Effect::Ignored);
     // A packet filter, and a host without the socket, write answers just so.
-    let is_answer = case.form.is_passive() && tells.habit.is_none();
+    let is_answer = case.form.is_passive()
+        && tells.habit.is_none()
+        && (case.answers_at_once() || !tells.refuted);
     let probability = match (tells.proven, tells.sum()) {
         (true, _) if is_answer && !tells.has("seq_runs_ahead") => 0.09,
-        (true, _) if unbelieved && !in_volley(case, &past) => 0.5,
+        (true, _) if unbelieved && tells.habit.is_none() && !in_volley(case, &past) => 0.5,
         (true, _) => 0.92,
         (false, _) if is_answer => 0.09,
         (false, 3.0..) => 0.6,

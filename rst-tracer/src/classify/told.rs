@@ -263,6 +263,13 @@ fn unwanted_syn_ack(case: &Case<'_>, sent: &Notice) -> Vec<Opinion> {
         let meaning = "a SYN-ACK came that answers no SYN of this host: somebody uses its address";
         return vec![told(sent, Cause::Backscatter, 0.8, meaning)];
     }
+    if case.past.is_some_and(|past| super::scan::is_raw_syn(&past)) {
+        let meaning = "no socket had sent the SYN: a program wrote it past TCP";
+        return vec![
+            told(sent, Cause::ScannerProbe, 0.95, meaning),
+            told(sent, Cause::ClientGaveUp, 0.03, meaning),
+        ];
+    }
     let meaning = "the socket that had sent the SYN was gone when the SYN-ACK came";
     vec![told(sent, Cause::ClientGaveUp, 0.93, meaning)]
 }
@@ -367,6 +374,10 @@ fn refused_by_listener(_: &Case<'_>, sent: &Notice) -> Vec<Opinion> {
 
 /// A caller got an ACK that does not fit its SYN: the other side has an older connection there.
 fn wrong_syn_ack(case: &Case<'_>, sent: &Notice) -> Vec<Opinion> {
+    if sent.wire.trigger_flags.has(Flags::SYN) {
+        let meaning = "the SYN-ACK acknowledged what was never sent";
+        return vec![told(sent, Cause::BadHandshakeAck, 0.95, meaning)];
+    }
     let meaning = "the other side answered the SYN with an ACK of an older connection";
     let (found, reuse) = case.older_connection();
     vec![
