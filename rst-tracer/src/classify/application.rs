@@ -52,15 +52,15 @@ impl<'a> Case<'a> {
 fn aborted(case: &Case<'_>) -> Vec<Opinion> {
     const SOON_NS: u64 = 1_000_000_000;
     let Some((past, abort)) = case.abort() else { return vec![] };
-    if let (Abort::Answered, Some(LastWords::HttpStatus(status @ 400..)), 2..) =
-        (abort, past.my_last_words(), past.theirs().data_segments)
+    if let (Abort::Answered, Some(LastWords::HttpStatus(status @ 400..))) =
+        (abort, past.my_last_words())
+        && past.my_last_data().is_some_and(|words| case.since(words) < SOON_NS)
     {
         let text = format!(
-            "the last thing it said was HTTP status {status}, {} segments into a request: it may not \
-             have read on",
-            past.theirs().data_segments
+            "the last thing it said was HTTP status {status}, and it hung up at once: it may not have \
+             read the request to its end"
         );
-        let opinion = Opinion::new(Cause::ClosedWithUnreadData, 0.65);
+        let opinion = Opinion::new(Cause::ClosedWithUnreadData, 0.62);
         return vec![opinion.because("refused_amid_request", 1.5, text)];
     }
     let (unread, crash) = match (abort, case.known.sent_by) {
@@ -170,7 +170,7 @@ fn stale_state(case: &Case<'_>) -> Vec<Opinion> {
     let ago = past.my_slots().next_back().map_or(u64::MAX, |slot| case.since(slot));
     let (probability, elsewhere) = match ago {
         ..JUST_NOW_NS => (probability * 0.4, probability * 0.8),
-        ..RECENT_NS => (probability, 0.2),
+        JUST_NOW_NS..RECENT_NS => (probability, 0.2),
         _ => (probability, 0.05),
     };
     let alive = format!(

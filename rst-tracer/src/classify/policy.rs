@@ -65,7 +65,7 @@ fn rejected_in_use(case: &Case<'_>) -> Vec<Opinion> {
     let (host, network) = match (tells.proven, case.maker(), elsewhere) {
         // Nobody had just sent what a filter would answer.
         _ if tells.refuted && !case.answers_at_once() => (0.05, 0.05),
-        (true, _, false) => (0.8, 0.1),
+        (true, _, false) => (0.75, 0.12),
         (true, _, true) => (0.06, 0.85),
         // Other systems than Linux answer without flow label too, above all behind a FIN.
         (false, Maker::Filter, _) if past.i(flag::FIN) => (0.15, 0.1),

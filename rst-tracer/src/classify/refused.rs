@@ -30,7 +30,7 @@ impl Case<'_> {
 
 /// `SYN → RST+ACK` with sequence number 0: nothing listens, says the host.
 fn closed_port(case: &Case<'_>) -> Vec<Opinion> {
-    if !case.refuses_a_syn() || case.forgery().proven {
+    if !case.refuses_a_syn() || case.forgery().proven || amid_handshake(case).is_some() {
         return vec![];
     }
     let by_windows = Form::is_written_by_windows(case.segment());
@@ -60,14 +60,11 @@ fn closed_port(case: &Case<'_>) -> Vec<Opinion> {
 /// The port is closed, and a minute ago it was not: the service ended or is being restarted.
 fn listener_went_away(case: &Case<'_>) -> Vec<Opinion> {
     const RECENT_NS: u64 = 60_000_000_000;
-    const HANDSHAKE_NS: u64 = 3_000_000_000;
     let refuses = case.refuses_a_syn() && case.form == Form::PassiveToSyn;
     let filtered = case.maker() == Maker::Filter || case.forgery().proven;
     let ago = case.crowd().accepted_ago_ns.filter(|ns| *ns < RECENT_NS);
     let Some(ns) = ago.filter(|_| refuses && !filtered) else { return vec![] };
-    let again = case.past.is_some_and(|past| past.state().flow.reuses > 0);
-    if again && ns < HANDSHAKE_NS {
-        // A second SYN amid a handshake is refused by its listener (tcp_check_req).
+    if let Some(ns) = amid_handshake(case) {
         let text = format!(
             "the same port had accepted a connection {} before, and the client had called from \
              this very port: a SYN came amid the handshake",
@@ -87,6 +84,14 @@ fn listener_went_away(case: &Case<'_>) -> Vec<Opinion> {
     };
     let text = format!("the same port had accepted a connection {} before", span(ns));
     vec![Opinion::new(Cause::ListenerWentAway, probability).because("accepted_before", 2.0, text)]
+}
+
+/// How long ago the port had accepted a connection, if that may have been one from the very port that is
+/// refused now: a second SYN amid a handshake is refused by its listener (tcp_check_req).
+fn amid_handshake(case: &Case<'_>) -> Option<u64> {
+    const HANDSHAKE_NS: u64 = 3_000_000_000;
+    let again = case.past.is_some_and(|past| past.state().flow.reuses > 0);
+    case.crowd().accepted_ago_ns.filter(|ns| again && *ns < HANDSHAKE_NS)
 }
 
 /// The same answer to a SYN that was not seen.

