@@ -47,6 +47,24 @@ const COMMANDS: &[Row] = &[
         degraded_exits: &[69],
         telling: &["summary:", "doctor:", "degraded"],
     },
+    // The tracepoints that all of these kernels have, and one that may carry no reason yet.
+    Row {
+        command: "rst-tracer doctor > /tmp/doctor; grep kfree_skb /tmp/doctor; for point in \
+                  tcp_send_reset tcp_receive_reset inet_sock_set_state; do \
+                  grep \"ok $point \" /tmp/doctor || exit 1; done",
+        takes_object: false,
+        degraded_exits: &[],
+        telling: &["tcp_", "inet_", "kfree_"],
+    },
+    // The kernel itself names the task that closed.
+    Row {
+        command: "rst-tracer demo --at server --json > /tmp/events && \
+                  echo kernel: $(grep -c '\"known_by\":\"active_close\"' /tmp/events) closers named && \
+                  grep -q '\"known_by\":\"active_close\"' /tmp/events",
+        takes_object: false,
+        degraded_exits: &[],
+        telling: &["kernel:", "demo:"],
+    },
     Row {
         command: "rst-tracer demo",
         takes_object: true,
