@@ -2,7 +2,7 @@
 
 use rst_tracer_common::flow::flag;
 
-use super::{Case, Form, Maker, Opinion, Rule, opinion::reason};
+use super::{Case, Form, Maker, Opinion, Rule, opinion::reason, security::is_guessed};
 use crate::event::{Cause, Effect, Evidence, Origin};
 
 pub(super) const RULES: &[Rule] = &[rejected_syn, rejected_in_use];
@@ -41,7 +41,7 @@ fn rejected_in_use(case: &Case<'_>) -> Vec<Opinion> {
         return vec![];
     }
     let tells = case.forgery();
-    if tells.has("seq_runs_ahead") {
+    if tells.has("seq_runs_ahead") || is_guessed(case, &past) {
         return vec![]; // A filter answers what it rejects, once.
     }
     let too_soon = tells.has("too_soon");

@@ -66,7 +66,7 @@ fn probe(case: &Case<'_>) -> Vec<Opinion> {
         );
         opinion = opinion.because("syn_ttl", 1.5, text);
     }
-    opinion.probability = [0.2, 0.8, 0.92, 0.95][signs.min(3)];
+    opinion.probability = [0.2, 0.75, 0.92, 0.95][signs.min(3)];
     vec![opinion]
 }
 

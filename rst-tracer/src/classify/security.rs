@@ -58,6 +58,15 @@ fn in_volley(case: &Case<'_>, past: &Past<'_>) -> bool {
     past.their_ack().is_some_and(|expected| hits(case, past, expected))
 }
 
+/// Whether resets in the same name were shot before that answer nothing: somebody guesses.
+pub(super) fn is_guessed(case: &Case<'_>, past: &Past<'_>) -> bool {
+    const RECENT_NS: u64 = 10_000_000_000;
+    let answers = |seq: Seq| past.their_slots().any(|slot| slot.ack == seq);
+    past.my_slots()
+        .filter(|slot| slot.flags.has(Flags::RST) && case.since(slot) < RECENT_NS)
+        .any(|slot| slot.seq != case.segment().tcp.seq && !answers(slot.seq))
+}
+
 /// Whether a reset right before or behind this one, of the same hand, has the number that the receiver
 /// expects.
 fn hits(case: &Case<'_>, past: &Past<'_>, expected: Seq) -> bool {
@@ -89,7 +98,8 @@ fn injected(case: &Case<'_>) -> Vec<Opinion> {
     // A packet filter, and a host without the socket, write answers just so.
     let is_answer = case.form.is_passive()
         && tells.habit.is_none()
-        && (case.answers_at_once() || !tells.refuted);
+        && (case.answers_at_once() || !tells.refuted)
+        && !is_guessed(case, &past);
     let probability = match (tells.proven, tells.sum()) {
         (true, _) if is_answer && !tells.has("seq_runs_ahead") => 0.09,
         (true, _) if unbelieved && tells.habit.is_none() && !in_volley(case, &past) => 0.5,
