@@ -32,6 +32,7 @@ mod verdict;
 
 pub use author::Author;
 pub use case::{Case, Known, Maker};
+pub use consequence::{consequence_in_words, consequence_table};
 pub use fingerprint::Habit;
 pub use forgery::Tells;
 pub use form::Form;

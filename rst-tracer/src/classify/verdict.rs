@@ -1,6 +1,6 @@
 //! The verdict: the best opinion, and what remains possible beside it.
 
-use super::{Case, Opinion, consequence};
+use super::{Case, Opinion, consequence::consequence};
 use crate::event::{
     Alternative, AtFault, Basis, Cause, Class, Confidence, Evidence, Origin, Severity, Stage,
 };
@@ -49,6 +49,7 @@ impl Verdict {
         let best = opinions.remove(0);
         let mut evidence = best.evidence;
         evidence.sort_by_key(|reason| std::cmp::Reverse(reason.weight));
+        let (severity, at_fault) = consequence(case, best.cause, best.origin);
         Self {
             class: best.cause.class(),
             cause: best.cause,
@@ -57,14 +58,15 @@ impl Verdict {
             evidence,
             alternatives: share(opinions, 1.0 - best.probability),
             basis: basis(case),
-            severity: consequence::severity(best.cause),
-            at_fault: consequence::at_fault(best.cause, case.known.sent_by),
+            severity,
+            at_fault,
         }
     }
 
     fn unknown(case: &Case<'_>, opinions: Vec<Opinion>) -> Self {
         let unseen = case.known.stage == Stage::NoFlow || !case.saw_the_beginning();
         let cause = if unseen { Cause::NoConnectionSeen } else { Cause::Unknown };
+        let (severity, at_fault) = consequence(case, cause, Origin::Unknown);
         Self {
             class: cause.class(),
             cause,
@@ -73,8 +75,8 @@ impl Verdict {
             evidence: Vec::new(),
             alternatives: share(opinions, 1.0),
             basis: basis(case),
-            severity: consequence::severity(cause),
-            at_fault: consequence::at_fault(cause, case.known.sent_by),
+            severity,
+            at_fault,
         }
     }
 }

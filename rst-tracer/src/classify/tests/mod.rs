@@ -2,6 +2,7 @@
 
 mod aborts;
 mod answers;
+mod consequences;
 mod forged;
 mod genuine;
 mod habits;
