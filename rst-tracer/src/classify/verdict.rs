@@ -1,6 +1,6 @@
 //! The verdict: the best opinion, and what remains possible beside it.
 
-use super::{Case, Opinion, consequence::consequence};
+use super::{Author, Case, Opinion, consequence::consequence};
 use crate::event::{
     Alternative, AtFault, Basis, Cause, Class, Confidence, Evidence, Origin, Severity, Stage,
 };
@@ -81,10 +81,10 @@ impl Verdict {
     }
 }
 
-/// Whether the kernel took part. Its silence is a statement too, where it would have spoken: rules
-/// that conclude from it have to say so here.
+/// Whether the kernel took part. Its silence is a statement too, where it would have spoken.
 fn basis(case: &Case<'_>) -> Basis {
-    if case.testimony().has_spoken() { Basis::WireKernel } else { Basis::Wire }
+    let took_part = case.testimony().has_spoken() || case.author() != Author::Untold;
+    if took_part { Basis::WireKernel } else { Basis::Wire }
 }
 
 /// One opinion per cause, likeliest first. Equal ones keep the order of the rules, so that the

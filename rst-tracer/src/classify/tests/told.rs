@@ -100,3 +100,23 @@ fn without_such_a_witness_silence_says_nothing() {
     story.handshake().exchange().say(Client, b"more").reject(Server);
     assert!(sane(story.first()).confidence.percent() < 95);
 }
+
+#[test]
+fn silence_after_a_loss_of_statements_proves_nothing() {
+    let witnesses = Witnesses { send_reset: SendReset::Always, receive_reset: true, drops: true };
+    let told = |is_lost: bool| {
+        let mut story = here().by(Rules { witnesses, ..Rules::default() });
+        (story.hook, story.ifindex) = (Hook::TC_EGRESS, 2);
+        story.handshake().exchange().abort(Server);
+        if is_lost {
+            story.lose_statements();
+        }
+        sane(story.first())
+    };
+    let silent = told(false);
+    assert_eq!(silent.cause, Cause::InjectedReset, "{silent:#?}");
+    assert_eq!(silent.basis, Basis::WireKernel);
+    let lossy = told(true);
+    assert_eq!(lossy.cause, Cause::Linger0Close, "{lossy:#?}");
+    assert_eq!(lossy.basis, Basis::Wire);
+}
