@@ -9,6 +9,7 @@ mod habits;
 mod handshake;
 mod honest;
 mod payloads;
+mod peers;
 mod proofs;
 mod scans;
 mod signatures;
