@@ -5,7 +5,10 @@
 
 use std::io::{self, Write};
 
-use crate::event::{Cause, Class};
+use crate::{
+    classify::consequence_in_words,
+    event::{Cause, Class},
+};
 
 /// Every page, by class.
 const PAGES: &str = include_str!("../../docs/causes.md");
@@ -43,18 +46,25 @@ pub fn explain(cause: Option<Cause>, out: &mut impl Write) -> io::Result<()> {
 fn write_page(cause: Cause, out: &mut impl Write) -> io::Result<()> {
     writeln!(out, "{}: {}\n", cause.id(), cause.words())?;
     let class = cause.class();
-    writeln!(out, "Class: {}. {}", class.words(), about(class))?;
-    writeln!(out, "Severity and fault: {}", crate::classify::consequence_in_words(cause))?;
+    writeln!(out, "{}", wrapped(&format!("Class: {}. {}", class.words(), about(class)), ""))?;
+    writeln!(out, "\nSeverity and fault")?;
+    for line in consequence_in_words(cause) {
+        writeln!(out, "{}", wrapped(&line, "  "))?;
+    }
     for paragraph in paragraphs(page(cause)) {
         let (title, text) = paragraph.split_once("** ").unwrap_or(("", &paragraph));
         writeln!(out, "\n{}", title.trim_start_matches("**").trim_end_matches('.'))?;
-        let indented = textwrap::Options::new(WIDTH)
-            .initial_indent("  ")
-            .subsequent_indent("  ")
-            .word_splitter(textwrap::WordSplitter::NoHyphenation);
-        writeln!(out, "{}", textwrap::fill(&plain(text), indented))?;
+        writeln!(out, "{}", wrapped(&plain(text), "  "))?;
     }
     Ok(())
+}
+
+fn wrapped(text: &str, indent: &str) -> String {
+    let options = textwrap::Options::new(WIDTH)
+        .initial_indent(indent)
+        .subsequent_indent(indent)
+        .word_splitter(textwrap::WordSplitter::NoHyphenation);
+    textwrap::fill(text, options)
 }
 
 /// A page's paragraphs, each in one line; one begins where a line begins with bold type.
@@ -160,7 +170,7 @@ mod tests {
             explain(Some(cause), &mut out).unwrap();
             let text = String::from_utf8(out).unwrap();
             assert!(text.starts_with(cause.id()));
-            for line in text.lines().skip(4) {
+            for line in text.lines() {
                 assert!(line.chars().count() <= WIDTH, "{cause}: {line}");
             }
             assert!(!text.contains("**") && !text.contains('`') && !text.contains("]("), "{text}");

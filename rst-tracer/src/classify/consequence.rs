@@ -6,7 +6,7 @@
 use rst_tracer_common::flow::flag;
 
 use super::{Case, application::Abort};
-use crate::event::{AtFault, Cause, Effect, Origin, SentBy, Severity, Stage};
+use crate::event::{AtFault, Cause, Effect, SentBy, Severity, Stage};
 
 /// Where to look for the fault, before it is known who sent the reset.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -100,57 +100,73 @@ enum Change {
     Fault(Whose),
 }
 
-/// A row about the context: when it holds, in words and as a test, and what it changes.
+impl Change {
+    /// What the change makes of what the cause says alone.
+    fn of(self, (severity, whose): (Severity, Whose)) -> (Severity, Whose) {
+        match self {
+            Self::To(other) => (other, whose),
+            Self::Both(other, fault) => (other, fault),
+            Self::Fault(fault) => (severity, fault),
+        }
+    }
+}
+
+/// A row about the context: of which causes, when it holds, in words and as a test, and what it
+/// changes.
 struct Context {
+    causes: &'static [Cause],
     when: &'static str,
-    holds: fn(&Case<'_>, Cause, Origin) -> bool,
+    holds: fn(&Case<'_>) -> bool,
     then: Change,
 }
 
 /// The first that holds counts.
-const CONTEXTS: [Context; 6] = [
+const CONTEXTS: [Context; 7] = [
     Context {
-        when: "a forged reset (injected, blind, IPS) had no effect: it was ignored or challenged",
-        holds: |case, cause, _| {
-            use Cause::{BlindResetAttempt, InjectedReset, IpsActiveResponse};
-            let forged = matches!(cause, InjectedReset | BlindResetAttempt | IpsActiveResponse);
-            forged && matches!(case.known.effect, Effect::Ignored | Effect::Challenged)
-        },
+        causes: &[
+            Cause::DpiBlock,
+            Cause::InjectedReset,
+            Cause::IpsActiveResponse,
+            Cause::BlindResetAttempt,
+        ],
+        when: "it had no effect: the receiver ignored or challenged it",
+        holds: |case| matches!(case.known.effect, Effect::Ignored | Effect::Challenged),
         then: Change::To(Low),
     },
     Context {
-        when: "a firewall rejected a segment of a connection in use",
-        holds: |case, cause, _| {
-            use Cause::{HostFirewallReject, NetworkFirewallReject};
-            matches!(cause, HostFirewallReject | NetworkFirewallReject)
-                && matches!(case.known.stage, Stage::PostData | Stage::PostFin)
-        },
+        causes: &[Cause::HostFirewallReject, Cause::NetworkFirewallReject],
+        when: "the connection was in use: data had been exchanged",
+        holds: |case| matches!(case.known.stage, Stage::PostData | Stage::PostFin),
         then: Change::To(Medium),
     },
     Context {
-        when: "the client hung up after waiting 5 s or longer for an answer",
-        holds: |case, cause, _| cause == Cause::ClientCancel && waited_ns(case) >= LONG_WAIT_NS,
+        causes: &[Cause::ProcessCrashOrKill],
+        when: "somebody stopped the process: the signal was SIGTERM, SIGINT or SIGHUP",
+        holds: was_stopped,
+        then: Change::To(Medium),
+    },
+    Context {
+        causes: &[Cause::ClientCancel],
+        when: "the client had waited 5 s or longer for an answer",
+        holds: |case| waited_ns(case) >= LONG_WAIT_NS,
         then: Change::Both(Medium, Server),
     },
     Context {
-        when: "the client gave up connecting after 1 s or longer",
-        holds: |case, cause, _| cause == Cause::ClientGaveUp && syn_age_ns(case) >= SLOW_NS,
+        causes: &[Cause::ClientGaveUp],
+        when: "the SYN was 1 s old or older",
+        holds: |case| syn_age_ns(case) >= SLOW_NS,
         then: Change::To(Low),
     },
     Context {
-        when: "a deliberate close (linger 0, behind a FIN) threw away data that had waited 200 ms or \
-               longer for its acknowledgment",
-        holds: |case, cause, _| {
-            matches!(cause, Cause::Linger0Close | Cause::RstAfterFin) && loses_data(case)
-        },
+        causes: &[Cause::Linger0Close, Cause::RstAfterFin],
+        when: "it threw away data that had waited 200 ms or longer for its acknowledgment",
+        holds: loses_data,
         then: Change::Both(Low, Sender),
     },
     Context {
-        when: "keepalive probes were answered here, and the answers were lost on their way back",
-        holds: |case, cause, _| {
-            let answered = case.past.is_some_and(|past| past.unanswered_probes() < 2);
-            cause == Cause::KeepaliveTimeout && case.established().is_some() && answered
-        },
+        causes: &[Cause::KeepaliveTimeout],
+        when: "the probes were answered here, and the answers were lost on their way back",
+        holds: probes_were_answered,
         then: Change::Fault(Network),
     },
 ];
@@ -182,23 +198,41 @@ fn loses_data(case: &Case<'_>) -> bool {
         && past.their_ack().is_some_and(|acked| past.my_end().is_after(acked + fin))
 }
 
+/// Whether a signal that asks a process to end ended the owner, and not a fault of its own.
+fn was_stopped(case: &Case<'_>) -> bool {
+    const ASKED_TO_END: [u32; 3] = [1, 2, 15]; // SIGHUP, SIGINT, SIGTERM
+    let signal = case.sent().and_then(|sent| sent.killed_by());
+    signal.is_some_and(|signal| ASKED_TO_END.contains(&signal))
+}
+
+/// Whether keepalive probes were seen, and answers to them. Probes that were not seen at all say
+/// nothing about the path.
+fn probes_were_answered(case: &Case<'_>) -> bool {
+    let Some(past) = case.established() else { return false };
+    past.last_probes().count() > 1 && past.unanswered_probes() < 2
+}
+
 /// How much attention a reset deserves, and where to look for the fault.
-pub(super) fn consequence(case: &Case<'_>, cause: Cause, origin: Origin) -> (Severity, AtFault) {
-    let (mut severity, mut whose) = row(cause);
-    if let Some(context) = CONTEXTS.iter().find(|context| (context.holds)(case, cause, origin)) {
-        match context.then {
-            Change::To(other) => severity = other,
-            Change::Both(other, fault) => (severity, whose) = (other, fault),
-            Change::Fault(fault) => whose = fault,
-        }
-    }
+pub(super) fn consequence(case: &Case<'_>, cause: Cause) -> (Severity, AtFault) {
+    let context = contexts_of(cause).find(|context| (context.holds)(case));
+    let alone = row(cause);
+    let (severity, whose) = context.map_or(alone, |context| context.then.of(alone));
     (severity, whose.of(case.known.sent_by))
 }
 
-/// What a cause means by itself, in words.
-pub fn consequence_in_words(cause: Cause) -> String {
-    let (severity, whose) = row(cause);
-    format!("{}; {}", severity.id(), whose.words())
+fn contexts_of(cause: Cause) -> impl Iterator<Item = &'static Context> {
+    CONTEXTS.iter().filter(move |context| context.causes.contains(&cause))
+}
+
+/// What a cause means by itself, then a line for each context that changes it.
+pub fn consequence_in_words(cause: Cause) -> Vec<String> {
+    let alone = row(cause);
+    let words = |(severity, whose): (Severity, Whose)| {
+        format!("severity {}, at fault: {}", severity.id(), whose.words())
+    };
+    let contexts = contexts_of(cause)
+        .map(|context| format!("{} if {}", words(context.then.of(alone)), context.when));
+    std::iter::once(words(alone)).chain(contexts).collect()
 }
 
 /// The tables, as `docs/causes.md` shows them.
@@ -208,15 +242,16 @@ pub fn consequence_table() -> String {
         let (severity, whose) = row(cause);
         text += &format!("| [`{cause}`](#{cause}) | {} | {} |\n", severity.id(), whose.words());
     }
-    text += "\nThe context changes that; the first row that holds counts:\n\n";
-    text += "| when | severity | at fault |\n|---|---|---|\n";
-    for Context { when, then, .. } in &CONTEXTS {
+    text += "\nThe context changes that; of a cause's rows the first that holds counts:\n\n";
+    text += "| cause | when | severity | at fault |\n|---|---|---|---|\n";
+    for Context { causes, when, then, .. } in &CONTEXTS {
         let (severity, fault) = match then {
             Change::To(severity) => (severity.id(), ""),
             Change::Both(severity, fault) => (severity.id(), fault.words()),
             Change::Fault(fault) => ("", fault.words()),
         };
-        text += &format!("| {when} | {severity} | {fault} |\n");
+        let causes: Vec<_> = causes.iter().map(|cause| format!("`{cause}`")).collect();
+        text += &format!("| {} | {when} | {severity} | {fault} |\n", causes.join(", "));
     }
     text
 }

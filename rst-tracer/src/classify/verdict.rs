@@ -49,7 +49,7 @@ impl Verdict {
         let best = opinions.remove(0);
         let mut evidence = best.evidence;
         evidence.sort_by_key(|reason| std::cmp::Reverse(reason.weight));
-        let (severity, at_fault) = consequence(case, best.cause, best.origin);
+        let (severity, at_fault) = consequence(case, best.cause);
         Self {
             class: best.cause.class(),
             cause: best.cause,
@@ -66,7 +66,7 @@ impl Verdict {
     fn unknown(case: &Case<'_>, opinions: Vec<Opinion>) -> Self {
         let unseen = case.known.stage == Stage::NoFlow || !case.saw_the_beginning();
         let cause = if unseen { Cause::NoConnectionSeen } else { Cause::Unknown };
-        let (severity, at_fault) = consequence(case, cause, Origin::Unknown);
+        let (severity, at_fault) = consequence(case, cause);
         Self {
             class: cause.class(),
             cause,
