@@ -238,6 +238,17 @@ fn no_socket(case: &Case<'_>, sent: &Notice) -> Vec<Opinion> {
 fn nobody_listens(case: &Case<'_>, sent: &Notice) -> Vec<Opinion> {
     const RECENT_NS: u64 = 60_000_000_000;
     let closed = told(sent, Cause::ClosedPort, 0.97, "nothing listens on the port");
+    let ports = case.crowd().refused_ports;
+    if ports >= super::scan::MANY_PORTS {
+        let meaning = format!(
+            "nothing listens on the port, and {ports} ports of this host refused the same client \
+             within 10 s"
+        );
+        return vec![
+            told(sent, Cause::ScanResponse, 0.94, &meaning),
+            Opinion { probability: 0.05, ..closed },
+        ];
+    }
     match case.crowd().accepted_ago_ns {
         Some(ns) if ns < RECENT_NS => {
             let meaning = format!(

@@ -76,6 +76,16 @@ fn a_refused_syn_that_no_socket_waited_for_met_a_closed_port() {
 }
 
 #[test]
+fn many_ports_that_refuse_one_client_answer_a_scan_whatever_the_kernel_says() {
+    let mut story = here();
+    for port in 1..=25 {
+        story.another_server(port).syn().kernel_answers(Server, "NO_SOCKET").disown(Server);
+    }
+    let told: Vec<Cause> = story.told().iter().map(|event| event.cause).collect();
+    assert_eq!((told[0], told[24]), (Cause::ClosedPort, Cause::ScanResponse), "{told:?}");
+}
+
+#[test]
 fn a_listener_that_refuses_the_last_ack_has_a_full_queue() {
     let mut story = here();
     story.handshake().kernel_answers(Server, "INVALID_SYN").disown(Server);
