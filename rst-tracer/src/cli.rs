@@ -18,8 +18,8 @@ use crate::{
 
 /// Who reset this TCP connection, and why?
 ///
-/// Without a command: trace live, on every interface that is up. Needs root, or CAP_BPF and
-/// CAP_NET_ADMIN.
+/// Without a command: trace live, on every interface that is up. Needs root, or CAP_BPF,
+/// CAP_NET_ADMIN and CAP_PERFMON.
 #[derive(Debug, Parser)]
 #[command(name = "rst-tracer", version, args_conflicts_with_subcommands = true)]
 pub struct Cli {
