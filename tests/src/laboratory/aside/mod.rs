@@ -4,8 +4,13 @@
 //! engine's rules and wrote them after the rules. They differ from all others in what is done,
 //! when, how often and by whom. Of their results only sums are looked at.
 
+mod balancers;
+mod endings;
 mod filters;
+mod lost;
+mod programs;
 mod refused;
+mod talk;
 
 use std::net::SocketAddr;
 
@@ -16,7 +21,15 @@ use rst_tracer::demo::sockets;
 use rst_tracer::demo::truth::{Connection, GroundTruth, Reset};
 
 /// Those scenarios, by family of files.
-pub(super) const LISTED: &[&[Listed]] = &[refused::LISTED, filters::LISTED];
+pub(super) const LISTED: &[&[Listed]] = &[
+    refused::LISTED,
+    filters::LISTED,
+    programs::LISTED,
+    endings::LISTED,
+    talk::LISTED,
+    lost::LISTED,
+    balancers::LISTED,
+];
 
 /// A class and a cause of the taxonomy.
 type Cause = (&'static str, &'static str);
