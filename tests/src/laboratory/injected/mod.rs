@@ -4,7 +4,7 @@
 //! ([`recipes`]); they write into the laboratory's links only.
 
 mod blocks;
-mod recipes;
+pub(super) mod recipes;
 mod spoofed;
 mod statements;
 pub(super) mod stranger;
