@@ -56,7 +56,17 @@ pub(super) const LISTED: &[Listed] = &[
         "A BIG-IP denies a port",
         "A load balancer in the path (after F5 BIG-IP) lets no SYN through and writes into its \
          reset that the port is denied.",
-        |scene| at_the_door(scene, big_ip_port_denied, NETWORK, &[]),
+        |scene| at_the_door(scene, |heard| big_ip(heard, "Port denied"), NETWORK, &[]),
+    ),
+    Listed::new(
+        "big_ip_full_at_syn",
+        "A BIG-IP that lets nobody in any more",
+        "A load balancer in the path (after F5 BIG-IP) lets no SYN through and writes into its \
+         reset that its connection limit is exceeded.",
+        |scene| {
+            let cause = ("resource_limitation", "middlebox_table_full");
+            at_the_door(scene, |heard| big_ip(heard, "connection limit exceeded"), cause, &[])
+        },
     ),
     Listed::new(
         "diagnostic_timeout",
@@ -153,8 +163,9 @@ fn appliance(heard: &Heard) -> Vec<Forgery> {
     vec![Forgery { window: 0, ttl: 254, ip_id: noise(heard), ..heard.to_client(RST | ACK) }]
 }
 
-fn big_ip_port_denied(heard: &Heard) -> Vec<Forgery> {
-    let payload = b"BIG-IP: [0x2c31fd2:1190] Port denied".to_vec();
+/// With `tm.rstcause.pkt`.
+fn big_ip(heard: &Heard, reason: &str) -> Vec<Forgery> {
+    let payload = format!("BIG-IP: [0x2c31fd2:1190] {reason}").into_bytes();
     let plain = heard.to_client(RST | ACK);
     vec![Forgery { payload, ttl: 252, ip_id: noise(heard), dont_fragment: true, ..plain }]
 }

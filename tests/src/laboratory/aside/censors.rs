@@ -65,6 +65,13 @@ pub(super) const LISTED: &[Listed] = &[
         guessing_ahead,
     ),
     Listed::new(
+        "stale_towards_server",
+        "A reset from before the last request",
+        "A box on the way is so slow that the client has asked once more; its bare reset in the \
+         client's name has an old number; the connection lives on.",
+        stale_towards_server,
+    ),
+    Listed::new(
         "careful_towards_server",
         "A careful injector towards the server",
         "A box on the way resets the server, copying all of the client's that can be copied; later \
@@ -240,6 +247,23 @@ fn guessing_ahead(scene: &Scene<'_>) -> Result<GroundTruth> {
     let second = reset(Stage::Closed).with_effect(Effect::Ignored).refuted();
     let done = "the connection was used once more and closed with FINs";
     let truth = pair.truth(done, vec![first, second]);
+    scene.await_resets(&truth)?;
+    pair.exchange()?;
+    pair.part()?;
+    Ok(truth)
+}
+
+fn stale_towards_server(scene: &Scene<'_>) -> Result<GroundTruth> {
+    let pair = scene.busy_pair()?;
+    pair.settle()?;
+    let before = heard_at_rest(scene.lab, &pair.connection)?;
+    pair.exchange()?;
+    pair.settle()?;
+    let plain = Forgery { ack: 0, window: 600, ttl: 33, ..before.to_server(RST) };
+    shoot(scene.lab, &pair.connection, &[Forgery { ip_id: noise(&before), ..plain }])?;
+    let reset = forged(Side::Client, Stage::PostData, INJECTED);
+    let reset = reset.with_effect(Effect::Ignored).refuted();
+    let truth = pair.truth("the connection was used on and closed with FINs", vec![reset]);
     scene.await_resets(&truth)?;
     pair.exchange()?;
     pair.part()?;

@@ -1,5 +1,6 @@
 //! State lost in a reboot, and patience lost in a silence.
 
+use std::net::{Shutdown, TcpListener};
 use std::thread;
 use std::time::Duration;
 
@@ -46,6 +47,13 @@ pub(super) const LISTED: &[Listed] = &[
     )
     .slow(),
     Listed::new(
+        "reconnect_to_forgotten_close",
+        "Called again where nobody closed",
+        "The client closes its direction, the server never does; the client loses its state and \
+         calls again from the same port.",
+        reconnect_to_forgotten_close,
+    ),
+    Listed::new(
         "keepalive_unheard_answers",
         "The client's keepalive hears no answers",
         "What the server sends is lost on the way; the client's keepalive gives up after three \
@@ -81,6 +89,7 @@ pub(super) const LISTED: &[Listed] = &[
 
 const LOST: Cause = ("application_error", "half_open_stale_state");
 const LATE: Cause = ("protocol_state", "late_segment_after_timeout");
+const DISCOVERED: Cause = ("protocol_state", "half_open_discovery");
 const KEEPALIVE: Cause = ("protocol_state", "keepalive_timeout");
 
 fn reboot_service_is_back(scene: &Scene<'_>) -> Result<GroundTruth> {
@@ -142,17 +151,37 @@ fn reboot_reconnect_unused(scene: &Scene<'_>) -> Result<GroundTruth> {
     pair.settle()?;
     scene.lab.client.run(|| sockets::vanish(pair.client))?;
     thread::sleep(Duration::from_millis(1800));
-    let socket = scene.lab.client.run(|| sockets::bound_to(pair.connection.client))?;
-    // The kernel sends its SYN again as soon as it has sent the reset.
-    let (client, connection) = scene.dial_from((socket, pair.connection.client))?;
+    call_again(scene, &listener, &pair.connection)?;
     sockets::await_error(&pair.server, Errno::ECONNRESET)?;
-    let server = scene.lab.server.run(|| sockets::accept(&listener))?;
-    let again = Pair { lab: scene.lab, connection: connection.clone(), client, server };
+    let reset = Reset::by(Sender::Client, Stage::PostAck, DISCOVERED);
+    let done = "the server got ECONNRESET, and the client a new connection";
+    Ok(only(pair.connection, vec![reset], done))
+}
+
+/// The client calls from the same port as before, and is served. Its kernel sends the SYN again
+/// as soon as it has reset what the server knew.
+fn call_again(scene: &Scene<'_>, listener: &TcpListener, before: &Connection) -> Result<()> {
+    let socket = scene.lab.client.run(|| sockets::bound_to(before.client))?;
+    let (client, connection) = scene.dial_from((socket, before.client))?;
+    let server = scene.lab.server.run(|| sockets::accept(listener))?;
+    let again = Pair { lab: scene.lab, connection, client, server };
     again.exchange()?;
-    again.part()?;
-    let cause = ("protocol_state", "half_open_discovery");
-    let reset = Reset::by(Sender::Client, Stage::PostAck, cause);
-    Ok(only(connection, vec![reset], "the server got ECONNRESET, the client a new connection"))
+    again.part()
+}
+
+fn reconnect_to_forgotten_close(scene: &Scene<'_>) -> Result<GroundTruth> {
+    let listener = scene.listen(8)?;
+    let pair = scene.pair_at(&listener)?;
+    pair.exchange()?;
+    pair.client.shutdown(Shutdown::Write)?;
+    sockets::await_end(&pair.server)?;
+    pair.settle()?;
+    scene.lab.client.run(|| sockets::vanish(pair.client))?;
+    call_again(scene, &listener, &pair.connection)?;
+    sockets::await_error(&pair.server, Errno::EPIPE)?;
+    let reset = Reset::by(Sender::Client, Stage::PostFin, DISCOVERED);
+    let done = "the server's old socket got EPIPE, and the client a new connection";
+    Ok(only(pair.connection, vec![reset], done))
 }
 
 fn keepalive_unheard_answers(scene: &Scene<'_>) -> Result<GroundTruth> {
@@ -168,7 +197,7 @@ fn keepalive_unheard_answers(scene: &Scene<'_>) -> Result<GroundTruth> {
 
 fn keepalive_half_closed(scene: &Scene<'_>) -> Result<GroundTruth> {
     let pair = scene.busy_pair()?;
-    pair.client.shutdown(std::net::Shutdown::Write)?;
+    pair.client.shutdown(Shutdown::Write)?;
     sockets::await_end(&pair.server)?;
     pair.settle()?;
     let silence = scene.silence()?;

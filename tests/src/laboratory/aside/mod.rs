@@ -4,6 +4,7 @@
 //! engine's rules and wrote them after the rules. They differ from all others in what is done,
 //! when, how often and by whom. Of their results only sums are looked at.
 
+mod admin;
 mod balancers;
 mod boxes;
 mod censors;
@@ -38,6 +39,7 @@ pub(super) const LISTED: &[&[Listed]] = &[
     refused::LISTED,
     filters::LISTED,
     programs::LISTED,
+    admin::LISTED,
     endings::LISTED,
     talk::LISTED,
     lost::LISTED,

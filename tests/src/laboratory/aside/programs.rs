@@ -1,19 +1,17 @@
-//! Programs that end, crash, restart or are cut off by an administrator, with more or less of
-//! what they were sent still unread.
+//! Programs that end, crash or restart, with more or less of what they were sent still unread.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::thread;
 use std::time::Duration;
 
 use anyhow::Result;
 use nix::errno::Errno;
 use rst_tracer::demo::scenarios::{Listed, Pair, REQUEST, Scene, settle};
-use rst_tracer::demo::truth::{Connection, Family, GroundTruth, Reset, Sender, Stage};
-use rst_tracer::demo::{diag, sockets, wait};
+use rst_tracer::demo::truth::{GroundTruth, Reset, Sender, Stage};
+use rst_tracer::demo::{sockets, wait};
 
 use super::super::child::Holder;
 use super::super::exits::{all_reset, full, narrow_pair};
-use super::{Cause, only, refused_at};
+use super::{Cause, refused_at};
 
 pub(super) const LISTED: &[Listed] = &[
     Listed::new(
@@ -63,31 +61,17 @@ pub(super) const LISTED: &[Listed] = &[
         reload_with_pending,
     ),
     Listed::new(
-        "admin_kills_listener",
-        "The administrator destroys a listening socket",
-        "The server's administrator destroys the listening socket while two callers wait in it.",
-        admin_kills_listener,
+        "ends_with_pending",
+        "A service ends with callers waiting",
+        "The server's process ends by itself: one client has been served and is idle, two wait to \
+         be accepted and have said nothing.",
+        ends_with_pending,
     ),
-    Listed::new(
-        "admin_kills_download",
-        "The administrator destroys a download",
-        "The server's administrator destroys a connection in the middle of an answer for which \
-         the client has no room.",
-        admin_kills_download,
-    ),
-    Listed::new(
-        "admin_kills_idle_clients",
-        "The client's administrator tidies up",
-        "After 1.6 s of silence the client's administrator destroys two idle connections.",
-        admin_kills_idle_clients,
-    )
-    .slow(),
 ];
 
 const UNREAD: Cause = ("application_error", "closed_with_unread_data");
 const DIED: Cause = ("application_error", "process_crash_or_kill");
 const PENDING: Cause = ("application_error", "restart_with_pending_connections");
-const KILLED: Cause = ("traffic_management", "admin_kill");
 
 fn pipelined_request_unread(scene: &Scene<'_>) -> Result<GroundTruth> {
     let pair = scene.pair()?;
@@ -197,7 +181,7 @@ fn client_program_ends(scene: &Scene<'_>) -> Result<GroundTruth> {
 }
 
 /// A connection whose server has more to say than the client has room for.
-fn stuffed<'a>(scene: &Scene<'a>) -> Result<Pair<'a>> {
+pub(super) fn stuffed<'a>(scene: &Scene<'a>) -> Result<Pair<'a>> {
     let pair = narrow_pair(scene)?;
     pair.request()?;
     scene.lab.server.run(|| sockets::say(&pair.server, &[b'.'; 25_000]))?;
@@ -236,46 +220,27 @@ fn reload_with_pending(scene: &Scene<'_>) -> Result<GroundTruth> {
     Ok(truth)
 }
 
-fn admin_kills_listener(scene: &Scene<'_>) -> Result<GroundTruth> {
+fn ends_with_pending(scene: &Scene<'_>) -> Result<GroundTruth> {
     let listener = scene.listen(8)?;
+    let Pair { connection, client, server, .. } = {
+        let pair = scene.pair_at(&listener)?;
+        pair.exchange()?;
+        pair.settle()?;
+        pair
+    };
     let waiting = vec![scene.dial()?, scene.dial()?];
+    wait::until("two to wait", || Ok(sockets::unaccepted(&listener)? == 2))?;
     for (_, connection) in &waiting {
         settle(scene.lab, connection)?;
     }
-    wait::until("two to wait", || Ok(sockets::unaccepted(&listener)? == 2))?;
-    let nobody: IpAddr = match scene.family {
-        Family::V4 => Ipv4Addr::UNSPECIFIED.into(),
-        Family::V6 => Ipv6Addr::UNSPECIFIED.into(),
-    };
-    diag::destroy(&scene.lab.server, scene.server, SocketAddr::new(nobody, 0))?;
-    // The administrator did it, and what he did was to end a listener with callers waiting.
-    let reset = Reset::by(Sender::Server, Stage::PostAck, KILLED);
-    all_reset(waiting, reset.or_as_truly(&["restart_with_pending_connections"]))
-}
-
-fn admin_kills_download(scene: &Scene<'_>) -> Result<GroundTruth> {
-    let pair = stuffed(scene)?;
-    diag::destroy(&scene.lab.server, pair.connection.server, pair.connection.client)?;
-    sockets::await_error(&pair.client, Errno::ECONNRESET)?;
-    let reset = Reset::by(Sender::Server, Stage::PostData, KILLED);
-    Ok(only(pair.connection, vec![reset], "the client got ECONNRESET"))
-}
-
-fn admin_kills_idle_clients(scene: &Scene<'_>) -> Result<GroundTruth> {
-    let listener = scene.listen(8)?;
-    let pairs = [scene.pair_at(&listener)?, scene.pair_at(&listener)?];
-    for pair in &pairs {
-        pair.exchange()?;
-        pair.settle()?;
-    }
-    thread::sleep(Duration::from_millis(1600));
-    let mut connections = Vec::new();
-    for Pair { connection, server, client, .. } in pairs {
-        diag::destroy(&scene.lab.client, connection.client, connection.server)?;
-        sockets::await_error(&server, Errno::ECONNRESET)?;
-        drop(client);
-        let reset = Reset::by(Sender::Client, Stage::PostData, KILLED);
-        connections.push(Connection { resets: vec![reset], ..connection });
-    }
-    Ok(GroundTruth { connections, done: "the server's sockets got ECONNRESET" })
+    Holder::of(vec![listener.into(), server.into()])?.end()?;
+    // The listener went with its process: both are what was done.
+    let reset = Reset::by(Sender::Server, Stage::PostAck, PENDING);
+    let mut truth = all_reset(waiting, reset.or_as_truly(&["process_crash_or_kill"]))?;
+    sockets::await_end(&client)?;
+    settle(scene.lab, &connection)?;
+    scene.lab.client.run(|| sockets::close(client))?;
+    settle(scene.lab, &connection)?;
+    truth.connections.push(connection);
+    Ok(truth)
 }
