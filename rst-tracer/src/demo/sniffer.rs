@@ -201,6 +201,19 @@ impl Sniffer {
         }
     }
 
+    /// The addresses that have spoken with `server` so far, in the order of their first segments.
+    pub fn callers(&self, server: SocketAddr) -> Vec<SocketAddr> {
+        let record = self.record();
+        let caller = |(&(a, b), indices): (&(SocketAddr, SocketAddr), &Vec<usize>)| match server {
+            _ if server == a => Some((indices[0], b)),
+            _ if server == b => Some((indices[0], a)),
+            _ => None,
+        };
+        let mut callers: Vec<_> = record.by_ends.iter().filter_map(caller).collect();
+        callers.sort_unstable();
+        callers.into_iter().map(|(_, caller)| caller).collect()
+    }
+
     /// Frames that the kernel could not hand over since the start.
     ///
     /// # Errors
