@@ -197,7 +197,7 @@ impl Sniffer {
             }
             let waited = self.seen.grown.wait_timeout(record, left);
             record = waited.unwrap_or_else(PoisonError::into_inner).0;
-            record.catch_up(&self.socket);
+            self.catch_up(&mut record);
         }
     }
 
@@ -258,8 +258,17 @@ impl Sniffer {
     /// All that has passed until now.
     fn record(&self) -> MutexGuard<'_, Record> {
         let mut record = self.seen.record.lock().unwrap_or_else(PoisonError::into_inner);
-        record.catch_up(&self.socket);
+        self.catch_up(&mut record);
         record
+    }
+
+    /// Whoever empties the socket wakes those who wait: the recording thread will find nothing.
+    fn catch_up(&self, record: &mut Record) {
+        let before = record.frames.len();
+        record.catch_up(&self.socket);
+        if record.frames.len() > before {
+            self.seen.grown.notify_all();
+        }
     }
 }
 
