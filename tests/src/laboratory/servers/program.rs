@@ -16,6 +16,7 @@ use nix::errno::Errno;
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 use rst_tracer::demo::netns::Netns;
+use rst_tracer::demo::truth::Connection;
 use rst_tracer::demo::wait;
 use tempfile::TempDir;
 
@@ -207,12 +208,33 @@ impl Drop for Program {
 /// Whether somebody listens at an address of the calling thread's namespace.
 fn listens(at: SocketAddr) -> Result<bool> {
     const LISTEN: &str = "0A";
-    let table = if at.is_ipv4() { "tcp" } else { "tcp6" };
-    let table = fs::read_to_string(format!("/proc/thread-self/net/{table}"));
-    let port = format!(":{:04X}", at.port());
-    Ok(table.context("reading the table of sockets")?.lines().any(|line| {
-        let mut columns = line.split_whitespace().skip(1);
-        let local = columns.next().is_some_and(|local| local.ends_with(&port));
-        local && columns.nth(1) == Some(LISTEN)
-    }))
+    let is_it = |[local, _, state]: [&str; 3]| state == LISTEN && has_port(local, at);
+    Ok(sockets_of(at)?.lines().filter_map(columns).any(is_it))
+}
+
+/// Whether the server's host, on which the calling thread runs, has a socket of that connection.
+///
+/// # Errors
+/// If the kernel does not say.
+pub(super) fn has_socket(connection: &Connection) -> Result<bool> {
+    let (ours, theirs) = (connection.server, connection.client);
+    let is_it = |[local, remote, _]: [&str; 3]| has_port(local, ours) && has_port(remote, theirs);
+    Ok(sockets_of(ours)?.lines().filter_map(columns).any(is_it))
+}
+
+/// The kernel's table of TCP sockets of that family.
+fn sockets_of(family: SocketAddr) -> Result<String> {
+    let table = if family.is_ipv4() { "tcp" } else { "tcp6" };
+    fs::read_to_string(format!("/proc/thread-self/net/{table}")).context("reading the sockets")
+}
+
+/// Local address, remote address and state of a line of that table.
+fn columns(line: &str) -> Option<[&str; 3]> {
+    let mut columns = line.split_whitespace().skip(1);
+    Some([columns.next()?, columns.next()?, columns.next()?])
+}
+
+/// Ports of scenarios and of clients are unique enough; addresses there are words in hex.
+fn has_port(shown: &str, address: SocketAddr) -> bool {
+    shown.ends_with(&format!(":{:04X}", address.port()))
 }
