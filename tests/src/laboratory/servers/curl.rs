@@ -1,14 +1,12 @@
-//! curl as the client of nginx, and of Python's web server.
+//! curl as the client of nginx.
 
 use anyhow::Result;
-use nix::errno::Errno;
 use rst_tracer::demo::lab::Place;
-use rst_tracer::demo::scenarios::{Listed, Scene, settle};
-use rst_tracer::demo::sockets;
+use rst_tracer::demo::scenarios::{Listed, Scene};
 use rst_tracer::demo::truth::{GroundTruth, Reset, Sender, Stage};
 
 use super::program::{Folder, Program, command};
-use super::{DIED, UNREAD, nginx, the_caller, truth, upload};
+use super::{DIED, nginx, the_caller, truth};
 use crate::laboratory::wishes::quiet;
 
 pub(super) const LISTED: &[Listed] = &[
@@ -28,13 +26,6 @@ pub(super) const LISTED: &[Listed] = &[
     )
     .needs(CURL)
     .slow(),
-    Listed::new(
-        "python_http_post",
-        "Python's web server gets what it does not serve",
-        "A client uploads something; Python's web server answers 501, reads no further and closes.",
-        python_post,
-    )
-    .needs(&["python3"]),
 ];
 
 const CURL: &[&str] = &["nginx", "curl"];
@@ -79,21 +70,4 @@ fn killed(scene: &Scene<'_>) -> Result<GroundTruth> {
     let truth = truth(connection, reset, "the reset reached the server");
     scene.await_resets(&truth)?;
     Ok(truth)
-}
-
-fn python_post(scene: &Scene<'_>) -> Result<GroundTruth> {
-    let (ip, port) = (scene.server.ip().to_string(), scene.server.port().to_string());
-    let mut python = command("python3");
-    python.args(["-m", "http.server", "--bind", &ip, &port]);
-    let python = Folder::new()?.start(&scene.lab.server, &mut python)?;
-    let python = python.await_listening(&scene.lab.server, scene.server)?;
-    // All of it arrives before Python looks; it reads no more than 8 KiB at a time.
-    python.halt()?;
-    let (client, connection) = scene.dial()?;
-    scene.lab.client.run(|| sockets::say(&client, &upload(12_000)))?;
-    settle(scene.lab, &connection)?;
-    python.carry_on()?;
-    sockets::await_error(&client, Errno::EPIPE)?;
-    let reset = Reset::by(Sender::Server, Stage::PostFin, UNREAD);
-    Ok(truth(connection, reset, "the client's socket got EPIPE"))
 }

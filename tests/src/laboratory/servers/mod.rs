@@ -9,9 +9,12 @@ mod curl;
 mod haproxy;
 mod iproute;
 mod iptables;
+mod mptcp;
 mod nginx;
 mod nmap;
+mod openssl;
 mod program;
+mod python;
 mod sshd;
 
 use anyhow::{Context, Result};
@@ -30,6 +33,9 @@ pub const LISTED: &[&[Listed]] = &[
     iptables::LISTED,
     iproute::LISTED,
     curl::LISTED,
+    openssl::LISTED,
+    python::LISTED,
+    mptcp::LISTED,
 ];
 
 const UNREAD: (&str, &str) = ("application_error", "closed_with_unread_data");
