@@ -7,7 +7,8 @@ use rst_tracer::demo::lab::Place;
 use rst_tracer::demo::scenarios::{Listed, REQUEST, Scene, settle};
 use rst_tracer::demo::sniffer::Sighting;
 use rst_tracer::demo::sockets;
-use rst_tracer::demo::truth::{GroundTruth, Reset, Sender, Stage};
+use rst_tracer::demo::truth::{Connection, GroundTruth, Reset, Sender, Stage};
+use rst_tracer::demo::wait;
 
 use super::program::{Folder, Program, command};
 use super::{UNREAD, openssl, the_caller, truth, upload};
@@ -48,7 +49,8 @@ address, port = sys.argv[1], int(sys.argv[2])
 http.server.test(http.server.SimpleHTTPRequestHandler, bind=address, port=port)
 ";
 
-/// Serves one client; between the client's first and second words it waits for a line of its input.
+/// Serves one client; before it listens to the client's first and second words it waits for a
+/// line of its input, and in between it says so.
 const TLS_SERVER: &str = "\
 import select, socket, ssl, sys
 context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -67,7 +69,9 @@ def go_on():
     except ssl.SSLWantReadError:
         pass
 try:
+    sys.stdin.readline()
     go_on()
+    print('waiting', flush=True)
     sys.stdin.readline()
     go_on()
 except ssl.SSLError as error:
@@ -101,7 +105,8 @@ fn tls_server(scene: &Scene<'_>) -> Result<Program> {
 }
 
 fn plain_http(scene: &Scene<'_>) -> Result<GroundTruth> {
-    let _server = tls_server(scene)?;
+    let mut server = tls_server(scene)?;
+    server.tell(b"go on\n")?;
     let (client, connection) = scene.dial()?;
     scene.lab.client.run(|| sockets::say(&client, REQUEST))?;
     sockets::await_error(&client, Errno::ECONNRESET)?;
@@ -116,14 +121,15 @@ fn certificate(scene: &Scene<'_>) -> Result<GroundTruth> {
     let mut server = tls_server(scene)?;
     let client = openssl::client(scene)?;
     let connection = the_caller(scene)?;
-    // The hello, then a certificate that is none, and the end of the handshake.
-    scene.lab.sniffer(Place::Server).wait_for("the client's answer", &connection, |seen| {
-        let by_client = |one: &&Sighting| one.segment.src == connection.client;
-        let spoken = seen.iter().filter(by_client).filter(|one| one.segment.payload_len > 0);
-        (spoken.count() > 1).then_some(())
-    })?;
+    // One at a time, or the server's reset and the client's FIN would race.
+    await_words(scene, &connection, 1)?;
+    client.halt()?;
+    server.tell(b"go on\n")?;
+    wait::until("the server's answer", || Ok(server.said().contains("waiting")))?;
+    client.carry_on()?;
+    // A certificate that is none, and the end of the handshake.
+    await_words(scene, &connection, 2)?;
     settle(scene.lab, &connection)?;
-    // Else its FIN and the server's reset would race.
     client.halt()?;
     server.tell(b"go on\n")?;
     // The kernel resets because something lies unread; what the server said before is an alert.
@@ -132,4 +138,13 @@ fn certificate(scene: &Scene<'_>) -> Result<GroundTruth> {
     let truth = truth(connection, reset, "the reset reached the client");
     scene.await_resets(&truth)?;
     Ok(truth)
+}
+
+/// Waits until so many segments with data from the client have reached the server.
+fn await_words(scene: &Scene<'_>, connection: &Connection, count: usize) -> Result<()> {
+    scene.lab.sniffer(Place::Server).wait_for("the client's words", connection, |seen| {
+        let by_client = |one: &&Sighting| one.segment.src == connection.client;
+        let spoken = seen.iter().filter(by_client).filter(|one| one.segment.payload_len > 0);
+        (spoken.count() >= count).then_some(())
+    })
 }

@@ -1,15 +1,14 @@
 //! OpenSSH: a server that turns callers away, and clients that are not what they were.
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use nix::errno::Errno;
 use rst_tracer::demo::lab::Place;
 use rst_tracer::demo::scenarios::{Listed, REQUEST, Scene, settle};
-use rst_tracer::demo::truth::{Connection, GroundTruth, Reset, Sender, Stage};
+use rst_tracer::demo::truth::{GroundTruth, Reset, Sender, Stage};
 use rst_tracer::demo::{sockets, wait};
 
 use super::program::{Folder, Program, command, run};
 use super::{DIED, the_caller, truth};
-use crate::laboratory::wishes::quiet;
 
 pub(super) const LISTED: &[Listed] = &[
     Listed::new(
@@ -37,7 +36,7 @@ pub(super) const LISTED: &[Listed] = &[
     Listed::new(
         "ssh_client_killed",
         "An ssh client killed while it is written to",
-        "An ssh client hangs (SIGSTOP) while its session pours out data; then it is killed.",
+        "An ssh client hangs (SIGSTOP) while its session goes on speaking; then it is killed.",
         ssh_killed,
     )
     .needs(&["sshd", "ssh-keygen", "unshare", "ssh"])
@@ -109,7 +108,7 @@ fn client_vanished(scene: &Scene<'_>) -> Result<GroundTruth> {
     let sshd = start(scene, "")?;
     sshd.halt()?;
     let (client, connection) = scene.dial()?;
-    settle_handshake(scene, &connection)?;
+    settle(scene.lab, &connection)?;
     scene.lab.client.run(|| sockets::vanish(client))?;
     sshd.carry_on()?;
     let cause = ("application_error", "half_open_stale_state");
@@ -122,33 +121,35 @@ fn client_vanished(scene: &Scene<'_>) -> Result<GroundTruth> {
     Ok(truth)
 }
 
-/// The handshake's last ACK has arrived.
-fn settle_handshake(scene: &Scene<'_>, connection: &Connection) -> Result<()> {
-    settle(scene.lab, connection)
-}
-
 fn ssh_killed(scene: &Scene<'_>) -> Result<GroundTruth> {
-    const ENOUGH: usize = 200_000;
     // Nobody wants to keep what the session says.
     const IN_SILENCE: &str = "exec \"$0\" \"$@\" >/dev/null";
     let sshd = start(scene, "")?;
-    let user = sshd.folder().path("user");
-    let source = scene.ip(Place::Client, scene.family);
+    let [user, up, go] = ["user", "up", "go"].map(|name| sshd.folder().path(name));
+    // It begins to speak when it is told to, and ends with its input.
+    let session = format!(
+        "touch {}; until test -e {}; do sleep 0.02; done; head -c 30000 /dev/zero; exec cat",
+        up.display(),
+        go.display()
+    );
     let (ip, port) = (scene.server.ip(), scene.server.port().to_string());
     let mut ssh = command("sh");
     ssh.args(["-c", IN_SILENCE]).arg(command("ssh").get_program()).args(["-F", "none", "-i"]);
     ssh.arg(user).args(["-p", &port, "-o", "BatchMode=yes", "-o", "StrictHostKeyChecking=no"]);
-    ssh.args(["-o", "UserKnownHostsFile=/dev/null", "-o", "IdentityAgent=none"]);
-    ssh.args(["-b", &source.to_string(), &format!("root@{ip}"), "cat", "/dev/zero"]);
+    ssh.args(["-o", "UserKnownHostsFile=/dev/null", "-o", "IdentityAgent=none", "-b"]);
+    ssh.arg(scene.ip(Place::Client, scene.family).to_string());
+    ssh.arg(format!("root@{ip}")).arg(session);
     let ssh = Folder::new()?.start(&scene.lab.client, &mut ssh)?;
     let connection = the_caller(scene)?;
-    let witness = scene.lab.sniffer(Place::Client);
-    wait::until("the session to pour out data", || {
-        let seen = witness.segments(&connection);
-        Ok(seen.iter().map(|one| one.segment.payload_len).sum::<usize>() > ENOUGH)
-    })?;
+    wait::until("the session to begin", || Ok(up.exists()))
+        .with_context(|| format!("sshd said:\n{}", sshd.said()))?;
     ssh.halt()?;
-    quiet(scene, &connection)?;
+    let all = || scene.lab.sniffer(Place::Client).segments(&connection);
+    let bytes = || all().iter().map(|one| one.segment.payload_len).sum::<usize>();
+    let before = bytes();
+    sshd.folder().write("go", "")?;
+    wait::until("the session to speak", || Ok(bytes() > before + 30_000))?;
+    settle(scene.lab, &connection)?;
     ssh.kill()?;
     // The process died; to the server that is a client which no longer wants the data.
     let reset = Reset::by(Sender::Client, Stage::PostData, DIED);
