@@ -197,8 +197,21 @@ impl Sniffer {
             }
             let waited = self.seen.grown.wait_timeout(record, left);
             record = waited.unwrap_or_else(PoisonError::into_inner).0;
-            record.catch_up(&self.socket);
+            self.catch_up(&mut record);
         }
+    }
+
+    /// The addresses that have spoken with `server` so far, in the order of their first segments.
+    pub fn callers(&self, server: SocketAddr) -> Vec<SocketAddr> {
+        let record = self.record();
+        let caller = |(&(a, b), indices): (&(SocketAddr, SocketAddr), &Vec<usize>)| match server {
+            _ if server == a => Some((indices[0], b)),
+            _ if server == b => Some((indices[0], a)),
+            _ => None,
+        };
+        let mut callers: Vec<_> = record.by_ends.iter().filter_map(caller).collect();
+        callers.sort_unstable();
+        callers.into_iter().map(|(_, caller)| caller).collect()
     }
 
     /// Frames that the kernel could not hand over since the start.
@@ -245,8 +258,17 @@ impl Sniffer {
     /// All that has passed until now.
     fn record(&self) -> MutexGuard<'_, Record> {
         let mut record = self.seen.record.lock().unwrap_or_else(PoisonError::into_inner);
-        record.catch_up(&self.socket);
+        self.catch_up(&mut record);
         record
+    }
+
+    /// Whoever empties the socket wakes those who wait: the recording thread will find nothing.
+    fn catch_up(&self, record: &mut Record) {
+        let before = record.frames.len();
+        record.catch_up(&self.socket);
+        if record.frames.len() > before {
+            self.seen.grown.notify_all();
+        }
     }
 }
 

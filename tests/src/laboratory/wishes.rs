@@ -143,7 +143,7 @@ fn cancel_in_flight(scene: &Scene<'_>) -> Result<GroundTruth> {
 }
 
 /// Waits until nothing new has passed the client for a while.
-fn quiet(scene: &Scene<'_>, connection: &Connection) -> Result<()> {
+pub(super) fn quiet(scene: &Scene<'_>, connection: &Connection) -> Result<()> {
     let (mut before, mut since) = (0, Instant::now());
     rst_tracer::demo::wait::until("the end of the traffic", || {
         let now = scene.lab.sniffer(Place::Client).segments(connection).len();
