@@ -14,9 +14,20 @@ const fn package(name: &'static str, why: &'static str) -> Package {
     Package { name, why }
 }
 
-/// What the tests call.
-pub(crate) const TEST: &[Package] =
-    &[package("tshark", "the tests compare our reading of captures with Wireshark's")];
+/// What the tests call. None of the servers is started but in namespaces of the tests.
+pub(crate) const TEST: &[Package] = &[
+    package("tshark", "the tests compare our reading of captures with Wireshark's"),
+    package("nginx", "the laboratory's web server"),
+    package("haproxy", "the laboratory's load balancer"),
+    package("openssh-server", "a server that talks first, and limits who may come"),
+    package("openssh-client", "its client"),
+    package("nmap", "scans of several kinds"),
+    package("iptables", "the other way to write a packet filter's rules"),
+    package("iproute2", "`ss -K` destroys sockets, `ip mptcp` sets limits"),
+    package("curl", "downloads that are given up"),
+    package("openssl", "certificates, and a TLS client"),
+    package("python3", "small servers: HTTP, TLS"),
+];
 
 /// What `build-ebpf` compiles the kernel object with.
 pub(crate) const EBPF: &[Package] = &[
