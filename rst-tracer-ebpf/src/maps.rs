@@ -51,6 +51,11 @@ pub static OWNERS: LruHashMap<u64, Task> = LruHashMap::with_max_entries(1 << 15,
 #[map]
 pub static CLOSED: LruHashMap<u64, Closed> = LruHashMap::with_max_entries(1 << 12, 0);
 
+/// Callers that gave up before they were answered, by the hash of the flow: the answer comes later, to
+/// no socket.
+#[map]
+pub static GAVE_UP: LruHashMap<u64, Closed> = LruHashMap::with_max_entries(1 << 12, 0);
+
 /// The reset that this CPU sent last: what is dropped next may be what it answers.
 #[map]
 static ANSWERED: PerCpuArray<Answered> = PerCpuArray::with_max_entries(1, 0);

@@ -5,13 +5,14 @@
 
 use aya_ebpf::{helpers::bpf_ktime_get_ns, programs::BtfTracePointContext};
 use rst_tracer_common::{
+    flow::Identity,
     notice::{Notice, Point, Task, notice_trait},
     wire::{Endpoint, Flags, Seq},
 };
 
 use crate::{
     kernel::{self, Held, argument, state},
-    maps::{self, CLOSED, Closed, EVENTS, OWNERS},
+    maps::{self, CLOSED, Closed, EVENTS, GAVE_UP, OWNERS},
 };
 
 /// How long after its end a socket's reset may go out.
@@ -67,6 +68,14 @@ pub fn send_reset(context: &BtfTracePointContext) {
         }
         if socket != 0 {
             living(notice, socket);
+        } else if let Some(gone) = GAVE_UP.get_ptr(&notice.flow_hash) {
+            // SAFETY: as in `living`.
+            let gone = unsafe { &*gone };
+            notice.state_before = gone.state as u8;
+            notice.traits |= notice_trait::STATE_BEFORE;
+            if gone.is_owned != 0 {
+                owned(notice, &gone.owner);
+            }
         }
     });
 }
@@ -113,6 +122,9 @@ pub fn set_state(context: &BtfTracePointContext) {
     } else {
         part(socket, before);
     }
+    if ends && before == state::SYN_SENT {
+        give_up(socket);
+    }
     if after == state::LISTEN || before == state::LISTEN {
         let [own, _] = kernel::ends_of(socket);
         tell(Point::LISTENER, netns, |notice| {
@@ -154,7 +166,7 @@ pub fn drop(context: &BtfTracePointContext) {
         return;
     }
     if !is_reset {
-        let id = rst_tracer_common::flow::Identity::of(&held.src, &held.dst, &maps::keys());
+        let id = Identity::of(&held.src, &held.dst, &maps::keys());
         if id.hash != answered.flow_hash {
             return;
         }
@@ -220,6 +232,17 @@ fn living(notice: &mut Notice, socket: u64) {
 fn owned(notice: &mut Notice, owner: &Task) {
     notice.owner.copy(owner);
     notice.traits |= notice_trait::OWNER;
+}
+
+/// Remembers by its flow that a socket, of which leave was just taken, had called in vain.
+#[inline(always)]
+fn give_up(socket: u64) {
+    let [own, peer] = kernel::ends_of(socket);
+    let hash = Identity::of(&own, &peer, &maps::keys()).hash;
+    if let Some(closed) = CLOSED.get_ptr(&socket) {
+        // SAFETY: as in `living`.
+        let _ = GAVE_UP.insert(&hash, unsafe { &*closed }, 0);
+    }
 }
 
 /// Remembers who opens a socket.

@@ -2,7 +2,7 @@
 
 use rst_tracer_common::{
     flow::{Slot, flag},
-    wire::Flags,
+    wire::{Flags, option},
 };
 
 use super::{
@@ -30,11 +30,14 @@ impl Case<'_> {
 
 /// `SYN → RST+ACK` with sequence number 0: nothing listens, says the host.
 fn closed_port(case: &Case<'_>) -> Vec<Opinion> {
+    const RECENT_NS: u64 = 60_000_000_000;
+    let accepts = case.crowd().accepted_ago_ns.is_some_and(|ns| ns < RECENT_NS);
     if !case.refuses_a_syn() || case.forgery().proven || amid_handshake(case).is_some() {
         return vec![];
     }
     let by_windows = Form::is_written_by_windows(case.segment());
     let probability = match (case.form, case.maker()) {
+        _ if accepts && asks_for_multipath(case) => 0.3,
         (Form::PassiveToSyn, Maker::Stack) => 0.92,
         (Form::PassiveToSyn, Maker::Filter) => 0.15,
         (Form::PassiveToSyn, _) if case.is_elsewhere_by_peer() => 0.2,
@@ -62,7 +65,9 @@ fn closed_port(case: &Case<'_>) -> Vec<Opinion> {
 fn listener_went_away(case: &Case<'_>) -> Vec<Opinion> {
     const RECENT_NS: u64 = 60_000_000_000;
     let refuses = case.refuses_a_syn() && case.form == Form::PassiveToSyn;
-    let filtered = case.maker() == Maker::Filter || case.forgery().proven;
+    // A subflow of multipath TCP is refused by a listener that lives.
+    let filtered =
+        case.maker() == Maker::Filter || case.forgery().proven || case.mptcp_reason().is_some();
     let ago = case.crowd().accepted_ago_ns.filter(|ns| *ns < RECENT_NS);
     let Some(ns) = ago.filter(|_| refuses && !filtered) else { return vec![] };
     if let Some(ns) = amid_handshake(case) {
@@ -76,6 +81,9 @@ fn listener_went_away(case: &Case<'_>) -> Vec<Opinion> {
             opinion.because("second_syn", 2.0, text),
             Opinion::new(Cause::ListenerWentAway, 0.2),
         ];
+    }
+    if asks_for_multipath(case) {
+        return vec![Opinion::new(Cause::ListenerWentAway, 0.5), multipath_refused(ns)];
     }
     let probability = match case.maker() {
         Maker::Stack => 0.93,
@@ -94,6 +102,22 @@ fn amid_handshake(case: &Case<'_>) -> Option<u64> {
     const HANDSHAKE_NS: u64 = 3_000_000_000;
     let again = case.past.is_some_and(|past| past.state().flow.reuses > 0);
     case.crowd().accepted_ago_ns.filter(|ns| again && *ns < HANDSHAKE_NS)
+}
+
+/// Whether the SYN speaks multipath TCP: to join a connection, perhaps, and that may be refused while
+/// the listener lives (RFC 8684 section 3.2).
+pub(super) fn asks_for_multipath(case: &Case<'_>) -> bool {
+    case.past.is_some_and(|past| past.their_facts().options & option::MPTCP != 0)
+}
+
+/// What such a refusal may be.
+pub(super) fn multipath_refused(accepted_ago_ns: u64) -> Opinion {
+    let text = format!(
+        "the SYN speaks multipath TCP, and the port had accepted a connection {} before: a second path \
+         may be refused while the listener lives",
+        span(accepted_ago_ns)
+    );
+    Opinion::new(Cause::MptcpProtocol, 0.55).because("multipath_syn", 1.0, text)
 }
 
 /// The same answer to a SYN that was not seen.

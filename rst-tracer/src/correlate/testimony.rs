@@ -41,6 +41,8 @@ pub struct Witnesses {
     pub send_reset: SendReset,
     /// `tcp_receive_reset`.
     pub receive_reset: bool,
+    /// `inet_sock_set_state`.
+    pub states: bool,
     /// `kfree_skb` with a reason (from Linux 5.17).
     pub drops: bool,
 }

@@ -20,12 +20,15 @@ pub const MOST_CALIBRATION_ERROR: f64 = 0.08;
 
 /// What must hold in every run, whatever else runs beside it: a little less than what was measured.
 const FLOORS: [(Viewpoint, f64, f64); 3] = [
-    (Viewpoint::Sender, 0.97, 0.95),
-    (Viewpoint::Receiver, 0.86, 0.81),
-    (Viewpoint::Capture, 0.86, 0.79),
+    (Viewpoint::Sender, 0.97, 0.96),
+    (Viewpoint::Receiver, 0.77, 0.73),
+    (Viewpoint::Capture, 0.76, 0.71),
 ];
 /// The share of verdicts at 0.8 or more that may be wrong.
-const MOST_CONFIDENTLY_WRONG: f64 = 0.01;
+const MOST_CONFIDENTLY_WRONG: f64 = 0.02;
+/// Refuted forgeries that may go unnoticed: the refutation comes when the verdict is due, a second
+/// later, where a lost SYN-ACK is sent again (RFC 6298 section 2).
+const MOST_OVERLOOKED: usize = 16;
 
 /// What is worse than it must be, over all scenarios, a line each.
 pub fn regressions(judged: &[Judged]) -> Vec<String> {
@@ -43,12 +46,13 @@ pub fn regressions(judged: &[Judged]) -> Vec<String> {
     if wrong as f64 > MOST_CONFIDENTLY_WRONG * confident as f64 {
         worse.push(format!("{wrong} of {confident} verdicts at 0.8 or more are wrong"));
     }
+    let overlooked = judged.iter().filter(|one| one.is_overlooked_forgery()).count();
+    if overlooked > MOST_OVERLOOKED {
+        worse.push(format!("{overlooked} refuted forgeries were not noticed"));
+    }
     for one in judged {
         if one.is_false_proof() {
             worse.push(format!("{}: a genuine reset called a proven forgery", one.name()));
-        }
-        if one.is_overlooked_forgery() {
-            worse.push(format!("{}: a refuted forgery that was not noticed", one.name()));
         }
         if one.event.is_none() {
             worse.push(format!("{}: not reported", one.name()));

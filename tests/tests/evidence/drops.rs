@@ -13,7 +13,7 @@ use rst_tracer::{
         truth::{Family, Side},
         watch::Watching,
     },
-    event::RstEvent,
+    event::{Cause, KnownBy, RstEvent},
     source::live::{self, attach::XdpMode, evidence::Scope, kernel},
 };
 use rst_tracer_common::{
@@ -102,6 +102,25 @@ fn at_client(lab: &Lab, id: &str) -> Vec<RstEvent> {
     let scenario = all.iter().find(|one| one.id == id && one.family == Family::V4);
     scenario.expect("the scenario").run(lab).expect("it plays");
     watching.finish().expect("the tracer ends well").events
+}
+
+#[test]
+fn a_caller_that_gave_up_is_still_known_when_the_answer_comes() {
+    in_laboratory(|lab| {
+        let events = at_client(lab, "client_gave_up");
+        let [event] = events.as_slice() else { panic!("{events:#?}") };
+        if event.kernel.is_none() {
+            return rst_tracer_tests::skip::skipped("this kernel tells no reset without a socket");
+        }
+        assert_eq!(event.cause, Cause::ClientGaveUp, "{event:#?}");
+        assert!(event.confidence.percent() >= 95, "{event:#?}");
+        let process = event.process.as_ref().expect("the one that had called");
+        assert_eq!((process.pid, process.known_by), (std::process::id(), KnownBy::SocketOwner));
+        // A SYN that no socket sent has none to be remembered.
+        let events = at_client(lab, "half_open_scan");
+        let [event] = events.as_slice() else { panic!("{events:#?}") };
+        assert_eq!((event.cause, &event.process), (Cause::ScannerProbe, &None), "{event:#?}");
+    });
 }
 
 #[test]

@@ -94,7 +94,12 @@ fn a_listener_that_refuses_the_last_ack_has_a_full_queue() {
 
 #[test]
 fn where_tcp_would_have_spoken_its_silence_and_a_drop_show_the_filter() {
-    let witnesses = Witnesses { send_reset: SendReset::Always, receive_reset: true, drops: true };
+    let witnesses = Witnesses {
+        send_reset: SendReset::Always,
+        receive_reset: true,
+        drops: true,
+        ..Witnesses::default()
+    };
     let mut story = here().by(Rules { witnesses, ..Rules::default() });
     (story.hook, story.ifindex) = (Hook::TC_EGRESS, 2);
     story.handshake().exchange().say(Client, b"more").reject(Server);
@@ -113,7 +118,12 @@ fn without_such_a_witness_silence_says_nothing() {
 
 #[test]
 fn silence_after_a_loss_of_statements_proves_nothing() {
-    let witnesses = Witnesses { send_reset: SendReset::Always, receive_reset: true, drops: true };
+    let witnesses = Witnesses {
+        send_reset: SendReset::Always,
+        receive_reset: true,
+        drops: true,
+        ..Witnesses::default()
+    };
     let told = |is_lost: bool| {
         let mut story = here().by(Rules { witnesses, ..Rules::default() });
         (story.hook, story.ifindex) = (Hook::TC_EGRESS, 2);

@@ -52,6 +52,15 @@ fn closed_unread(case: &Case<'_>, sent: &Notice) -> Vec<Opinion> {
     if let Some(death) = death(sent) {
         return vec![told(sent, Cause::ProcessCrashOrKill, 0.97, &format!("its owner {death}"))];
     }
+    if !sent.is_in("CLOSE") {
+        // mptcp_do_fastclose says so of every subflow, whatever was left unread.
+        let meaning = "its owner ended the whole multipath connection at once (MP_FASTCLOSE)";
+        return vec![
+            told(sent, Cause::Linger0Close, 0.55, meaning),
+            told(sent, Cause::ClientCancel, 0.2, meaning),
+            told(sent, Cause::ClosedWithUnreadData, 0.2, meaning),
+        ];
+    }
     if let Some(said) = case.past.and_then(|past| last_complaint(&past)) {
         let text = format!("{meaning}, right after it had said {said}");
         return vec![

@@ -7,7 +7,7 @@ use rst_tracer_common::{
 
 use super::{Row, multipath, told};
 use crate::{
-    classify::{Case, Opinion, Past, opinion::span, scan},
+    classify::{Case, Opinion, Past, opinion::span, refused, scan},
     event::{Cause, Stage},
     source::Notice,
 };
@@ -64,6 +64,12 @@ fn nobody_listens(case: &Case<'_>, sent: &Notice) -> Vec<Opinion> {
         ];
     }
     match case.crowd().accepted_ago_ns {
+        Some(ns) if ns < RECENT_NS && refused::asks_for_multipath(case) => {
+            vec![
+                told(sent, Cause::ListenerWentAway, 0.4, "nothing listens on the port"),
+                refused::multipath_refused(ns).whatever_came_before(),
+            ]
+        }
         Some(ns) if ns < RECENT_NS => {
             let meaning = format!(
                 "nothing listens on the port, which accepted a connection {} ago",
@@ -96,7 +102,18 @@ fn unwanted_syn_ack(case: &Case<'_>, sent: &Notice) -> Vec<Opinion> {
         ];
     }
     let meaning = "the socket that had sent the SYN was gone when the SYN-ACK came";
-    vec![told(sent, Cause::ClientGaveUp, 0.93, meaning)]
+    if sent.state_before.as_deref() == Some("SYN_SENT") {
+        return vec![told(sent, Cause::ClientGaveUp, 0.97, meaning)];
+    }
+    if case.testimony().witnesses.states {
+        let unknown = "no socket of this host had sent the SYN, nor closed since: a program wrote it \
+                       past TCP";
+        return vec![
+            told(sent, Cause::ScannerProbe, 0.8, unknown),
+            told(sent, Cause::ClientGaveUp, 0.17, meaning),
+        ];
+    }
+    vec![told(sent, Cause::ClientGaveUp, 0.9, meaning)]
 }
 
 /// A segment of a connection that this host does not know, or no longer.

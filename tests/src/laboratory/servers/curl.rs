@@ -58,7 +58,8 @@ fn killed(scene: &Scene<'_>) -> Result<GroundTruth> {
     let curl = curl(scene, &[])?;
     let connection = the_caller(scene)?;
     scene.lab.sniffer(Place::Client).wait_for("the download", &connection, |seen| {
-        (seen.iter().map(|one| one.segment.payload_len).sum::<usize>() > 100_000).then_some(())
+        // How much fits the window depends on the driver's buffers: little with XDP.
+        (seen.iter().map(|one| one.segment.payload_len).sum::<usize>() > 20_000).then_some(())
     })?;
     // Halted, so that nothing is under way when it dies.
     curl.halt()?;

@@ -146,6 +146,7 @@ impl Listening {
         Witnesses {
             send_reset,
             receive_reset: self.hears(Point::RECEIVE_RESET),
+            states: self.hears(Point::LISTENER),
             drops: self.hears(Point::DROP),
         }
     }
