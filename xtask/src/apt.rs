@@ -1,10 +1,11 @@
 //! Installing Debian packages that are missing, as root; saying what to do where we cannot.
 //!
-//! Comes in: packages from the list in `packages.rs`. Goes out: they are installed, or an error
-//! holds the command that would install them.
+//! Comes in: packages from the list in `packages.rs`. Goes out: they are installed, their
+//! services kept down, or an error holds the command that would install them.
 
 use crate::command::{output_of, run};
 use crate::packages::Package;
+use crate::services;
 use anyhow::{Context, Result, bail};
 use std::process::Command;
 use std::sync::OnceLock;
@@ -36,10 +37,13 @@ pub(crate) fn install(packages: &[Package]) -> Result<()> {
         );
     }
     update_once()?;
-    run(apt_get()
-        .args(["install", "-y", "--no-install-recommends", "-o", LOCK_TIMEOUT])
-        .args(names.split(' ')))
-    .with_context(|| format!("apt could not install {names}"))
+    let services: Vec<&str> = missing.iter().filter_map(|package| package.service).collect();
+    services::kept_down(&services, || {
+        run(apt_get()
+            .args(["install", "-y", "--no-install-recommends", "-o", LOCK_TIMEOUT])
+            .args(names.split(' ')))
+        .with_context(|| format!("apt could not install {names}"))
+    })
 }
 
 /// The installed version of a package; `None` when it is not installed (or dpkg is not there).

@@ -8,15 +8,34 @@ pub(crate) struct Package {
     pub(crate) name: &'static str,
     /// What would not work without it.
     pub(crate) why: &'static str,
+    /// The service that it brings, which must not start.
+    pub(crate) service: Option<&'static str>,
+}
+
+impl Package {
+    const fn with_service(self, service: &'static str) -> Self {
+        Self { service: Some(service), ..self }
+    }
 }
 
 const fn package(name: &'static str, why: &'static str) -> Package {
-    Package { name, why }
+    Package { name, why, service: None }
 }
 
 /// What the tests call.
-pub(crate) const TEST: &[Package] =
-    &[package("tshark", "the tests compare our reading of captures with Wireshark's")];
+pub(crate) const TEST: &[Package] = &[
+    package("tshark", "the tests compare our reading of captures with Wireshark's"),
+    package("nginx", "a web server that drops, refuses and loses patience").with_service("nginx"),
+    package("haproxy", "a proxy with health checks and timeouts").with_service("haproxy"),
+    package("openssh-server", "a server that turns callers away").with_service("ssh"),
+    package("openssh-client", "a client that is killed in a session"),
+    package("nmap", "a port scanner"),
+    package("iptables", "a packet filter by its usual name"),
+    package("iproute2", "`ss -K`, and the paths of Multipath TCP"),
+    package("curl", "a client that gives up a download"),
+    package("openssl", "certificates, and TLS by the usual library"),
+    package("python3", "a web server and a TLS server that do not read to the end"),
+];
 
 /// What `build-ebpf` compiles the kernel object with.
 pub(crate) const EBPF: &[Package] = &[
