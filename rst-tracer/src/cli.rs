@@ -2,7 +2,10 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{
+    Args, Parser, Subcommand, ValueEnum,
+    builder::{PossibleValue, PossibleValuesParser, TypedValueParser},
+};
 use clap_complete::Shell;
 use ipnet::IpNet;
 
@@ -15,8 +18,8 @@ use crate::{
 
 /// Who reset this TCP connection, and why?
 ///
-/// Without a command: trace live, on every interface that is up. Needs root, or CAP_BPF and
-/// CAP_NET_ADMIN.
+/// Without a command: trace live, on every interface that is up. Needs root, or CAP_BPF,
+/// CAP_NET_ADMIN and CAP_PERFMON.
 #[derive(Debug, Parser)]
 #[command(name = "rst-tracer", version, args_conflicts_with_subcommands = true)]
 pub struct Cli {
@@ -36,6 +39,12 @@ pub enum Command {
     Demo(DemoArgs),
     /// Say what this host can offer, what is missing and what that costs
     Doctor(DoctorArgs),
+    /// Print the page about a cause: what it is, how we know, how sure, what to do; alone: all causes
+    Explain {
+        /// The cause, as events name it
+        #[arg(value_parser = cause_parser(), hide_possible_values = true)]
+        cause: Option<Cause>,
+    },
     /// Print the JSON Schema of the events
     Schema,
     /// Print a shell completion script
@@ -45,6 +54,12 @@ pub enum Command {
     },
     /// Print the manual page (roff)
     Man,
+}
+
+/// Reads a cause; shells complete it, and a wrong one is answered with those like it.
+fn cause_parser() -> impl TypedValueParser<Value = Cause> {
+    let names = Cause::ALL.iter().map(|cause| PossibleValue::new(cause.id()).help(cause.words()));
+    PossibleValuesParser::new(names).try_map(|name| name.parse::<Cause>())
 }
 
 #[derive(Clone, Debug, Args)]
@@ -156,7 +171,7 @@ pub struct FilterArgs {
     #[arg(long = "net", value_name = "CIDR", value_parser = network)]
     pub nets: Vec<IpNet>,
     /// Only this cause; repeatable
-    #[arg(long = "cause", value_name = "CAUSE")]
+    #[arg(long = "cause", value_name = "CAUSE", value_parser = cause_parser(), hide_possible_values = true)]
     pub causes: Vec<Cause>,
     /// Only this class of causes; repeatable
     #[arg(long = "class", value_name = "CLASS")]

@@ -7,6 +7,7 @@ use std::{
 
 use clap::{CommandFactory, Parser};
 use rst_tracer::{
+    causes,
     cli::{Cli, Command},
     demo, doctor,
     exit::{self, Code},
@@ -34,6 +35,10 @@ fn start(cli: Cli) -> anyhow::Result<Code> {
         Command::Replay(args) => run::replay(&args),
         Command::Demo(args) => demo::run(&args),
         Command::Doctor(args) => doctor::run(&args, &mut out),
+        Command::Explain { cause } => {
+            causes::explain(cause, &mut out)?;
+            Ok(Code::OK)
+        }
         Command::Schema => {
             writeln!(out, "{:#}", sink::schema())?;
             Ok(Code::OK)

@@ -22,19 +22,20 @@ const fn package(name: &'static str, why: &'static str) -> Package {
     Package { name, why, service: None }
 }
 
-/// What the tests call.
+/// What the tests call. None of the servers is started but in namespaces of the tests.
 pub(crate) const TEST: &[Package] = &[
     package("tshark", "the tests compare our reading of captures with Wireshark's"),
-    package("nginx", "a web server that drops, refuses and loses patience").with_service("nginx"),
-    package("haproxy", "a proxy with health checks and timeouts").with_service("haproxy"),
-    package("openssh-server", "a server that turns callers away").with_service("ssh"),
-    package("openssh-client", "a client that is killed in a session"),
-    package("nmap", "a port scanner"),
-    package("iptables", "a packet filter by its usual name"),
-    package("iproute2", "`ss -K`, and the paths of Multipath TCP"),
-    package("curl", "a client that gives up a download"),
-    package("openssl", "certificates, and TLS by the usual library"),
-    package("python3", "a web server and a TLS server that do not read to the end"),
+    package("nginx", "the laboratory's web server").with_service("nginx"),
+    package("haproxy", "the laboratory's load balancer").with_service("haproxy"),
+    package("openssh-server", "a server that talks first, and limits who may come")
+        .with_service("ssh"),
+    package("openssh-client", "its client"),
+    package("nmap", "scans of several kinds"),
+    package("iptables", "the other way to write a packet filter's rules"),
+    package("iproute2", "`ss -K` destroys sockets, `ip mptcp` sets limits"),
+    package("curl", "downloads that are given up"),
+    package("openssl", "certificates, and a TLS client"),
+    package("python3", "small servers: HTTP, TLS"),
 ];
 
 /// What `build-ebpf` compiles the kernel object with.

@@ -154,6 +154,20 @@ impl<'a> Case<'a> {
         self.trigger().is_some_and(|trigger| self.since(trigger) <= soon)
     }
 
+    /// By how much the time to live of a host that said nothing else here differs from that of its other
+    /// connections.
+    pub(super) fn ttl_shift_by_peer(&self) -> Option<i16> {
+        let peer = self.crowd().src_peer.filter(|_| !self.made_here())?;
+        Some(i16::from(self.segment().ttl) - i16::from(peer.ttl?))
+    }
+
+    /// Whether other connections of the claimed sender show that it comes from elsewhere: with another
+    /// time to live, or sooner than any answer before.
+    pub(super) fn is_elsewhere_by_peer(&self) -> bool {
+        let shifted = self.ttl_shift_by_peer().is_some_and(|shift| shift != 0);
+        shifted || self.forgery().has("soon_for_peer")
+    }
+
     /// By how much its time to live differs from the usual one of its claimed sender.
     pub fn ttl_shift(&self) -> Option<i16> {
         let usual = self.past?.my_ttl()?;

@@ -232,12 +232,12 @@ fn suricata(r: &Reading<'_>) -> bool {
     written_so && (back || onwards)
 }
 
-/// Further attempts step ahead by the size of the trigger.
+/// Further attempts step ahead by the size of the trigger, which may have gone either way.
 fn snort_strafing(r: &Reading<'_>) -> bool {
-    let len = r.their_last().map_or(0, |trigger| trigger.len as i32);
     let steps: Vec<i32> = r.steps().collect();
-    let by_size = !steps.is_empty() && steps.iter().all(|step| len > 0 && *step == len);
-    snort(r) && by_size
+    let triggers = [r.past.their_last_data(), r.past.my_last_data()];
+    let by_size = |trigger: &Slot| steps.iter().all(|step| *step == trigger.len as i32);
+    snort(r) && !steps.is_empty() && triggers.into_iter().flatten().any(by_size)
 }
 
 fn snort(r: &Reading<'_>) -> bool {

@@ -32,8 +32,9 @@ mod verdict;
 
 pub use author::Author;
 pub use case::{Case, Known, Maker};
+pub use consequence::{consequence_in_words, consequence_table};
 pub use fingerprint::Habit;
-pub use forgery::Tells;
+pub use forgery::{Tells, handshake_trip_ns};
 pub use form::Form;
 pub use last_words::LastWords;
 pub use opinion::Opinion;

@@ -13,8 +13,13 @@ fn rejected_syn(case: &Case<'_>) -> Vec<Opinion> {
         return vec![];
     }
     let here = case.made_on_this_link();
+    let by_peer = case.ttl_shift_by_peer();
+    let elsewhere = case.is_elsewhere_by_peer();
     let (host, network) = match (case.maker(), here) {
         (Maker::Stack, _) => (0.04, 0.02),
+        (Maker::Filter, _) if elsewhere => (0.1, 0.85),
+        (Maker::Undecided, _) if elsewhere => (0.06, 0.7),
+        (Maker::Filter, _) if by_peer == Some(0) => (0.8, 0.08),
         (Maker::Filter, false) => (0.6, 0.25),
         (Maker::Filter, true) => (0.2, 0.7),
         (Maker::Undecided, false) if Form::is_written_by_windows(case.segment()) => (0.05, 0.1),
@@ -22,6 +27,18 @@ fn rejected_syn(case: &Case<'_>) -> Vec<Opinion> {
         (Maker::Undecided, true) => (0.05, 0.55),
     };
     let mut reasons: Vec<Evidence> = case.maker_evidence().into_iter().collect();
+    reasons.extend(case.forgery().signs.iter().filter(|sign| sign.id == "soon_for_peer").cloned());
+    if let (Some(shift), Some(peer)) = (by_peer.filter(|shift| *shift != 0), case.crowd().src_peer)
+    {
+        let text = format!(
+            "its TTL is {}, on {} other connections of this server it was {}: something else on the \
+             path answered",
+            case.segment().ttl,
+            peer.connections,
+            i16::from(case.segment().ttl) - shift
+        );
+        reasons.push(reason("ttl_of_peer", 1.5, text));
+    }
     if here {
         let text = format!(
             "its TTL {} is fresh, though the server is on another network: something on this link \

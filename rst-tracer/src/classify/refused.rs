@@ -37,6 +37,7 @@ fn closed_port(case: &Case<'_>) -> Vec<Opinion> {
     let probability = match (case.form, case.maker()) {
         (Form::PassiveToSyn, Maker::Stack) => 0.92,
         (Form::PassiveToSyn, Maker::Filter) => 0.15,
+        (Form::PassiveToSyn, _) if case.is_elsewhere_by_peer() => 0.2,
         // Linux' packet filter does not write so, and Windows' own is silent.
         (Form::PassiveToSyn, Maker::Undecided) if by_windows => 0.8,
         (Form::PassiveToSyn, Maker::Undecided) if case.made_on_this_link() => 0.35,
@@ -80,6 +81,7 @@ fn listener_went_away(case: &Case<'_>) -> Vec<Opinion> {
         Maker::Stack => 0.93,
         // It was not the server that answered.
         _ if case.made_on_this_link() => 0.15,
+        _ if case.is_elsewhere_by_peer() => 0.15,
         _ => 0.75,
     };
     let text = format!("the same port had accepted a connection {} before", span(ns));

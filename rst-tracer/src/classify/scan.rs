@@ -76,10 +76,12 @@ pub(super) fn is_raw_syn(past: &Past<'_>) -> bool {
         && (past.my_facts().options == 0 || SCANNERS.iter().any(|one| (one.writes)(past)))
 }
 
+/// From so many refused ports of one host on, a client is a scanner.
+pub(super) const MANY_PORTS: u32 = 20;
+
 /// Ports of one host that refuse the same client one after the other.
 fn response(case: &Case<'_>) -> Vec<Opinion> {
     const SEVERAL: u32 = 10;
-    const MANY: u32 = 20;
     let refuses = case.known.stage == Stage::PostSyn && case.refuses_a_syn();
     let ports = case.crowd().refused_ports;
     if !refuses || case.form != Form::PassiveToSyn || ports < SEVERAL || case.forgery().proven {
@@ -88,6 +90,6 @@ fn response(case: &Case<'_>) -> Vec<Opinion> {
     let text = format!("{ports} ports of this host refused the same client within 10 s");
     // The port is closed all the same; the scan is why anybody asked. A client with several wrong
     // addresses of its own makes a few refusals too.
-    let probability = if ports < MANY { 0.5 } else { 0.9 };
+    let probability = if ports < MANY_PORTS { 0.5 } else { 0.9 };
     vec![Opinion::new(Cause::ScanResponse, probability).because("many_ports", 2.0, text)]
 }

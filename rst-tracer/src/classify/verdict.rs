@@ -1,6 +1,6 @@
 //! The verdict: the best opinion, and what remains possible beside it.
 
-use super::{Case, Opinion, consequence};
+use super::{Author, Case, Opinion, consequence::consequence};
 use crate::event::{
     Alternative, AtFault, Basis, Cause, Class, Confidence, Evidence, Origin, Severity, Stage,
 };
@@ -49,6 +49,7 @@ impl Verdict {
         let best = opinions.remove(0);
         let mut evidence = best.evidence;
         evidence.sort_by_key(|reason| std::cmp::Reverse(reason.weight));
+        let (severity, at_fault) = consequence(case, best.cause);
         Self {
             class: best.cause.class(),
             cause: best.cause,
@@ -57,14 +58,15 @@ impl Verdict {
             evidence,
             alternatives: share(opinions, 1.0 - best.probability),
             basis: basis(case),
-            severity: consequence::severity(best.cause),
-            at_fault: consequence::at_fault(best.cause, case.known.sent_by),
+            severity,
+            at_fault,
         }
     }
 
     fn unknown(case: &Case<'_>, opinions: Vec<Opinion>) -> Self {
         let unseen = case.known.stage == Stage::NoFlow || !case.saw_the_beginning();
         let cause = if unseen { Cause::NoConnectionSeen } else { Cause::Unknown };
+        let (severity, at_fault) = consequence(case, cause);
         Self {
             class: cause.class(),
             cause,
@@ -73,16 +75,16 @@ impl Verdict {
             evidence: Vec::new(),
             alternatives: share(opinions, 1.0),
             basis: basis(case),
-            severity: consequence::severity(cause),
-            at_fault: consequence::at_fault(cause, case.known.sent_by),
+            severity,
+            at_fault,
         }
     }
 }
 
-/// Whether the kernel took part. Its silence is a statement too, where it would have spoken: rules
-/// that conclude from it have to say so here.
+/// Whether the kernel took part. Its silence is a statement too, where it would have spoken.
 fn basis(case: &Case<'_>) -> Basis {
-    if case.testimony().has_spoken() { Basis::WireKernel } else { Basis::Wire }
+    let took_part = case.testimony().has_spoken() || case.author() != Author::Untold;
+    if took_part { Basis::WireKernel } else { Basis::Wire }
 }
 
 /// One opinion per cause, likeliest first. Equal ones keep the order of the rules, so that the

@@ -18,6 +18,7 @@ mod testimony;
 mod tests;
 
 pub(crate) use bounded::Bounded;
+pub use crowd::Peer;
 pub(crate) use crowd::is_bound;
 pub use describe::{Scene, describe};
 pub use pending::{Correlator, Rules};

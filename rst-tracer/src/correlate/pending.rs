@@ -49,6 +49,8 @@ impl Default for Rules {
     }
 }
 
+/// How far a reset may be from a loss of statements whose own may be among the lost.
+const DOUBT_NS: u64 = 5_000_000_000;
 /// Statements about sent resets that may wait for their packet.
 const MOST_SENT: usize = 1 << 14;
 /// Statements about dropped segments that may wait for the reset that answers them.
@@ -68,6 +70,8 @@ pub struct Correlator {
     /// clock of a capture jumps.
     last_due: u64,
     crowd: Gathering,
+    /// When a statement was last found to be lost.
+    lost_ns: Option<u64>,
     sent_early: Early,
     drops_early: Early,
     merged: u64,
@@ -97,6 +101,7 @@ impl Correlator {
             of_flow: HashMap::new(),
             last_due: 0,
             crowd: Gathering::default(),
+            lost_ns: None,
             sent_early: Early::new(hearing::SENT_NS, MOST_SENT),
             drops_early: Early::new(hearing::ANSWER_NS, MOST_DROPS),
             merged: 0,
@@ -250,6 +255,12 @@ impl Correlator {
         })
     }
 
+    /// Statements were lost, it was found at `now` on the clock of the source: silence proves nothing about
+    /// the resets around that time.
+    pub fn statements_lost(&mut self, now: u64) {
+        self.lost_ns = Some(now);
+    }
+
     fn each_of(&mut self, flow: u64, mut add: impl FnMut(&mut Joined)) {
         for number in self.of_flow.get(&flow).into_iter().flatten() {
             if let Some(waiting) = self.waiting.get_mut(number) {
@@ -289,6 +300,11 @@ impl Correlator {
             if numbers.is_empty() {
                 self.of_flow.remove(&flow);
             }
+        }
+        let time = joined.reset.rst.head.time_ns;
+        let is_doubted = |lost: u64| time.abs_diff(lost) <= DOUBT_NS;
+        if self.lost_ns.is_some_and(is_doubted) && joined.testimony.sent.is_none() {
+            joined.testimony.witnesses = Witnesses::default();
         }
         joined.crowd = self.crowd.look(&joined, arrival, self.rules.netns);
         joined.crowd.reset_alike = self.crowd.leave(&joined, arrival);

@@ -383,6 +383,11 @@ impl Story {
         frame
     }
 
+    /// Statements of the kernel are lost now.
+    pub(crate) fn lose_statements(&mut self) {
+        self.correlator.statements_lost(self.now);
+    }
+
     /// The events of all resets so far, in order.
     pub(crate) fn told(&mut self) -> Vec<RstEvent> {
         let scene = Scene { host: "here".into(), netns: self.netns, addresses: None };

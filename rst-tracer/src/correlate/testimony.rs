@@ -3,6 +3,7 @@
 //! In: notices that belong to the reset. Out: facts for the engine. Silence is a fact only where
 //! the kernel would have spoken: [`Witnesses`] says so.
 
+use super::crowd::Peer;
 use crate::source::Notice;
 
 /// Everything that the kernel said about one reset.
@@ -77,6 +78,8 @@ pub struct Crowd {
     /// How often resets of the same kind passed between the same client address and the same server
     /// endpoint before, at equal intervals, and the interval in milliseconds.
     pub periodic: Option<(u32, u64)>,
+    /// What earlier connections of the source address showed at this place.
+    pub src_peer: Option<Peer>,
     /// Connections to the same server endpoint that were reset at the same stage by suspected
     /// middleboxes within the last 180 s.
     pub reset_alike: u32,

@@ -3,6 +3,8 @@
 //! In: a hook and what to match. Out: a [`Table`] whose rules hold until it is dropped. Attribute
 //! numbers and structures are those of linux/netfilter/nf_tables.h; values are big-endian there.
 
+use std::net::IpAddr;
+
 use anyhow::{Context, Error, Result};
 use nix::errno::Errno;
 use nix::sys::socket::SockProtocol;
@@ -60,6 +62,8 @@ pub enum Only {
     Length(u16),
     /// Those whose payload begins with this, of at most 16 bytes (linux 5.16).
     Payload(&'static [u8]),
+    /// Those that come from this address, of the family of the rule.
+    Source(IpAddr),
     /// Those that connection tracking cannot place (`ct state invalid`).
     Unplaced,
     /// Those of connections beyond this many (`ct count over`).
@@ -194,6 +198,8 @@ fn add_rule(table: &str, rule: &Rule) -> Message {
                     let m = load_from(m, PAYLOAD_INNER_HEADER, 0, start.len() as u32);
                     equals(m, start)
                 }
+                Only::Source(IpAddr::V4(ip)) => equals(load_source(m, 12, 4), &ip.octets()),
+                Only::Source(IpAddr::V6(ip)) => equals(load_source(m, 8, 16), &ip.octets()),
                 Only::Unplaced => {
                     let state = mask(load_ct_state(m), &INVALID.to_ne_bytes());
                     compare(state, libc::NFT_CMP_NEQ as u32, &[0; 4])
@@ -233,6 +239,11 @@ fn load_ct_state(m: Message) -> Message {
 /// Loads `length` bytes of the TCP header.
 fn load(m: Message, offset: u32, length: u32) -> Message {
     load_from(m, libc::NFT_PAYLOAD_TRANSPORT_HEADER as u32, offset, length)
+}
+
+/// Loads the source address from the IP header.
+fn load_source(m: Message, offset: u32, length: u32) -> Message {
+    load_from(m, libc::NFT_PAYLOAD_NETWORK_HEADER as u32, offset, length)
 }
 
 fn load_from(m: Message, base: u32, offset: u32, length: u32) -> Message {

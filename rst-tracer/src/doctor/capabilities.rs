@@ -9,7 +9,7 @@ use serde::Serialize;
 const WANTED: [(&str, u32, &str); 6] = [
     ("CAP_BPF", 39, "load the programs"),
     ("CAP_NET_ADMIN", 12, "attach to interfaces"),
-    ("CAP_PERFMON", 38, "hear the kernel's own reasons (tracepoints)"),
+    ("CAP_PERFMON", 38, "load the programs too, and hear the kernel's own reasons"),
     ("CAP_SYS_PTRACE", 19, "name the processes of other users, with CAP_DAC_READ_SEARCH"),
     ("CAP_DAC_READ_SEARCH", 2, "name the processes of other users, with CAP_SYS_PTRACE"),
     ("CAP_SYS_ADMIN", 21, "name the BPF programs of others; stands in for BPF and PERFMON"),

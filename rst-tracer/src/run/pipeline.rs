@@ -81,6 +81,11 @@ impl<'a> Pipeline<'a> {
         }
     }
 
+    /// Statements of the kernel were lost, it was found at `now_ns`, on the clock of the source.
+    pub fn statements_lost(&mut self, now_ns: u64) {
+        self.correlator.statements_lost(now_ns);
+    }
+
     /// Writes every reset for which nothing more is awaited at `now_ns`, on the clock of the source.
     pub fn write_due(&mut self, now_ns: u64) -> ControlFlow<Stop> {
         while let Some(joined) = self.correlator.due(now_ns) {

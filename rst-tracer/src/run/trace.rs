@@ -92,6 +92,8 @@ pub struct Tracing<'a> {
     /// The way to the output.
     pub pipeline: Pipeline<'a>,
     stats: Option<Duration>,
+    /// Statements of the kernel that were known to be lost.
+    statements_lost: u64,
     /// When this host's addresses are to be asked for again.
     look_again: Instant,
 }
@@ -99,7 +101,8 @@ pub struct Tracing<'a> {
 impl<'a> Tracing<'a> {
     /// A source and what its records go through; `stats`: how often a stats event is written.
     pub fn new(live: Live, pipeline: Pipeline<'a>, stats: Option<Duration>) -> Self {
-        Self { live, pipeline, stats, look_again: Instant::now() + EVERY_SO_OFTEN }
+        let look_again = Instant::now() + EVERY_SO_OFTEN;
+        Self { live, pipeline, stats, statements_lost: 0, look_again }
     }
 
     /// Runs until a signal, the end of `duration`, a limit or a closed output.
@@ -167,10 +170,21 @@ impl<'a> Tracing<'a> {
         self.look_around();
         loop {
             let count = self.live.drain(BATCH, |record| self.pipeline.take(record));
+            self.count_losses();
             self.pipeline.write_due(monotonic_ns())?;
             if count < BATCH {
                 return self.pipeline.flush();
             }
+        }
+    }
+
+    /// Looks whether statements of the kernel were lost since the last look.
+    fn count_losses(&mut self) {
+        // What cannot be read now is read with the summary, where it is an error.
+        let Ok(statements) = self.live.statements() else { return };
+        let lost = statements.lost.iter().sum();
+        if lost > std::mem::replace(&mut self.statements_lost, lost) {
+            self.pipeline.statements_lost(monotonic_ns());
         }
     }
 

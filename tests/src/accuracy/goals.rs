@@ -18,6 +18,45 @@ pub const fn least(viewpoint: Viewpoint) -> (f64, f64) {
 /// The most that confidence and hit rate may differ on average.
 pub const MOST_CALIBRATION_ERROR: f64 = 0.08;
 
+/// What must hold in every run, whatever else runs beside it: a little less than what was measured.
+const FLOORS: [(Viewpoint, f64, f64); 3] = [
+    (Viewpoint::Sender, 0.97, 0.95),
+    (Viewpoint::Receiver, 0.86, 0.81),
+    (Viewpoint::Capture, 0.86, 0.79),
+];
+/// The share of verdicts at 0.8 or more that may be wrong.
+const MOST_CONFIDENTLY_WRONG: f64 = 0.01;
+
+/// What is worse than it must be, over all scenarios, a line each.
+pub fn regressions(judged: &[Judged]) -> Vec<String> {
+    let mut worse = Vec::new();
+    for (viewpoint, class, cause) in FLOORS {
+        let rates = Rates::over(judged.iter().filter(|one| one.viewpoint == viewpoint));
+        for (what, is, least) in [("class", rates.class, class), ("cause", rates.cause, cause)] {
+            if is < least {
+                worse.push(format!("{}: {what} right in {:.1} %", viewpoint.words(), is * 100.0));
+            }
+        }
+    }
+    let confident = judged.iter().filter(|one| one.confidence() >= 0.8).count();
+    let wrong = judged.iter().filter(|one| one.is_confidently_wrong()).count();
+    if wrong as f64 > MOST_CONFIDENTLY_WRONG * confident as f64 {
+        worse.push(format!("{wrong} of {confident} verdicts at 0.8 or more are wrong"));
+    }
+    for one in judged {
+        if one.is_false_proof() {
+            worse.push(format!("{}: a genuine reset called a proven forgery", one.name()));
+        }
+        if one.is_overlooked_forgery() {
+            worse.push(format!("{}: a refuted forgery that was not noticed", one.name()));
+        }
+        if one.event.is_none() {
+            worse.push(format!("{}: not reported", one.name()));
+        }
+    }
+    worse
+}
+
 /// Which goals are missed, a line each.
 pub fn missed(judged: &[Judged]) -> Vec<String> {
     let mut missed = Vec::new();

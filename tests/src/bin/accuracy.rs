@@ -41,14 +41,14 @@ fn run() -> Result<ExitCode> {
     let judged = judge(&played);
     let release = nix::sys::utsname::uname().context("asking for the kernel's version")?;
     let kernel = release.release().to_string_lossy().into_owned();
-    // Nobody is to learn from what was kept aside.
-    println!("{}", report(&judged, &kernel, false));
+    let text = report(&judged, &kernel);
+    println!("{text}");
     if explain {
-        judged.iter().filter(|one| !one.cause_is_right()).for_each(tell);
+        // Nobody is to learn from what was kept aside.
+        judged.iter().filter(|one| !one.cause_is_right() && !one.held_out).for_each(tell);
     }
     if file != "-" {
-        std::fs::write(file, report(&judged, &kernel, true))
-            .with_context(|| format!("writing {file}"))?;
+        std::fs::write(file, text).with_context(|| format!("writing {file}"))?;
     }
     let missed = goals::missed(&judged);
     for line in &missed {

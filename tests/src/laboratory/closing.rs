@@ -211,15 +211,18 @@ fn linger0_without_data(scene: &Scene<'_>) -> Result<GroundTruth> {
 
 /// TLS records as they look from outside: a hello each way, application data, and an encrypted
 /// alert, which close_notify is (RFC 8446, 5.2 and 6.1).
-mod tls {
-    pub(super) const CLIENT_HELLO: &[u8] = b"\x16\x03\x01\x00\x0a\x01\x00\x00\x06\x03\x03abcd";
+pub(super) mod tls {
+    pub(in crate::laboratory) const CLIENT_HELLO: &[u8] =
+        b"\x16\x03\x01\x00\x0a\x01\x00\x00\x06\x03\x03abcd";
     pub(super) const SERVER_HELLO: &[u8] = b"\x16\x03\x03\x00\x0a\x02\x00\x00\x06\x03\x03efgh";
-    pub(super) const DATA: &[u8] = b"\x17\x03\x03\x00\x1cwhatever is said between them";
-    pub(super) const CLOSE_NOTIFY: &[u8] = b"\x15\x03\x03\x00\x1aencrypted: warning, closing";
+    pub(in crate::laboratory) const DATA: &[u8] =
+        b"\x17\x03\x03\x00\x1cwhatever is said between them";
+    pub(in crate::laboratory) const CLOSE_NOTIFY: &[u8] =
+        b"\x15\x03\x03\x00\x1aencrypted: warning, closing";
 }
 
 /// A connection over which TLS was spoken.
-fn spoken_tls<'a>(scene: &Scene<'a>) -> Result<Pair<'a>> {
+pub(super) fn spoken_tls<'a>(scene: &Scene<'a>) -> Result<Pair<'a>> {
     let pair = scene.pair()?;
     let lab = scene.lab;
     for (hello, answer) in [(tls::CLIENT_HELLO, tls::SERVER_HELLO), (tls::DATA, tls::DATA)] {

@@ -104,7 +104,10 @@ fn server_dies(scene: &Scene<'_>, how: fn(Holder) -> Result<()>) -> Result<Groun
     all_reset(clients, reset.or_as_truly(&["closed_with_unread_data"]))
 }
 
-fn all_reset(clients: Vec<(TcpStream, Connection)>, reset: Reset) -> Result<GroundTruth> {
+pub(super) fn all_reset(
+    clients: Vec<(TcpStream, Connection)>,
+    reset: Reset,
+) -> Result<GroundTruth> {
     let mut connections = Vec::new();
     for (client, connection) in clients {
         sockets::await_error(&client, Errno::ECONNRESET)?;

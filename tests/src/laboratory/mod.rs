@@ -1,9 +1,10 @@
 //! The scenario laboratory: every reset that we can provoke, with the truth about it.
 //!
 //! In: nothing. Out: the demo's scenarios, those of this crate with sockets, kernel settings and
-//! injectors of our own, and those with real servers ([`servers`]). Scenarios of this crate may
-//! be slow, and may want the hosts for themselves.
+//! injectors of our own, those with real servers ([`servers`]), and those kept aside ([`aside`]).
+//! Scenarios of this crate may be slow, and may want the hosts for themselves.
 
+pub mod aside;
 pub mod check;
 pub mod child;
 mod closing;
@@ -27,8 +28,9 @@ pub const ROOM: u16 = 512;
 /// How many ports each scenario of this crate has: the one it is given, and those after it.
 pub const PORTS_EACH: u16 = 16;
 
-/// The first port of our own scenarios, and of those with real servers. The demo's are below.
-const FIRST_PORTS: [u16; 2] = [5_000, 16_000];
+/// The first port of our own scenarios, of those with real servers, and of those kept aside. The
+/// demo's are below.
+const FIRST_PORTS: [u16; 3] = [5_000, 16_000, 24_000];
 
 /// Our own scenarios, by family of files.
 const LISTED: &[&[Listed]] = &[
@@ -45,9 +47,16 @@ const LISTED: &[&[Listed]] = &[
 
 /// Every scenario there is; names (with the family) and ports are unique.
 pub fn laboratory() -> Vec<Scenario> {
-    let [ours, servers] = FIRST_PORTS;
+    let [ours, servers, _] = FIRST_PORTS;
     let mut all = catalogue();
     all.extend(number(&[LISTED, injected::LISTED].concat(), ours, PORTS_EACH));
     all.extend(number(servers::LISTED, servers, PORTS_EACH));
+    all.extend(kept_aside());
     all
+}
+
+/// The scenarios that are kept aside ([`aside`]).
+pub fn kept_aside() -> Vec<Scenario> {
+    let [.., first] = FIRST_PORTS;
+    number(aside::LISTED, first, PORTS_EACH)
 }

@@ -14,6 +14,8 @@ use rst_tracer::demo::truth::Family;
 const REPAIR_QUEUE: i32 = 20;
 const QUEUE_SEQ: i32 = 21;
 const SEND_QUEUE: i32 = 2;
+/// TCP_FASTOPEN_NO_COOKIE of linux/tcp.h.
+const FASTOPEN_NO_COOKIE: i32 = 34;
 
 /// After the close it waits for nothing: the FIN acknowledged, the connection is reset.
 ///
@@ -75,6 +77,17 @@ pub fn begin_with(socket: &impl AsFd, sequence: u32) -> Result<()> {
 /// If the kernel refuses.
 pub fn open_fast(listener: &impl AsFd, pending: i32) -> Result<()> {
     set(listener, libc::IPPROTO_TCP, libc::TCP_FASTOPEN, pending).context("setting TCP_FASTOPEN")
+}
+
+/// Sends its SYN only with the first data, and the data in it (TCP Fast Open), without a cookie.
+///
+/// # Errors
+/// If the kernel refuses.
+pub fn speak_in_syn(socket: &impl AsFd) -> Result<()> {
+    for name in [libc::TCP_FASTOPEN_CONNECT, FASTOPEN_NO_COOKIE] {
+        set(socket, libc::IPPROTO_TCP, name, 1).context("asking for TCP Fast Open")?;
+    }
+    Ok(())
 }
 
 /// Dissolves the association by connect(2) to AF_UNSPEC; the socket lives on.

@@ -66,16 +66,16 @@ pub(super) const LISTED: &[Listed] = &[
 const BAD_ACK: (&str, &str) = ("protocol_state", "bad_handshake_ack");
 
 /// A client whose TCP is a program: its kernel does not hear what the server answers.
-struct RawClient<'s, 'a> {
+pub(super) struct RawClient<'s, 'a> {
     scene: &'s Scene<'a>,
     listener: TcpListener,
     _deaf: Table,
-    syn: Forgery,
+    pub(super) syn: Forgery,
     connection: Connection,
 }
 
 impl<'s, 'a> RawClient<'s, 'a> {
-    fn new(scene: &'s Scene<'a>) -> Result<Self> {
+    pub(super) fn new(scene: &'s Scene<'a>) -> Result<Self> {
         let plain = scene.raw_from_client(SYN)?;
         let from_server = [(Port::From(scene.server.port()), Only::Any)];
         let deaf = scene.rules(&scene.lab.client, Hook::Input, &from_server, Verdict::Drop)?;
@@ -93,19 +93,19 @@ impl<'s, 'a> RawClient<'s, 'a> {
         Ok(Self { scene, listener, _deaf: deaf, syn, connection })
     }
 
-    fn send(&self, segment: &Forgery) -> Result<()> {
+    pub(super) fn send(&self, segment: &Forgery) -> Result<()> {
         packet::inject(&self.scene.lab.client, Place::Client.interface(), &segment.to_frame())
     }
 
     /// The server's answer to the SYN.
-    fn syn_ack(&self) -> Result<Segment> {
+    pub(super) fn syn_ack(&self) -> Result<Segment> {
         self.scene.lab.sniffer(Place::Client).wait_for("a SYN-ACK", &self.connection, |seen| {
             seen.iter().map(|one| &one.segment).find(|one| one.has(SYN | ACK)).cloned()
         })
     }
 
     /// The server resets; then its listener goes, and with it what is left of the handshake.
-    fn end_in_reset(self, stage: Stage) -> Result<GroundTruth> {
+    pub(super) fn end_in_reset(self, stage: Stage) -> Result<GroundTruth> {
         let resets = vec![Reset::by(Sender::Server, stage, BAD_ACK)];
         let connections = vec![Connection { resets, ..self.connection }];
         let truth = GroundTruth { connections, done: "the client's host saw the reset" };

@@ -45,7 +45,7 @@ pub(super) const LISTED: &[Listed] = &[
     ),
 ];
 
-fn answered_wrongly(
+pub(super) fn answered_wrongly(
     scene: &Scene<'_>,
     cause: (&'static str, &'static str),
     spoil: fn(&Segment, Forgery) -> Forgery,

@@ -169,7 +169,7 @@ fn answer_rejected(scene: &Scene<'_>, at: &Netns, hook: Hook, reset: Reset) -> R
 }
 
 /// A router that tracks connections and rejects what belongs to none that it knows.
-fn behind_conntrack<T>(
+pub(super) fn behind_conntrack<T>(
     scene: &Scene<'_>,
     idle_s: &str,
     play: impl FnOnce(Pair<'_>) -> Result<T>,
@@ -232,7 +232,7 @@ fn forgotten(scene: &Scene<'_>, left: PairLeft, reset: Reset) -> Result<GroundTr
 }
 
 /// Makes a host forget all connections that it tracks.
-fn flush(host: &Netns) -> Result<()> {
+pub(super) fn flush(host: &Netns) -> Result<()> {
     // IPCTNL_MSG_CT_DELETE of linux/netfilter/nfnetlink_conntrack.h; without a tuple it is all.
     let delete = (libc::NFNL_SUBSYS_CTNETLINK as u16) << 8 | 2;
     let request = Message::new("forget tracked connections", delete, 0, &[0; 4]);

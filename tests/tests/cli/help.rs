@@ -3,7 +3,8 @@
 use rst_tracer_tests::tracer::{Ended, run};
 
 /// Every verb that has a page of its own.
-const VERBS: [&str; 7] = ["trace", "replay", "demo", "doctor", "schema", "completions", "man"];
+const VERBS: [&str; 8] =
+    ["trace", "replay", "demo", "doctor", "explain", "schema", "completions", "man"];
 
 fn text(ended: &Ended) -> String {
     // Lines of clap may end in blanks.
@@ -40,7 +41,9 @@ fn the_version_is_that_of_the_package() {
 }
 
 /// A wrong command line and a word that the answer to it must contain.
-const WRONG: [(&[&str], &str); 14] = [
+const WRONG: [(&[&str], &str); 16] = [
+    (&["explain", "closed_prot"], "a similar value exists: 'closed_port'"),
+    (&["explain", "closed_port", "linger0_close"], "linger0_close"),
     (&["--no-such-option"], "--no-such-option"),
     (&["tracee"], "tracee"),
     (&["replay"], "<FILE>"),

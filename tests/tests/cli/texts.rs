@@ -31,7 +31,7 @@ fn completions_know_the_verbs_and_the_options() {
         let ended = run(&["completions", shell]);
         ended.assert_code(0);
         let script = ended.out.join("\n");
-        for word in [mark, "replay", "doctor", "xdp-mode", "sent-by"] {
+        for word in [mark, "replay", "doctor", "explain", "xdp-mode", "sent-by", "linger0_close"] {
             assert!(script.contains(word), "{shell}: no {word}");
         }
     }
@@ -54,12 +54,32 @@ fn the_manual_page_has_its_parts_and_every_verb_with_its_options() {
     ended.assert_code(0);
     let page = ended.out.join("\n");
     assert!(page.contains(".TH rst-tracer 1"), "no title");
-    for part in [".SH NAME", ".SH SYNOPSIS", ".SH DESCRIPTION", ".SH OPTIONS", "EXIT STATUS"] {
+    let verb = "COMMAND EXPLAIN";
+    for part in [".SH NAME", ".SH SYNOPSIS", ".SH DESCRIPTION", ".SH OPTIONS", verb, "EXIT STATUS"]
+    {
         assert!(page.contains(part), "no {part}");
     }
     // Options of verbs other than the default one.
     for option in [r"\-\-only", r"\-\-clean", r"\-\-interface"] {
         assert!(page.contains(option), "no {option}");
+    }
+}
+
+#[test]
+fn explain_lists_every_cause_under_its_class_and_prints_the_page_of_one() {
+    let list = run(&["explain"]);
+    list.assert_code(0);
+    let text = list.out.join("\n");
+    for id in ["connection_refused:", "  closed_port ", "unknown:", "  no_connection_seen "] {
+        assert!(text.contains(id), "no {id}");
+    }
+    let page = run(&["explain", "client_cancel"]);
+    page.assert_code(0);
+    assert!(page.err.is_empty(), "{page:#?}");
+    let text = page.out.join("\n");
+    for part in ["client_cancel: ", "What it is", "How we know", "How sure", "What to do", "medium"]
+    {
+        assert!(text.contains(part), "no {part} in {text}");
     }
 }
 
@@ -77,8 +97,9 @@ fn groff_has_nothing_to_say_about_the_manual_page() {
 }
 
 /// Each writes more than one line at once.
-const PRINTING: [&[&str]; 6] = [
+const PRINTING: [&[&str]; 7] = [
     &["schema"],
+    &["explain"],
     &["man"],
     &["completions", "bash"],
     &["doctor"],

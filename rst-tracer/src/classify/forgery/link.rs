@@ -49,6 +49,10 @@ fn hardware_address(case: &Case<'_>, past: &Past<'_>, tells: &mut Tells) {
     ];
     let head = &case.joined.reset.rst.head;
     let (mac, usual) = (head.segment.mac, past.my_facts().mac);
+    // Of the several that this host's frames come from, one.
+    if case.crowd().src_peer.is_some_and(|peer| peer.macs.contains(&mac)) {
+        return;
+    }
     let first_seen_at = Port(past.state().hot.ports[past.my_side() as usize]);
     let same_place = first_seen_at == Port::ingress(head.ifindex) && head.hook != Hook::TC_EGRESS;
     if mac == usual || mac == NONE || usual == NONE || !same_place || past.mine().packets == 0 {

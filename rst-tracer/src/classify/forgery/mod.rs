@@ -12,6 +12,8 @@ mod link;
 mod numbers;
 mod timing;
 
+pub use timing::handshake as handshake_trip_ns;
+
 use super::{Case, Habit, fingerprint, opinion::reason};
 use crate::event::{Evidence, LocalRole, Text};
 

@@ -19,6 +19,7 @@ const LEAST_NS: u64 = 1_000_000;
 const LEAST_PROOF_NS: u64 = 5_000_000;
 
 pub(super) fn look(case: &Case<'_>, past: &Past<'_>, tells: &mut Tells) {
+    refused_too_soon(case, past, tells);
     let Some(took) = answered_after(case, past) else { return };
     let Some(handshake) = handshake(past) else { return };
     let mut trips = round_trips(past);
@@ -42,6 +43,27 @@ pub(super) fn look(case: &Case<'_>, past: &Past<'_>, tells: &mut Tells) {
     match is_proof {
         true => tells.prove("too_soon", 3.0, text),
         false => tells.add("soon", 1.0, text),
+    }
+}
+
+/// A SYN that is refused sooner than other connections ever reached the server. A balancer that is
+/// nearer than what it balances, or another path, explains that too: it proves nothing.
+fn refused_too_soon(case: &Case<'_>, past: &Past<'_>, tells: &mut Tells) {
+    if !case.refuses_a_syn() || case.made_here() {
+        return;
+    }
+    let syn = past.their_slots().rfind(|slot| slot.flags.has(Flags::SYN));
+    let least = case.crowd().src_peer.and_then(|peer| peer.least_rtt_ns);
+    let (Some(syn), Some(least)) = (syn, least.filter(|least| *least >= LEAST_NS)) else { return };
+    let took = case.since(syn);
+    if took.saturating_mul(10) < least.saturating_mul(8) {
+        let text = format!(
+            "it came {:.1} ms after the SYN; other connections took at least {:.1} ms to this server \
+             and back",
+            took as f64 / 1e6,
+            least as f64 / 1e6
+        );
+        tells.add("soon_for_peer", 1.0, text);
     }
 }
 
@@ -71,7 +93,7 @@ fn reaches(slot: &Slot, ack: Seq) -> bool {
 }
 
 /// The round trip between here and the claimed sender that the handshake took.
-fn handshake(past: &Past<'_>) -> Option<u64> {
+pub fn handshake(past: &Past<'_>) -> Option<u64> {
     let flow = &past.state().flow;
     let (from, to) = match past.i_opened()? {
         true => (flow.syn_ack_ns, flow.established_ns),

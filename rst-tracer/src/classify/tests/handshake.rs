@@ -78,7 +78,7 @@ fn a_refusal_of_a_syn_that_was_not_seen_is_believed_less() {
 #[test]
 fn a_client_without_a_socket_refuses_the_syn_ack() {
     for mut story in both() {
-        story.syn().wait(1000).syn_ack().wait(1).disown(Client);
+        story.syn().wait(250).syn_ack().wait(1).disown(Client);
         let event = expect(&mut story, Cause::ClientGaveUp);
         assert_eq!(event.stage, Stage::PostSynack);
         assert_eq!(event.severity, Severity::Info);

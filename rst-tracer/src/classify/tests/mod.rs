@@ -2,12 +2,14 @@
 
 mod aborts;
 mod answers;
+mod consequences;
 mod forged;
 mod genuine;
 mod habits;
 mod handshake;
 mod honest;
 mod payloads;
+mod peers;
 mod proofs;
 mod scans;
 mod signatures;

@@ -76,6 +76,16 @@ fn a_refused_syn_that_no_socket_waited_for_met_a_closed_port() {
 }
 
 #[test]
+fn many_ports_that_refuse_one_client_answer_a_scan_whatever_the_kernel_says() {
+    let mut story = here();
+    for port in 1..=25 {
+        story.another_server(port).syn().kernel_answers(Server, "NO_SOCKET").disown(Server);
+    }
+    let told: Vec<Cause> = story.told().iter().map(|event| event.cause).collect();
+    assert_eq!((told[0], told[24]), (Cause::ClosedPort, Cause::ScanResponse), "{told:?}");
+}
+
+#[test]
 fn a_listener_that_refuses_the_last_ack_has_a_full_queue() {
     let mut story = here();
     story.handshake().kernel_answers(Server, "INVALID_SYN").disown(Server);
@@ -99,4 +109,24 @@ fn without_such_a_witness_silence_says_nothing() {
     let mut story = here();
     story.handshake().exchange().say(Client, b"more").reject(Server);
     assert!(sane(story.first()).confidence.percent() < 95);
+}
+
+#[test]
+fn silence_after_a_loss_of_statements_proves_nothing() {
+    let witnesses = Witnesses { send_reset: SendReset::Always, receive_reset: true, drops: true };
+    let told = |is_lost: bool| {
+        let mut story = here().by(Rules { witnesses, ..Rules::default() });
+        (story.hook, story.ifindex) = (Hook::TC_EGRESS, 2);
+        story.handshake().exchange().abort(Server);
+        if is_lost {
+            story.lose_statements();
+        }
+        sane(story.first())
+    };
+    let silent = told(false);
+    assert_eq!(silent.cause, Cause::InjectedReset, "{silent:#?}");
+    assert_eq!(silent.basis, Basis::WireKernel);
+    let lossy = told(true);
+    assert_eq!(lossy.cause, Cause::Linger0Close, "{lossy:#?}");
+    assert_eq!(lossy.basis, Basis::Wire);
 }

@@ -4,10 +4,11 @@
 //! facts of [`Crowd`]. Everything is bounded: numbers saturate, and what is oldest is forgotten.
 
 mod histogram;
+mod peers;
 
 use rst_tracer_common::wire::{Address, Endpoint};
 
-use self::histogram::Histogram;
+use self::{histogram::Histogram, peers::Peers};
 use super::{Crowd, Joined, bounded::Bounded, describe::Roles};
 use crate::{
     classify::{Form, Past},
@@ -37,6 +38,8 @@ const MOST: usize = 4_096;
 /// How many of each are counted at most.
 const MANY: usize = 64;
 
+pub use peers::Peer;
+
 /// What is remembered of all resets.
 pub(super) struct Gathering {
     endpoints: Bounded<Endpoint, Histogram>,
@@ -49,6 +52,8 @@ pub(super) struct Gathering {
     habits: Bounded<Habit, Vec<u64>>,
     /// When resets in the server's or client's name, not made by a TCP, passed.
     alike: Bounded<(Endpoint, Stage), Vec<u64>>,
+    /// What hosts' connections showed.
+    peers: Peers,
     /// When listeners closed, in which network namespace.
     closed: Bounded<(u32, u32), Vec<(Address, u64)>>,
 }
@@ -81,6 +86,7 @@ impl Default for Gathering {
             refusals: Bounded::new(MOST),
             habits: Bounded::new(MOST),
             alike: Bounded::new(MOST),
+            peers: Peers::default(),
             closed: Bounded::new(MOST),
         }
     }
@@ -96,6 +102,10 @@ impl Gathering {
         if arrival.is_first {
             endpoint.count(now);
             self.hosts.at(src.address, Histogram::default).count(now);
+        }
+        crowd.src_peer = self.peers.about(src.address);
+        if arrival.is_first {
+            self.peers.learn(reset);
         }
         let past = past(reset);
         if Form::of(&head.segment, past.as_ref()) == Form::PassiveToSyn {

@@ -15,8 +15,8 @@ pub static OBJECT: &[u8] =
     aya::include_bytes_aligned!("../../../../rst-tracer-ebpf/prebuilt/rst-tracer.bpf.o");
 
 /// What the kernel programs need, in words for every message about permissions.
-pub const NEEDED_CAPABILITIES: &str = "CAP_BPF and CAP_NET_ADMIN, and CAP_PERFMON for the \
-                                       kernel's own evidence";
+pub const NEEDED_CAPABILITIES: &str = "CAP_BPF and CAP_NET_ADMIN, together with CAP_PERFMON (before \
+                                       Linux 5.8: CAP_SYS_ADMIN)";
 
 /// Lifts the limit on locked memory where BPF maps count against it: before Linux 5.11.
 ///
@@ -63,7 +63,9 @@ fn explain_map(name: &str, errno: Option<i32>, error: &EbpfError) -> Failure {
 pub fn explain_program(name: &str, error: &ProgramError) -> Failure {
     if let ProgramError::LoadError { io_error, verifier_log } = error {
         // EACCES is the verifier's word for a bad access, EPERM the kernel's for a bad user.
-        if io_error.raw_os_error() == Some(libc::EPERM) {
+        // Without CAP_PERFMON it also lets no program compute with pointers, and says so in its own way.
+        let denied = io_error.raw_os_error() == Some(libc::EACCES) && lacks_perfmon();
+        if denied || io_error.raw_os_error() == Some(libc::EPERM) {
             return not_permitted();
         }
         let log = verifier_log.to_string();
@@ -74,6 +76,15 @@ pub fn explain_program(name: &str, error: &ProgramError) -> Failure {
         return Failure::new(Code::UNAVAILABLE, message);
     }
     Failure::new(Code::UNAVAILABLE, format!("cannot load {name}: {error}"))
+}
+
+/// Whether the calling thread has neither CAP_PERFMON nor CAP_SYS_ADMIN, which implies it.
+fn lacks_perfmon() -> bool {
+    const ENOUGH: u64 = 1 << 38 | 1 << 21;
+    let status = std::fs::read_to_string("/proc/thread-self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
+    let effective = line.and_then(|set| u64::from_str_radix(set.trim(), 16).ok());
+    effective.is_some_and(|set| set & ENOUGH == 0)
 }
 
 fn not_permitted() -> Failure {

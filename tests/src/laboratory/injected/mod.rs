@@ -4,11 +4,11 @@
 //! ([`recipes`]); they write into the laboratory's links only.
 
 mod blocks;
-mod recipes;
+pub(super) mod recipes;
 mod spoofed;
 mod statements;
-mod stranger;
-mod watcher;
+pub(super) mod stranger;
+pub(super) mod watcher;
 
 use anyhow::Result;
 use nix::errno::Errno;
@@ -143,12 +143,12 @@ const PROVOCATION: &[u8] = b"GET /provocation HTTP/1.1\r\nHost: server.lab\r\n\r
 const KNOWN_BY: &[u8] = b"/provocation";
 
 /// A reset that a box forges in the name of `side`, and that is believed.
-fn forged(side: Side, stage: Stage, cause: (&'static str, &'static str)) -> Reset {
+pub(super) fn forged(side: Side, stage: Stage, cause: (&'static str, &'static str)) -> Reset {
     Reset::by(Sender::RouterOnBehalfOf(side), stage, cause).made_by(Maker::Injector)
 }
 
 /// `count` of them; all but the first find that nothing is left to end.
-fn volley(
+pub(super) fn volley(
     side: Side,
     stage: Stage,
     cause: (&'static str, &'static str),

@@ -8,7 +8,7 @@ use rst_tracer::demo::frame::{ACK, RST};
 use super::watcher::Heard;
 
 /// A number that looks random and is the same each time.
-fn noise(heard: &Heard) -> u16 {
+pub(in crate::laboratory) fn noise(heard: &Heard) -> u16 {
     (heard.trigger.seq >> 7) as u16 | 1
 }
 
@@ -140,7 +140,7 @@ pub(super) fn careful(heard: &Heard) -> Vec<Forgery> {
 }
 
 /// The same, to both sides, so that neither contradicts it.
-pub(super) fn careful_both(heard: &Heard) -> Vec<Forgery> {
+pub(in crate::laboratory) fn careful_both(heard: &Heard) -> Vec<Forgery> {
     let to_server = imitate(heard.to_server(RST | ACK), &heard.client, &heard.server);
     vec![careful_to_client(heard), to_server]
 }

@@ -14,14 +14,14 @@ use rst_tracer::demo::topology;
 use rst_tracer::demo::wait;
 
 /// The host, as long as the value lives.
-pub(super) struct Stranger {
+pub(in crate::laboratory) struct Stranger {
     host: Netns,
     macs: ([u8; 6], [u8; 6]),
 }
 
 impl Stranger {
     /// Plugs the host into a port of the router of its own.
-    pub(super) fn arrive(scene: &Scene<'_>) -> Result<Self> {
+    pub(in crate::laboratory) fn arrive(scene: &Scene<'_>) -> Result<Self> {
         let host = Netns::new("stranger")?;
         let router = &scene.lab.router;
         let port = format!("x{}", scene.server.port());
@@ -38,7 +38,7 @@ impl Stranger {
     }
 
     /// Sends a segment to the router, which forwards it like any other.
-    pub(super) fn send(&self, segment: &Forgery) -> Result<()> {
+    pub(in crate::laboratory) fn send(&self, segment: &Forgery) -> Result<()> {
         let framed = Forgery { macs: self.macs, ..segment.clone() };
         packet::inject(&self.host, "eth0", &framed.to_frame())
     }

@@ -17,7 +17,7 @@ use rst_tracer::demo::truth::{Connection, Side};
 
 /// What a box waits for.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Trigger {
+pub(in crate::laboratory) enum Trigger {
     /// The client's SYN.
     Syn,
     /// The client's ACK that ends the handshake, once it has reached the server.
@@ -30,33 +30,33 @@ pub(super) enum Trigger {
 
 /// What a box knows when it acts.
 #[derive(Clone, Debug)]
-pub(super) struct Heard {
+pub(in crate::laboratory) struct Heard {
     /// The client's segment that it acts upon.
-    pub(super) trigger: Segment,
+    pub(in crate::laboratory) trigger: Segment,
     /// The client's last segment before it was acted upon, on the link to the server.
-    pub(super) client: Segment,
+    pub(in crate::laboratory) client: Segment,
     /// The server's last segment, on the link to the client; before a SYN-ACK, the trigger
     /// turned around.
-    pub(super) server: Segment,
+    pub(in crate::laboratory) server: Segment,
 }
 
 impl Heard {
     /// A segment in the server's name, on the link to the client, in order.
-    pub(super) fn to_client(&self, flags: u8) -> Forgery {
+    pub(in crate::laboratory) fn to_client(&self, flags: u8) -> Forgery {
         Forgery { ack: self.client.next_seq(), ..Forgery::after(&self.server, flags) }
     }
 
     /// A segment in the client's name, on the link to the server, in order.
-    pub(super) fn to_server(&self, flags: u8) -> Forgery {
+    pub(in crate::laboratory) fn to_server(&self, flags: u8) -> Forgery {
         Forgery { ack: self.server.next_seq(), ..Forgery::after(&self.client, flags) }
     }
 }
 
 /// What a box writes: each segment goes to the side that it is addressed to.
-pub(super) type Recipe = fn(&Heard) -> Vec<Forgery>;
+pub(in crate::laboratory) type Recipe = fn(&Heard) -> Vec<Forgery>;
 
 /// Does `act` while a box watches `connection`, and waits until the box has acted, too.
-pub(super) fn watched<T>(
+pub(in crate::laboratory) fn watched<T>(
     scene: &Scene<'_>,
     connection: &Connection,
     trigger: Trigger,
@@ -115,7 +115,7 @@ fn await_trigger(lab: &Lab, connection: &Connection, trigger: Trigger) -> Result
 }
 
 /// What a box that acts by itself knows of a connection at rest.
-pub(super) fn heard_at_rest(lab: &Lab, connection: &Connection) -> Result<Heard> {
+pub(in crate::laboratory) fn heard_at_rest(lab: &Lab, connection: &Connection) -> Result<Heard> {
     let newest = |place, side| {
         lab.sniffer(place)
             .wait_for("a segment", connection, |seen| last(seen, connection, side).cloned())
@@ -144,7 +144,11 @@ fn heard(lab: &Lab, connection: &Connection, trigger: Segment) -> Result<Heard> 
 }
 
 /// Writes the segments, in order, each on the link to its destination.
-pub(super) fn shoot(lab: &Lab, connection: &Connection, forgeries: &[Forgery]) -> Result<()> {
+pub(in crate::laboratory) fn shoot(
+    lab: &Lab,
+    connection: &Connection,
+    forgeries: &[Forgery],
+) -> Result<()> {
     for forgery in forgeries {
         let place = if forgery.dst == connection.client {
             Place::RouterClientSide

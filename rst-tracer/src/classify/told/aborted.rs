@@ -1,0 +1,194 @@
+//! Resets of a living socket: its owner closed it, somebody destroyed it, or a timer gave it up.
+
+use rst_tracer_common::flow::flag;
+
+use super::{Row, multipath, told};
+use crate::{
+    classify::{Case, LastWords, Opinion, Past},
+    event::{Cause, SentBy},
+    source::Notice,
+};
+
+/// Resets of a living socket, by reason.
+pub(super) const ACTIVE: [Row; 7] = [
+    ("TCP_ABORT_ON_CLOSE", closed_unread),
+    ("TCP_STATE", disconnected),
+    ("TCP_ABORT_ON_LINGER", lingered),
+    ("TCP_ABORT_ON_MEMORY", out_of_memory),
+    ("TCP_KEEPALIVE_TIMEOUT", keepalive),
+    ("TCP_DISCONNECT_WITH_DATA", disconnected_with_data),
+    ("MPTCP_RST_ERESOURCE", multipath),
+];
+
+/// The same of a socket that is aborted. One that its owner closes is in CLOSE by then; one that is
+/// not was destroyed from outside, or a timer gave it up.
+pub(super) fn aborted_without_reason(case: &Case<'_>, sent: &Notice) -> Vec<Opinion> {
+    if !sent.is_in("CLOSE") {
+        let probes = case.past.map_or(0, |past| past.unanswered_probes());
+        let orphaned = case.past.is_some_and(|past| past.i(flag::FIN));
+        return match probes {
+            2.. => keepalive(case, sent),
+            _ if orphaned || sent.state.is_none() => vec![],
+            _ => {
+                let meaning = "its owner did not close it: somebody destroyed it from outside, as \
+                               `ss -K` does";
+                vec![told(sent, Cause::AdminKill, 0.9, meaning)]
+            }
+        };
+    }
+    if let Some(death) = death(sent) {
+        return vec![told(sent, Cause::ProcessCrashOrKill, 0.95, &format!("its owner {death}"))];
+    }
+    if case.known.sent_by == SentBy::Server && sent.wire.inode == 0 {
+        let meaning = "nobody had accepted it yet when its listener was closed";
+        return vec![told(sent, Cause::RestartWithPendingConnections, 0.95, meaning)];
+    }
+    vec![]
+}
+
+/// `__tcp_close` with received data left unread.
+fn closed_unread(case: &Case<'_>, sent: &Notice) -> Vec<Opinion> {
+    let meaning = "its owner closed it while received data lay unread";
+    if let Some(death) = death(sent) {
+        return vec![told(sent, Cause::ProcessCrashOrKill, 0.97, &format!("its owner {death}"))];
+    }
+    if let Some(said) = case.past.and_then(|past| last_complaint(&past)) {
+        let text = format!("{meaning}, right after it had said {said}");
+        return vec![
+            told(sent, Cause::ProtocolMismatch, 0.9, &text),
+            told(sent, Cause::ClosedWithUnreadData, 0.08, meaning),
+        ];
+    }
+    if let Some(LastWords::TlsAlert { description: None | Some(0), .. }) =
+        case.past.and_then(|past| past.my_last_words())
+    {
+        let text = format!("{meaning}, right after it had said goodbye in TLS");
+        return vec![
+            told(sent, Cause::TlsCloseThenRst, 0.9, &text),
+            told(sent, Cause::ClosedWithUnreadData, 0.05, meaning),
+        ];
+    }
+    match case.known.sent_by {
+        SentBy::Client => vec![
+            told(sent, Cause::ClientCancel, 0.93, &format!("{meaning}, as a client that hangs up")),
+            told(sent, Cause::ClosedWithUnreadData, 0.06, meaning),
+        ],
+        _ => vec![told(sent, Cause::ClosedWithUnreadData, 0.97, meaning)],
+    }
+}
+
+/// `tcp_disconnect` (SO_LINGER 0, `connect(AF_UNSPEC)`, a listener closed with a child that nobody
+/// accepted) or `tcp_abort` (SOCK_DESTROY).
+fn disconnected(case: &Case<'_>, sent: &Notice) -> Vec<Opinion> {
+    if !sent.is_in("CLOSE") {
+        let meaning = "somebody destroyed it from outside, as `ss -K` does";
+        // An orphan in FIN_WAIT2 may have reached the end of its time instead.
+        let probability = if sent.is_in("FIN_WAIT2") { 0.7 } else { 0.97 };
+        return vec![told(sent, Cause::AdminKill, probability, meaning)];
+    }
+    if let Some(death) = death(sent) {
+        return vec![told(sent, Cause::ProcessCrashOrKill, 0.95, &format!("its owner {death}"))];
+    }
+    let by_server = case.known.sent_by == SentBy::Server;
+    if by_server && sent.wire.inode == 0 {
+        let meaning = "nobody had accepted it yet when its listener was closed";
+        return vec![told(sent, Cause::RestartWithPendingConnections, 0.97, meaning)];
+    }
+    let meaning = "its owner asked for it (SO_LINGER 0)";
+    let linger = |probability| told(sent, Cause::Linger0Close, probability, meaning);
+    let Some(past) = case.past else { return vec![linger(0.9)] };
+    if past.i(flag::FIN) {
+        let meaning = "its owner closed it for good after its own FIN";
+        return vec![told(sent, Cause::RstAfterFin, 0.93, meaning), linger(0.06)];
+    }
+    if case.known.sent_by == SentBy::Client && past.mine().bytes + past.theirs().bytes == 0 {
+        return health_check_or_linger(case, sent);
+    }
+    vec![linger(0.95)]
+}
+
+/// A client that connects and hangs up without a word.
+fn health_check_or_linger(case: &Case<'_>, sent: &Notice) -> Vec<Opinion> {
+    let wordless = "its owner hung up without a word (SO_LINGER 0)";
+    let (check, text) = match (case.crowd().periodic, known_checker(case)) {
+        (_, Some(name)) => {
+            (0.95, format!("{wordless}, and is {name}, which checks its servers so"))
+        }
+        (Some((times, ms)), None) => {
+            (0.93, format!("{wordless}, {times} times before too, every {ms} ms"))
+        }
+        (None, None) => (0.3, wordless.to_owned()),
+    };
+    vec![
+        told(sent, Cause::LbHealthCheck, check, &text),
+        told(sent, Cause::Linger0Close, 0.97 - check, wordless),
+    ]
+}
+
+/// Programs whose business is to look whether others are alive.
+fn known_checker(case: &Case<'_>) -> Option<&'static str> {
+    const CHECKERS: [&str; 5] = ["haproxy", "keepalived", "kubelet", "ipvsadm", "ldirectord"];
+    let name = &case.joined.process.as_ref()?.name;
+    CHECKERS.into_iter().find(|checker| name == checker)
+}
+
+fn lingered(_: &Case<'_>, sent: &Notice) -> Vec<Opinion> {
+    let meaning = "its owner had closed it and did not want to wait for the other side's FIN";
+    vec![told(sent, Cause::RstAfterFin, 0.96, meaning)]
+}
+
+fn out_of_memory(_: &Case<'_>, sent: &Notice) -> Vec<Opinion> {
+    let meaning = "there was no room for it among the orphaned sockets, or no memory";
+    vec![told(sent, Cause::OrphanOrMemoryPressure, 0.98, meaning)]
+}
+
+fn keepalive(case: &Case<'_>, sent: &Notice) -> Vec<Opinion> {
+    let probes = case.past.map_or(0, |past| past.unanswered_probes());
+    let meaning = format!("the other side answered none of its probes (the last {probes} seen)");
+    vec![told(sent, Cause::KeepaliveTimeout, 0.98, &meaning)]
+}
+
+fn disconnected_with_data(_: &Case<'_>, sent: &Notice) -> Vec<Opinion> {
+    let meaning = "its owner closed it for good with data still unsent behind its FIN";
+    vec![told(sent, Cause::RstAfterFin, 0.95, meaning)]
+}
+
+/// A fatal complaint that was the last thing the sender said, in words.
+fn last_complaint(past: &Past<'_>) -> Option<&'static str> {
+    let facts = past.my_facts();
+    let head = &facts.head[..usize::from(facts.head_len).min(facts.head.len())];
+    let once = past.mine().data_segments == 1;
+    match head {
+        [0x15, 0x03, ..] if once => Some("a TLS alert"),
+        _ if once && (head.starts_with(b"HTTP/1.1 400") || head.starts_with(b"HTTP/1.0 400")) => {
+            Some("HTTP status 400, Bad Request")
+        }
+        _ => None,
+    }
+}
+
+/// How the process ended that closed the socket by ending, if a signal ended it.
+fn death(sent: &Notice) -> Option<String> {
+    let signal = sent.killed_by()?;
+    Some(format!("was killed by signal {signal} ({})", signal_name(signal)))
+}
+
+/// The signals that end processes (signal(7)).
+fn signal_name(signal: u32) -> &'static str {
+    match signal {
+        1 => "SIGHUP",
+        2 => "SIGINT",
+        3 => "SIGQUIT",
+        4 => "SIGILL",
+        6 => "SIGABRT",
+        7 => "SIGBUS",
+        8 => "SIGFPE",
+        9 => "SIGKILL",
+        11 => "SIGSEGV",
+        13 => "SIGPIPE",
+        14 => "SIGALRM",
+        15 => "SIGTERM",
+        31 => "SIGSYS",
+        _ => "see signal(7)",
+    }
+}

@@ -1,0 +1,86 @@
+//! Resets that this host wrote and its TCP did not: a packet filter's, or a program's.
+
+use rst_tracer_common::flow::flag;
+
+use crate::{
+    classify::{Author, Case, Form, Opinion, Payload},
+    event::{Cause, Origin},
+};
+
+/// A packet filter of this host wrote it.
+pub(super) fn by_filter(case: &Case<'_>) -> Vec<Opinion> {
+    let Author::Filter(_) = case.author() else { return vec![] };
+    let text = "a packet filter of this host wrote it: TCP sent no reset, and netfilter dropped the \
+                segment that it answers";
+    let (cause, origin, other) = if case.wrote_for_another() {
+        let origin = Origin::MiddleboxSuspected;
+        (Cause::NetworkFirewallReject, origin, Cause::HostFirewallReject)
+    } else {
+        (Cause::HostFirewallReject, Origin::HostFirewall, Cause::NetworkFirewallReject)
+    };
+    let mut opinions = vec![
+        Opinion::new(cause, 0.97).made_by(origin).because("filter_dropped", 3.0, text),
+        Opinion::new(other, 0.02).made_by(origin).because("filter_dropped", 3.0, text),
+    ];
+    if let Some(bytes) = first_words_rejected(case) {
+        let words = format!(
+            "it let the handshake pass and rejected the first {bytes} bytes that were said"
+        );
+        opinions[0].probability = 0.3;
+        let dpi = Opinion::new(Cause::DpiBlock, 0.68).made_by(origin);
+        opinions.push(dpi.because("filter_dropped", 3.0, text).because("first_words", 1.5, words));
+    }
+    opinions.into_iter().map(Opinion::whatever_came_before).collect()
+}
+
+/// How long the first words were, when the segment that is answered carries them.
+fn first_words_rejected(case: &Case<'_>) -> Option<u32> {
+    let past = case.past.filter(|past| past.has(flag::SYN | flag::SYN_ACK))?;
+    let trigger = case.trigger().filter(|slot| slot.len > 0)?;
+    let first = past.theirs().data_segments <= 1 && past.mine().data_segments == 0;
+    first.then_some(trigger.len)
+}
+
+/// A raw socket, a packet socket or a BPF program of this host wrote it.
+pub(super) fn by_program(case: &Case<'_>) -> Vec<Opinion> {
+    if case.author() != Author::Program {
+        return vec![];
+    }
+    let text = "neither this host's TCP nor its packet filter wrote it: a program did, through a raw \
+                socket, a packet socket or BPF";
+    let origin = if case.wrote_for_another() { Origin::MiddleboxProven } else { Origin::Unknown };
+    let opinion = |cause, probability| {
+        let opinion = Opinion::new(cause, probability).made_by(origin);
+        opinion.because("written_by_program", 3.0, text).whatever_came_before()
+    };
+    match case.forgery().habit {
+        // It says itself what it is for.
+        _ if matches!(case.payload(), Payload::Diagnostic(_) | Payload::BigIp(..)) => {
+            vec![opinion(Cause::InjectedReset, 0.1)]
+        }
+        Some(habit) if habit.cause != Cause::InjectedReset => {
+            let signs = case.forgery().signs.iter().cloned();
+            vec![
+                opinion(habit.cause, 0.95 * habit.surely).and(signs),
+                opinion(Cause::InjectedReset, 0.95 * (1.0 - habit.surely)),
+            ]
+        }
+        Some(_) => vec![opinion(Cause::InjectedReset, 0.85)],
+        // The filter's drop is not told where its reset had to wait for the next hop's address.
+        None if case.form.is_passive() && Form::is_written_by_linux(case.segment()) => {
+            let text = "this host's TCP did not write it, and it has the form in which Linux' packet \
+                        filter rejects";
+            let (cause, origin) = if case.wrote_for_another() {
+                (Cause::NetworkFirewallReject, Origin::MiddleboxProven)
+            } else {
+                (Cause::HostFirewallReject, Origin::HostFirewall)
+            };
+            let filter = Opinion::new(cause, 0.75).made_by(origin);
+            vec![
+                filter.because("form_of_the_filter", 2.0, text).whatever_came_before(),
+                opinion(Cause::InjectedReset, 0.2),
+            ]
+        }
+        None => vec![opinion(Cause::InjectedReset, 0.75), opinion(Cause::IpsActiveResponse, 0.12)],
+    }
+}

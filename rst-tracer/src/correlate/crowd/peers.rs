@@ -1,0 +1,99 @@
+//! How far away a host is, and by which neighbour its frames come, as its other connections showed.
+//!
+//! In: the flows of resets. Out: what is known about the source of another reset. Only flows that ended
+//! in a reset are seen here, so little is known, and silence says nothing.
+
+use rst_tracer_common::wire::Address;
+
+use super::super::bounded::Bounded;
+use crate::{
+    classify::{Past, handshake_trip_ns},
+    source::Reset,
+};
+
+/// How many hosts are remembered.
+const MOST: usize = 4_096;
+/// How many different ones are remembered before there are too many to mean anything.
+const FEW: usize = 4;
+
+/// What a host's other connections showed at this place.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Peer {
+    /// The time to live of its segments; `None` when not known, or when it varies.
+    pub ttl: Option<u8>,
+    /// The hardware addresses that its frames came from, as far as they are few; zeros: none.
+    pub macs: [[u8; 6]; FEW],
+    /// The shortest time from here to it and back, in nanoseconds.
+    pub least_rtt_ns: Option<u64>,
+    /// Of how many connections.
+    pub connections: u32,
+}
+
+/// What is remembered of a host.
+#[derive(Default)]
+struct Known {
+    ttls: Vec<u8>,
+    macs: Vec<[u8; 6]>,
+    least_rtt_ns: Option<u64>,
+    connections: u32,
+}
+
+/// All hosts.
+pub(super) struct Peers(Bounded<Address, Known>);
+
+impl Default for Peers {
+    fn default() -> Self {
+        Self(Bounded::new(MOST))
+    }
+}
+
+impl Peers {
+    /// Learns from the connection that a reset ended: about the side in whose name it travels, of
+    /// which the reset itself is no part, and about the other one.
+    pub(super) fn learn(&mut self, reset: &Reset) {
+        let Some(state) = reset.flow.as_deref() else { return };
+        let head = &reset.rst.head;
+        for (side, address) in
+            [(head.side, head.segment.src.address), (head.side ^ 1, head.segment.dst.address)]
+        {
+            let past = Past::of(state, side);
+            // A host that has said one thing may be a stranger in its name.
+            if past.mine().packets < 2 {
+                continue;
+            }
+            let known = self.0.at(address, Known::default);
+            known.connections = known.connections.saturating_add(1);
+            if let Some(ttl) = past.my_ttl() {
+                note(&mut known.ttls, ttl);
+            }
+            note(&mut known.macs, past.my_facts().mac);
+            if let Some(trip) = handshake_trip_ns(&past) {
+                known.least_rtt_ns = Some(known.least_rtt_ns.map_or(trip, |least| least.min(trip)));
+            }
+        }
+    }
+
+    /// What is known about a host.
+    pub(super) fn about(&self, address: Address) -> Option<Peer> {
+        let known = self.0.get(&address)?;
+        let mut macs = [[0; 6]; FEW];
+        if known.macs.len() <= FEW {
+            for (mac, known) in macs.iter_mut().zip(&known.macs) {
+                *mac = *known;
+            }
+        }
+        let ttl = match known.ttls.as_slice() {
+            [ttl] => Some(*ttl),
+            _ => None,
+        };
+        let (least_rtt_ns, connections) = (known.least_rtt_ns, known.connections);
+        Some(Peer { ttl, macs, least_rtt_ns, connections })
+    }
+}
+
+/// Adds what is new; one more than a few shows that there are many.
+fn note<T: PartialEq>(seen: &mut Vec<T>, one: T) {
+    if seen.len() <= FEW && !seen.contains(&one) {
+        seen.push(one);
+    }
+}
