@@ -7,6 +7,7 @@ use aya_ebpf::{helpers::bpf_ktime_get_ns, programs::BtfTracePointContext};
 use rst_tracer_common::{
     flow::Identity,
     notice::{Notice, Point, Task, notice_trait},
+    verifier::opaque,
     wire::{Endpoint, Flags, Seq},
 };
 
@@ -68,7 +69,10 @@ pub fn send_reset(context: &BtfTracePointContext) {
         }
         if socket != 0 {
             living(notice, socket);
-        } else if let Some(gone) = GAVE_UP.get_ptr(&notice.flow_hash) {
+        } else {
+            // A key in the ring is refused by 5.10: "R2 type=mem expected=fp, pkt, pkt_meta, map_value".
+            let hash = opaque(notice.flow_hash);
+            let Some(gone) = GAVE_UP.get_ptr(&hash) else { return };
             // SAFETY: as in `living`.
             let gone = unsafe { &*gone };
             notice.state_before = gone.state as u8;
@@ -104,7 +108,8 @@ pub fn set_state(context: &BtfTracePointContext) {
     let is_born = after == state::SYN_RECV && before != state::SYN_SENT;
     let opens = after == state::SYN_SENT || after == state::LISTEN;
     let ends = after == state::CLOSE;
-    if !(is_born || opens || ends) || kernel::read::<u16>(socket, maps::place!(protocol)) != kernel::TCP
+    if !(is_born || opens || ends)
+        || kernel::read::<u16>(socket, maps::place!(protocol)) != kernel::TCP
     {
         return;
     }

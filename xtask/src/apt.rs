@@ -1,10 +1,11 @@
 //! Installing Debian packages that are missing, as root; saying what to do where we cannot.
 //!
-//! Comes in: packages from the list in `packages.rs`. Goes out: they are installed, or an error
-//! holds the command that would install them.
+//! Comes in: packages from the list in `packages.rs`. Goes out: they are installed, their
+//! services kept down, or an error holds the command that would install them.
 
 use crate::command::{output_of, run};
 use crate::packages::Package;
+use crate::services;
 use anyhow::{Context, Result, bail};
 use std::process::Command;
 use std::sync::OnceLock;
@@ -36,39 +37,13 @@ pub(crate) fn install(packages: &[Package]) -> Result<()> {
         );
     }
     update_once()?;
-    let _no_daemons = NoDaemons::for_now();
-    run(apt_get()
-        .args(["install", "-y", "--no-install-recommends", "-o", LOCK_TIMEOUT])
-        .args(names.split(' ')))
-    .with_context(|| format!("apt could not install {names}"))
-}
-
-/// What Debian's packages ask before they start a daemon, and the exit code that forbids it
-/// (invoke-rc.d(8)).
-const POLICY: &str = "/usr/sbin/policy-rc.d";
-const FORBIDDEN: &[u8] = b"#!/bin/sh\nexit 101\n";
-
-/// While it lives, packages that are installed start no daemon: the tests start their own servers.
-struct NoDaemons;
-
-impl NoDaemons {
-    /// `None` when this machine has a policy of its own, which stays.
-    fn for_now() -> Option<Self> {
-        use std::{io::Write, os::unix::fs::OpenOptionsExt};
-        let mut options = std::fs::OpenOptions::new();
-        let mut file = options.write(true).create_new(true).mode(0o755).open(POLICY).ok()?;
-        let this = Self;
-        file.write_all(FORBIDDEN).ok()?;
-        Some(this)
-    }
-}
-
-impl Drop for NoDaemons {
-    fn drop(&mut self) {
-        if let Err(error) = std::fs::remove_file(POLICY) {
-            eprintln!("{POLICY} stays and forbids daemons; remove it: {error}");
-        }
-    }
+    let services: Vec<&str> = missing.iter().filter_map(|package| package.service).collect();
+    services::kept_down(&services, || {
+        run(apt_get()
+            .args(["install", "-y", "--no-install-recommends", "-o", LOCK_TIMEOUT])
+            .args(names.split(' ')))
+        .with_context(|| format!("apt could not install {names}"))
+    })
 }
 
 /// The installed version of a package; `None` when it is not installed (or dpkg is not there).

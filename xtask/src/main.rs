@@ -11,6 +11,7 @@ mod command;
 mod ebpf;
 mod fuzz;
 mod packages;
+mod services;
 mod test;
 mod vm;
 mod workspace;

@@ -8,18 +8,27 @@ pub(crate) struct Package {
     pub(crate) name: &'static str,
     /// What would not work without it.
     pub(crate) why: &'static str,
+    /// The service that it brings, which must not start.
+    pub(crate) service: Option<&'static str>,
+}
+
+impl Package {
+    const fn with_service(self, service: &'static str) -> Self {
+        Self { service: Some(service), ..self }
+    }
 }
 
 const fn package(name: &'static str, why: &'static str) -> Package {
-    Package { name, why }
+    Package { name, why, service: None }
 }
 
 /// What the tests call. None of the servers is started but in namespaces of the tests.
 pub(crate) const TEST: &[Package] = &[
     package("tshark", "the tests compare our reading of captures with Wireshark's"),
-    package("nginx", "the laboratory's web server"),
-    package("haproxy", "the laboratory's load balancer"),
-    package("openssh-server", "a server that talks first, and limits who may come"),
+    package("nginx", "the laboratory's web server").with_service("nginx"),
+    package("haproxy", "the laboratory's load balancer").with_service("haproxy"),
+    package("openssh-server", "a server that talks first, and limits who may come")
+        .with_service("ssh"),
     package("openssh-client", "its client"),
     package("nmap", "scans of several kinds"),
     package("iptables", "the other way to write a packet filter's rules"),
