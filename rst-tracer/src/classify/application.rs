@@ -169,7 +169,7 @@ fn stale_state(case: &Case<'_>) -> Vec<Opinion> {
     // another way.
     let ago = past.my_slots().next_back().map_or(u64::MAX, |slot| case.since(slot));
     let (probability, elsewhere) = match ago {
-        ..JUST_NOW_NS => (probability * 0.4, probability * 0.8),
+        ..JUST_NOW_NS => (probability * 0.5, probability * 0.7),
         JUST_NOW_NS..RECENT_NS => (probability, 0.2),
         _ => (probability, 0.05),
     };

@@ -1,11 +1,14 @@
 //! Scanners and the answers to them: probes that no socket stands behind.
 
-use rst_tracer_common::{flow::flag, wire::option};
+use rst_tracer_common::{
+    flow::flag,
+    wire::{Flags, option},
+};
 
 use super::{Case, Form, Opinion, Past, Rule};
 use crate::event::{Cause, Stage};
 
-pub(super) const RULES: &[Rule] = &[probe, response];
+pub(super) const RULES: &[Rule] = &[probe, response, odd_flags];
 
 /// How a scanner writes its SYN. Its host's TCP, which knows nothing of the SYN, answers the
 /// SYN-ACK with a reset.
@@ -74,6 +77,24 @@ fn probe(case: &Case<'_>) -> Vec<Opinion> {
 pub(super) fn is_raw_syn(past: &Past<'_>) -> bool {
     past.has(flag::SYN)
         && (past.my_facts().options == 0 || SCANNERS.iter().any(|one| (one.writes)(past)))
+}
+
+/// The answer to a lone segment with neither SYN nor ACK: no TCP sends one (RFC 9293 section 3.10.7.4),
+/// but scanners do (nmap -sF, -sN, -sX).
+fn odd_flags(case: &Case<'_>) -> Vec<Opinion> {
+    let Some(past) = case.past else { return vec![] };
+    let Some(trigger) = case.trigger().filter(|_| case.form == Form::PassiveToSyn) else {
+        return vec![];
+    };
+    let is_odd = trigger.flags.0 & (Flags::SYN.0 | Flags::ACK.0 | Flags::RST.0) == 0;
+    if !is_odd || past.mine().packets > 0 || case.forgery().proven {
+        return vec![];
+    }
+    let text = "it answers a segment with neither SYN nor ACK, which no TCP sends and scanners do";
+    vec![
+        Opinion::new(Cause::ScanResponse, 0.75).because("odd_flags", 2.0, text),
+        Opinion::new(Cause::StraySegment, 0.2),
+    ]
 }
 
 /// From so many refused ports of one host on, a client is a scanner.

@@ -1,11 +1,11 @@
 //! Ended on purpose between the two: idle timeouts, health checks, administrators.
 
-use rst_tracer_common::flow::flag;
+use rst_tracer_common::{flow::flag, wire::Flags};
 
 use super::{Case, Form, Opinion, Rule};
 use crate::event::{Cause, Origin, SentBy, Stage};
 
-pub(super) const RULES: &[Rule] = &[idle_timeout, health_check, killed];
+pub(super) const RULES: &[Rule] = &[idle_timeout, health_check, check_without_ack, killed];
 
 /// Silences after which common middleboxes forget a connection, in seconds: cloud balancers and
 /// NAT gateways (240, 350), F5 and many firewalls (300, 1800, 3600), others.
@@ -76,6 +76,32 @@ fn health_check(case: &Case<'_>) -> Vec<Opinion> {
     let race = "a client that races several addresses leaves the slower ones so";
     let cancel = Opinion::new(Cause::ClientCancel, if periodic.is_some() { 0.02 } else { 0.25 });
     vec![check, cancel.because("address_race", 0.5, race)]
+}
+
+/// HAProxy's check of a port: it lets the last ACK of the handshake wait (TCP_QUICKACK off) and closes
+/// with SO_LINGER 0, so that one segment is both (src/tcpcheck.c, src/proto_tcp.c).
+fn check_without_ack(case: &Case<'_>) -> Vec<Opinion> {
+    let Some(past) = case.past.filter(|_| case.known.stage == Stage::PostSynack) else {
+        return vec![];
+    };
+    let tcp = &case.segment().tcp;
+    let completes = past.i_opened() == Some(true)
+        && past.has(flag::SYN | flag::SYN_ACK)
+        && tcp.flags.has(Flags::ACK)
+        && tcp.seq == past.my_end()
+        && tcp.ack == past.their_end();
+    if !completes || case.forgery().suspected() {
+        return vec![];
+    }
+    let text = "the client reset the connection in place of the last ACK of the handshake, as HAProxy \
+                checks a port";
+    let probability = if case.crowd().periodic.is_some() { 0.93 } else { 0.65 };
+    let check = Opinion::new(Cause::LbHealthCheck, probability);
+    vec![
+        check.because("reset_for_ack", 1.5, text),
+        Opinion::new(Cause::Linger0Close, 0.2),
+        Opinion::new(Cause::ClientGaveUp, 0.1),
+    ]
 }
 
 /// Destroying a socket from outside looks like closing it hard from inside.
