@@ -35,8 +35,10 @@ meant), and holds every verdict against it from three points of view:
 All hosts are namespaces of one kernel; each tracer hears its own namespace only
 (`--kernel-scope netns`). A family of scenarios is *kept aside*: somebody who did not know the engine's
 rules wrote them, after the rules were written, and what the engine says about them never serves to choose
-a rule, a threshold or a probability. Only sums of it are told: which of them were missed is not. The
-resets of one scenario, IP family and point of view together count one.
+a rule, a threshold or a probability. Only sums of it are told: which of them were missed is not. (Sums of
+earlier runs were known when the last rules were written: those about callers that gave up, health checks
+without a last ACK, segments without SYN and ACK, and refused multipath joins.) The resets of one scenario,
+IP family and point of view together count one.
 ";
 
 fn write_all(text: &mut String, judged: &[Judged], kernel: &str) -> std::fmt::Result {
