@@ -71,7 +71,7 @@ pub(super) const LISTED: &[Listed] = &[
     Listed::new(
         "idle_then_server_speaks",
         "Forgotten while idle, the server notices",
-        "The router's stateful firewall forgets connections after a second; after 2.5 s the server \
+        "The router's stateful firewall forgets connections after a second; after two the server \
          sends and is reset. Later the client, which was not told, sends.",
         idle_then_server_speaks,
     )
@@ -221,7 +221,7 @@ fn router_forgot_both(scene: &Scene<'_>) -> Result<GroundTruth> {
 
 fn idle_then_server_speaks(scene: &Scene<'_>) -> Result<GroundTruth> {
     let (connection, client) = behind_conntrack(scene, "1", |pair| {
-        thread::sleep(Duration::from_millis(2500));
+        thread::sleep(Duration::from_secs(2));
         scene.lab.server.run(|| sockets::say(&pair.server, ANSWER))?;
         sockets::await_error(&pair.server, Errno::ECONNRESET)?;
         Ok((pair.connection, pair.client))
