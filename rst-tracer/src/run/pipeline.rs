@@ -1,6 +1,13 @@
 //! From records to lines: join, describe, filter, write, and count each reset exactly once.
 
-use std::{collections::HashSet, io, net::IpAddr, ops::ControlFlow, sync::Arc};
+use std::{
+    collections::HashSet,
+    io,
+    net::IpAddr,
+    ops::ControlFlow,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use anyhow::Result;
 use rst_tracer_common::event::Hook;
@@ -25,6 +32,9 @@ pub enum Stop {
     Failed(io::Error),
 }
 
+/// The least time between two questions for the host's addresses.
+const BETWEEN_QUESTIONS: Duration = Duration::from_millis(100);
+
 /// Tells the addresses of the host that the calling thread stands on.
 pub type AskAddresses = fn() -> Result<HashSet<IpAddr>>;
 
@@ -37,6 +47,7 @@ pub struct Pipeline<'a> {
     limit: Option<u64>,
     processes: Option<Processes>,
     own_addresses: Option<AskAddresses>,
+    asked: Option<Instant>,
     /// What became of the resets.
     pub tally: Tally,
 }
@@ -51,8 +62,8 @@ impl<'a> Pipeline<'a> {
         limit: Option<u64>,
     ) -> Self {
         let correlator = Correlator::new(rules);
-        let (processes, own_addresses, tally) = Default::default();
-        Self { correlator, scene, filter, sink, limit, processes, own_addresses, tally }
+        let (processes, own_addresses, asked, tally) = Default::default();
+        Self { correlator, scene, filter, sink, limit, processes, own_addresses, asked, tally }
     }
 
     /// The same, of a host whose processes are known.
@@ -155,6 +166,7 @@ impl<'a> Pipeline<'a> {
 
     /// Asks which addresses are this host's own. While they cannot be had, those known before stand.
     pub fn look_around(&mut self) {
+        self.asked = Some(Instant::now());
         match self.own_addresses.map(|ask| ask()) {
             Some(Ok(addresses)) => self.scene.addresses = Some(Arc::new(addresses)),
             Some(Err(error)) => log::debug!("{error:#}"),
@@ -169,7 +181,9 @@ impl<'a> Pipeline<'a> {
         let source = head.segment.src.address.to_ip();
         let is_foreign = |known: &Arc<HashSet<IpAddr>>| !known.contains(&source);
         let is_made_here = head.hook == Hook::TC_EGRESS && head.came_by == 0;
-        if is_made_here && self.scene.addresses.as_ref().is_some_and(is_foreign) {
+        // A router may reject for others all the time.
+        let just_asked = self.asked.is_some_and(|asked| asked.elapsed() < BETWEEN_QUESTIONS);
+        if is_made_here && !just_asked && self.scene.addresses.as_ref().is_some_and(is_foreign) {
             self.look_around();
         }
     }
