@@ -51,6 +51,14 @@ impl Default for Rules {
 
 /// How far a reset may be from a loss of statements whose own may be among the lost.
 const DOUBT_NS: u64 = 5_000_000_000;
+impl Rules {
+    /// How long a reset waits at most. A tenth more than for its aftermath: what is sent again after a
+    /// second, as a lost SYN-ACK is (RFC 6298 section 2), comes a little later than that.
+    pub(super) fn longest_ns(&self) -> u64 {
+        self.settle_ns.saturating_add(self.settle_ns / 10).max(self.merge_ns)
+    }
+}
+
 /// Statements about sent resets that may wait for their packet.
 const MOST_SENT: usize = 1 << 14;
 /// Statements about dropped segments that may wait for the reset that answers them.
@@ -199,7 +207,7 @@ impl Correlator {
     }
 
     fn longest_ns(&self) -> u64 {
-        self.rules.settle_ns.max(self.rules.merge_ns)
+        self.rules.longest_ns()
     }
 
     /// Makes a reset due at another time, at the latest when it would be if nothing settled it.

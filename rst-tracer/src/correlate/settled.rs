@@ -20,7 +20,7 @@ const OF_PROCESS: [&str; 2] = ["TCP_ABORT_ON_CLOSE", "TCP_STATE"];
 
 /// How long the reset waits, in nanoseconds from its sighting.
 pub(super) fn wait_ns(joined: &Joined, rules: &Rules) -> u64 {
-    let most = rules.settle_ns.max(rules.merge_ns);
+    let most = rules.longest_ns();
     if !is_own(joined, rules.netns) {
         return most;
     }
