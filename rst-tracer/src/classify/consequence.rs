@@ -60,7 +60,7 @@ fn row(cause: Cause) -> (Severity, Whose) {
         IpsActiveResponse => (Medium, Network),
         ScanResponse => (Info, Receiver),
         ScannerProbe => (Low, Client),
-        BlindResetAttempt => (High, Network),
+        BlindResetAttempt => (Low, Network),
         Backscatter => (Info, Nobody),
         AcceptQueueOverflow => (High, Server),
         OrphanOrMemoryPressure => (High, Sender),
@@ -123,12 +123,7 @@ struct Context {
 /// The first that holds counts.
 const CONTEXTS: [Context; 7] = [
     Context {
-        causes: &[
-            Cause::DpiBlock,
-            Cause::InjectedReset,
-            Cause::IpsActiveResponse,
-            Cause::BlindResetAttempt,
-        ],
+        causes: &[Cause::DpiBlock, Cause::InjectedReset, Cause::IpsActiveResponse],
         when: "it had no effect: the receiver ignored or challenged it",
         holds: |case| matches!(case.known.effect, Effect::Ignored | Effect::Challenged),
         then: Change::To(Low),

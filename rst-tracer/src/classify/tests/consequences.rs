@@ -146,6 +146,9 @@ fn lost_answers_to_probes_are_the_networks_fault_and_unseen_probes_nobodys() {
 #[test]
 fn the_words_of_a_cause_say_what_its_context_changes() {
     assert_eq!(consequence_in_words(Cause::ClosedPort), ["severity low, at fault: unknown"]);
+    // Nobody believed one that is called so, and the table does not pretend otherwise.
+    let blind = consequence_in_words(Cause::BlindResetAttempt);
+    assert_eq!(blind, ["severity low, at fault: the network"]);
     let cancel = consequence_in_words(Cause::ClientCancel);
     assert_eq!(cancel[0], "severity info, at fault: nobody");
     assert!(cancel[1].starts_with("severity medium, at fault: the server if "), "{cancel:?}");
