@@ -62,7 +62,8 @@ pub mod notice_trait {
     pub const TRIGGER: u8 = 2;
     /// `reason` is valid: the tracepoint of this kernel carries one.
     pub const REASON: u8 = 4;
-    /// `state_before` is valid: the socket left this state a moment ago for `state`.
+    /// `state_before` is valid: the socket left this state a moment ago for `state`; or there is no
+    /// socket any more, and it was in this state when it closed (SYN_SENT: its caller gave up).
     pub const STATE_BEFORE: u8 = 8;
     /// `owner` is valid: the task that connected or listened with this very socket.
     pub const OWNER: u8 = 16;

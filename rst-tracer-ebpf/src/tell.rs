@@ -18,6 +18,9 @@ use crate::{
 
 /// How long after its end a socket's reset may go out.
 const CLOSING_NS: u64 = 100_000_000;
+/// How long after a caller gave up the answer may still come: twice what a SYN lives (MSL, RFC 9293
+/// section 3.4.2).
+const ANSWER_NS: u64 = 240_000_000_000;
 /// How long after a reset the segment that it answers is dropped on the same CPU.
 const ANSWERING_NS: u64 = 1_000_000;
 
@@ -75,6 +78,9 @@ pub fn send_reset(context: &BtfTracePointContext) {
             let Some(gone) = GAVE_UP.get_ptr(&hash) else { return };
             // SAFETY: as in `living`.
             let gone = unsafe { &*gone };
+            if notice.time_ns - gone.time_ns > ANSWER_NS {
+                return;
+            }
             notice.state_before = gone.state as u8;
             notice.traits |= notice_trait::STATE_BEFORE;
             if gone.is_owned != 0 {
@@ -126,9 +132,6 @@ pub fn set_state(context: &BtfTracePointContext) {
         remember(socket);
     } else {
         part(socket, before);
-    }
-    if ends && before == state::SYN_SENT {
-        give_up(socket);
     }
     if after == state::LISTEN || before == state::LISTEN {
         let [own, _] = kernel::ends_of(socket);
@@ -239,17 +242,6 @@ fn owned(notice: &mut Notice, owner: &Task) {
     notice.traits |= notice_trait::OWNER;
 }
 
-/// Remembers by its flow that a socket, of which leave was just taken, had called in vain.
-#[inline(always)]
-fn give_up(socket: u64) {
-    let [own, peer] = kernel::ends_of(socket);
-    let hash = Identity::of(&own, &peer, &maps::keys()).hash;
-    if let Some(closed) = CLOSED.get_ptr(&socket) {
-        // SAFETY: as in `living`.
-        let _ = GAVE_UP.insert(&hash, unsafe { &*closed }, 0);
-    }
-}
-
 /// Remembers who opens a socket.
 #[inline(always)]
 fn remember(socket: u64) {
@@ -262,7 +254,7 @@ fn remember(socket: u64) {
     let _ = OWNERS.insert(&socket, &owner, 0);
 }
 
-/// Takes leave of a socket that closes.
+/// Takes leave of a socket that closes; of one that had called in vain also by its flow.
 #[inline(always)]
 fn part(socket: u64, before: u32) {
     let nobody = Task { cgroup: 0, pid: 0, uid: 0, comm: [0; 16] };
@@ -273,6 +265,11 @@ fn part(socket: u64, before: u32) {
         closed.is_owned = 1;
     }
     let _ = CLOSED.insert(&socket, &closed, 0);
+    if before == state::SYN_SENT {
+        let [own, peer] = kernel::ends_of(socket);
+        let hash = Identity::of(&own, &peer, &maps::keys()).hash;
+        let _ = GAVE_UP.insert(&hash, &closed, 0);
+    }
     if closed.is_owned != 0 {
         let _ = OWNERS.remove(&socket);
     }
