@@ -3,6 +3,7 @@
 //! One reset, straight through: `source` decodes a record, `correlate` joins what belongs to it,
 //! `classify` explains it, a `sink` writes one line.
 
+pub mod capabilities;
 pub mod causes;
 pub mod classify;
 pub mod cli;

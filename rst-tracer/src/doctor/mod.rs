@@ -8,7 +8,6 @@ use anyhow::{Context, Result};
 use rst_tracer_common::flow::Keys;
 use serde::Serialize;
 
-mod capabilities;
 mod evidence;
 mod interfaces;
 mod kernel;
@@ -16,6 +15,7 @@ mod programs;
 mod text;
 
 use crate::{
+    capabilities::{self, Capability},
     exit::Code,
     links,
     source::live::{
@@ -25,7 +25,6 @@ use crate::{
         kernel as kernel_side, object,
     },
 };
-use capabilities::Capability;
 use evidence::Evidence;
 use interfaces::Interface;
 use kernel::Kernel;

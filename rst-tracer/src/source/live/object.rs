@@ -8,7 +8,10 @@ use std::error::Error;
 use aya::{EbpfError, maps::MapError, programs::ProgramError, util::KernelVersion};
 use nix::sys::resource::{RLIM_INFINITY, Resource, setrlimit};
 
-use crate::exit::{Code, Failure};
+use crate::{
+    capabilities,
+    exit::{Code, Failure},
+};
 
 /// The prebuilt object, aligned as the ELF reader wants it.
 pub static OBJECT: &[u8] =
@@ -80,11 +83,8 @@ pub fn explain_program(name: &str, error: &ProgramError) -> Failure {
 
 /// Whether the calling thread has neither CAP_PERFMON nor CAP_SYS_ADMIN, which implies it.
 fn lacks_perfmon() -> bool {
-    const ENOUGH: u64 = 1 << 38 | 1 << 21;
-    let status = std::fs::read_to_string("/proc/thread-self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
-    let effective = line.and_then(|set| u64::from_str_radix(set.trim(), 16).ok());
-    effective.is_some_and(|set| set & ENOUGH == 0)
+    let effective = capabilities::effective();
+    effective.is_ok_and(|all| !capabilities::has(&all, "CAP_PERFMON"))
 }
 
 fn not_permitted() -> Failure {

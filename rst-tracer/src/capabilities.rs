@@ -28,14 +28,14 @@ pub struct Capability {
 }
 
 /// Reads the effective set of the calling thread, which is the one that loads and attaches.
-pub(super) fn effective() -> Result<Vec<Capability>> {
+pub(crate) fn effective() -> Result<Vec<Capability>> {
     const STATUS: &str = "/proc/thread-self/status";
     let status = fs::read_to_string(STATUS).with_context(|| format!("cannot read {STATUS}"))?;
     let set = parse(&status).with_context(|| format!("{STATUS} has no CapEff line"))?;
     Ok(from_set(set))
 }
 
-pub(super) fn has(capabilities: &[Capability], name: &str) -> bool {
+pub(crate) fn has(capabilities: &[Capability], name: &str) -> bool {
     capabilities.iter().any(|c| c.name == name && c.effective)
 }
 
