@@ -75,7 +75,7 @@ impl<'a> Pipeline<'a> {
     /// The same, of a host that can be asked for its addresses. They come and go seldom.
     pub fn asking(mut self, own_addresses: AskAddresses) -> Self {
         self.own_addresses = Some(own_addresses);
-        self.look_around();
+        self.look_around(Duration::ZERO);
         self
     }
 
@@ -164,8 +164,12 @@ impl<'a> Pipeline<'a> {
         self.limit.is_some_and(|limit| self.tally.events >= limit)
     }
 
-    /// Asks which addresses are this host's own. While they cannot be had, those known before stand.
-    pub fn look_around(&mut self) {
+    /// Asks which addresses are this host's own, unless it did within `lately`. While they cannot be had,
+    /// those known before stand.
+    pub fn look_around(&mut self, lately: Duration) {
+        if self.asked.is_some_and(|asked| asked.elapsed() < lately) {
+            return;
+        }
         self.asked = Some(Instant::now());
         match self.own_addresses.map(|ask| ask()) {
             Some(Ok(addresses)) => self.scene.addresses = Some(Arc::new(addresses)),
@@ -181,10 +185,9 @@ impl<'a> Pipeline<'a> {
         let source = head.segment.src.address.to_ip();
         let is_foreign = |known: &Arc<HashSet<IpAddr>>| !known.contains(&source);
         let is_made_here = head.hook == Hook::TC_EGRESS && head.came_by == 0;
-        // A router may reject for others all the time.
-        let just_asked = self.asked.is_some_and(|asked| asked.elapsed() < BETWEEN_QUESTIONS);
-        if is_made_here && !just_asked && self.scene.addresses.as_ref().is_some_and(is_foreign) {
-            self.look_around();
+        if is_made_here && self.scene.addresses.as_ref().is_some_and(is_foreign) {
+            // A router may reject for others all the time.
+            self.look_around(BETWEEN_QUESTIONS);
         }
     }
 

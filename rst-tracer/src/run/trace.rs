@@ -94,15 +94,12 @@ pub struct Tracing<'a> {
     stats: Option<Duration>,
     /// Statements of the kernel that were known to be lost.
     statements_lost: u64,
-    /// When this host's addresses are to be asked for again.
-    look_again: Instant,
 }
 
 impl<'a> Tracing<'a> {
     /// A source and what its records go through; `stats`: how often a stats event is written.
     pub fn new(live: Live, pipeline: Pipeline<'a>, stats: Option<Duration>) -> Self {
-        let look_again = Instant::now() + EVERY_SO_OFTEN;
-        Self { live, pipeline, stats, statements_lost: 0, look_again }
+        Self { live, pipeline, stats, statements_lost: 0 }
     }
 
     /// Runs until a signal, the end of `duration`, a limit or a closed output.
@@ -167,7 +164,7 @@ impl<'a> Tracing<'a> {
 
     /// Takes what the kernel wrote, and writes what is due.
     pub fn turn(&mut self) -> ControlFlow<Stop> {
-        self.look_around();
+        self.pipeline.look_around(EVERY_SO_OFTEN);
         loop {
             let count = self.live.drain(BATCH, |record| self.pipeline.take(record));
             self.count_losses();
@@ -186,15 +183,6 @@ impl<'a> Tracing<'a> {
         if lost > std::mem::replace(&mut self.statements_lost, lost) {
             self.pipeline.statements_lost(monotonic_ns());
         }
-    }
-
-    /// Asks now and then which addresses are this host's own.
-    fn look_around(&mut self) {
-        if Instant::now() < self.look_again {
-            return;
-        }
-        self.look_again = Instant::now() + EVERY_SO_OFTEN;
-        self.pipeline.look_around();
     }
 
     /// When to look again even if nothing happens.
