@@ -14,7 +14,7 @@ use rst_tracer::{
         watch::Watching,
     },
     event::{Cause, KnownBy, RstEvent},
-    source::live::{self, attach::XdpMode, evidence::Scope, kernel},
+    source::live::{attach::XdpMode, evidence::Scope},
 };
 use rst_tracer_common::{
     notice::Point,
@@ -22,7 +22,11 @@ use rst_tracer_common::{
 };
 use std::os::fd::AsRawFd;
 
-use crate::{LOOPBACKS, ear::Ear, in_laboratory, on_server};
+use crate::{
+    LOOPBACKS,
+    ear::{Ear, options},
+    in_laboratory, on_server,
+};
 
 fn rule(lab: &Lab, ip: std::net::IpAddr, port: u16, verdict: Verdict) -> Table {
     let family = if ip.is_ipv4() { Family::V4 } else { Family::V6 };
@@ -84,18 +88,7 @@ fn a_flood_of_drops_is_no_flood_of_statements() {
 
 /// The client's events of one scenario of the demo, IPv4.
 fn at_client(lab: &Lab, id: &str) -> Vec<RstEvent> {
-    let options = live::Options {
-        interfaces: Vec::new(),
-        xdp_mode: XdpMode::Auto,
-        kernel: kernel::Options {
-            flows: 8192,
-            ring_bytes: 4 << 20,
-            tunnels: true,
-            keys: kernel::random_keys().expect("random numbers"),
-        },
-        scope: Scope::Netns,
-        object: None,
-    };
+    let options = options(&[], XdpMode::Auto, Scope::Netns);
     let watching = Watching::start(lab.host(Side::Client), options, Rules::default());
     let watching = watching.expect("a tracer");
     let all = catalogue();

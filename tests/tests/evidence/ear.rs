@@ -61,14 +61,11 @@ impl Ear {
     }
 }
 
-async fn listen(
-    scope: Scope,
-    ready: &mpsc::Sender<Witnesses>,
-    mut stopped: oneshot::Receiver<()>,
-) -> Heard {
-    let options = live::Options {
-        interfaces: vec!["lo".into()],
-        xdp_mode: XdpMode::Off,
+/// A tracer of this test: small, and whose statements it hears.
+pub(crate) fn options(interfaces: &[&str], xdp_mode: XdpMode, scope: Scope) -> live::Options {
+    live::Options {
+        interfaces: interfaces.iter().map(|&name| name.to_owned()).collect(),
+        xdp_mode,
         kernel: kernel::Options {
             flows: 8192,
             ring_bytes: 8 << 20,
@@ -77,7 +74,15 @@ async fn listen(
         },
         scope,
         object: None,
-    };
+    }
+}
+
+async fn listen(
+    scope: Scope,
+    ready: &mpsc::Sender<Witnesses>,
+    mut stopped: oneshot::Receiver<()>,
+) -> Heard {
+    let options = options(&["lo"], XdpMode::Off, scope);
     let mut live = Live::start(options, |line| println!("{line}")).expect("the tracer starts");
     ready.send(live.witnesses()).expect("somebody waits");
     let mut records = Vec::new();
