@@ -23,6 +23,9 @@ fn keepalive(case: &Case<'_>) -> Vec<Opinion> {
     let Some(past) = case.established() else { return vec![] };
     let aborts =
         matches!(case.form, Form::Active | Form::Other) && case.segment().tcp.flags.has(Flags::ACK);
+    if !aborts {
+        return vec![];
+    }
     let probes: Vec<&Slot> = past.last_probes().collect();
     let (Some(last), Some(first), n @ 2..) = (probes.first(), probes.last(), probes.len()) else {
         return vec![];
@@ -46,9 +49,6 @@ fn keepalive(case: &Case<'_>) -> Vec<Opinion> {
         );
         (0.9, text)
     };
-    if !aborts {
-        return vec![];
-    }
     let opinion = Opinion::new(Cause::KeepaliveTimeout, probability);
     vec![opinion.because("unanswered_probes", 3.0, text).whatever_came_before()]
 }

@@ -11,7 +11,8 @@ use super::{
 };
 use crate::event::{Cause, Stage};
 
-pub(super) const RULES: &[Rule] = &[closed_port, listener_went_away, unseen_syn, client_gave_up];
+pub(super) const RULES: &[Rule] =
+    &[closed_port, listener_went_away, second_syn, refused_path, unseen_syn, client_gave_up];
 
 impl Case<'_> {
     /// Whether the reset answers a SYN with a refusal that its sender must believe (RFC 9293
@@ -30,14 +31,12 @@ impl Case<'_> {
 
 /// `SYN → RST+ACK` with sequence number 0: nothing listens, says the host.
 fn closed_port(case: &Case<'_>) -> Vec<Opinion> {
-    const RECENT_NS: u64 = 60_000_000_000;
-    let accepts = case.crowd().accepted_ago_ns.is_some_and(|ns| ns < RECENT_NS);
     if !case.refuses_a_syn() || case.forgery().proven || amid_handshake(case).is_some() {
         return vec![];
     }
     let by_windows = Form::is_written_by_windows(case.segment());
     let probability = match (case.form, case.maker()) {
-        _ if accepts && asks_for_multipath(case) => 0.3,
+        _ if case.may_refuse_a_path().is_some() => 0.3,
         (Form::PassiveToSyn, Maker::Stack) => 0.92,
         (Form::PassiveToSyn, Maker::Filter) => 0.15,
         (Form::PassiveToSyn, _) if case.is_elsewhere_by_peer() => 0.2,
@@ -63,33 +62,18 @@ fn closed_port(case: &Case<'_>) -> Vec<Opinion> {
 
 /// The port is closed, and a minute ago it was not: the service ended or is being restarted.
 fn listener_went_away(case: &Case<'_>) -> Vec<Opinion> {
-    const RECENT_NS: u64 = 60_000_000_000;
     let refuses = case.refuses_a_syn() && case.form == Form::PassiveToSyn;
     // A subflow of multipath TCP is refused by a listener that lives.
     let filtered =
         case.maker() == Maker::Filter || case.forgery().proven || case.mptcp_reason().is_some();
-    let ago = case.crowd().accepted_ago_ns.filter(|ns| *ns < RECENT_NS);
+    let ago = case.accepted_lately_ns();
     let Some(ns) = ago.filter(|_| refuses && !filtered) else { return vec![] };
-    if let Some(ns) = amid_handshake(case) {
-        let text = format!(
-            "the same port had accepted a connection {} before, and the client had called from \
-             this very port: a SYN came amid the handshake",
-            span(ns)
-        );
-        let opinion = Opinion::new(Cause::BadHandshakeAck, 0.75);
-        return vec![
-            opinion.because("second_syn", 2.0, text),
-            Opinion::new(Cause::ListenerWentAway, 0.2),
-        ];
-    }
-    if asks_for_multipath(case) {
-        return vec![Opinion::new(Cause::ListenerWentAway, 0.5), multipath_refused(ns)];
-    }
     let probability = match case.maker() {
+        _ if amid_handshake(case).is_some() => 0.2,
+        _ if case.may_refuse_a_path().is_some() => 0.5,
         Maker::Stack => 0.93,
         // It was not the server that answered.
-        _ if case.made_on_this_link() => 0.15,
-        _ if case.is_elsewhere_by_peer() => 0.15,
+        _ if case.made_on_this_link() || case.is_elsewhere_by_peer() => 0.15,
         _ => 0.75,
     };
     let text = format!("the same port had accepted a connection {} before", span(ns));
@@ -104,20 +88,45 @@ fn amid_handshake(case: &Case<'_>) -> Option<u64> {
     case.crowd().accepted_ago_ns.filter(|ns| again && *ns < HANDSHAKE_NS)
 }
 
-/// Whether the SYN speaks multipath TCP: to join a connection, perhaps, and that may be refused while
-/// the listener lives (RFC 8684 section 3.2).
-pub(super) fn asks_for_multipath(case: &Case<'_>) -> bool {
-    case.past.is_some_and(|past| past.their_facts().options & option::MPTCP != 0)
+/// A second SYN amid a handshake.
+fn second_syn(case: &Case<'_>) -> Vec<Opinion> {
+    let refuses = case.refuses_a_syn() && case.form == Form::PassiveToSyn;
+    let ago = amid_handshake(case).filter(|_| refuses && !case.forgery().proven);
+    let Some(ns) = ago else { return vec![] };
+    let text = format!(
+        "the same port had accepted a connection {} before, and the client had called from this very \
+         port: a SYN came amid the handshake",
+        span(ns)
+    );
+    vec![Opinion::new(Cause::BadHandshakeAck, 0.75).because("second_syn", 2.0, text)]
 }
 
-/// What such a refusal may be.
-pub(super) fn multipath_refused(accepted_ago_ns: u64) -> Opinion {
+/// A second path of a multipath connection that the server does not want.
+fn refused_path(case: &Case<'_>) -> Vec<Opinion> {
+    let refuses = case.refuses_a_syn() && !case.forgery().proven;
+    let Some(ns) = case.may_refuse_a_path().filter(|_| refuses) else { return vec![] };
     let text = format!(
         "the SYN speaks multipath TCP, and the port had accepted a connection {} before: a second path \
          may be refused while the listener lives",
-        span(accepted_ago_ns)
+        span(ns)
     );
-    Opinion::new(Cause::MptcpProtocol, 0.55).because("multipath_syn", 1.0, text)
+    let opinion = Opinion::new(Cause::MptcpProtocol, 0.55).because("multipath_syn", 1.0, text);
+    vec![opinion.whatever_came_before()]
+}
+
+impl Case<'_> {
+    /// How long ago the source endpoint was seen to accept a connection, if that was within a minute.
+    pub(super) fn accepted_lately_ns(&self) -> Option<u64> {
+        const LATELY_NS: u64 = 60_000_000_000;
+        self.crowd().accepted_ago_ns.filter(|ns| *ns < LATELY_NS)
+    }
+
+    /// The same where the SYN speaks multipath TCP: it may ask to join a connection, and that may be
+    /// refused while the listener lives (RFC 8684 section 3.2).
+    pub(super) fn may_refuse_a_path(&self) -> Option<u64> {
+        let asks = self.past.is_some_and(|past| past.their_facts().options & option::MPTCP != 0);
+        self.accepted_lately_ns().filter(|_| asks)
+    }
 }
 
 /// The same answer to a SYN that was not seen.

@@ -124,13 +124,12 @@ fn by_its_habit(case: &Case<'_>, probability: f64) -> Vec<Opinion> {
             opinion(habit.cause, probability * habit.surely),
             opinion(Cause::InjectedReset, probability * (1.0 - habit.surely)),
         ],
-        Some(_) => vec![opinion(Cause::InjectedReset, probability)],
-        None if !tells.proven => vec![opinion(Cause::InjectedReset, probability)],
         // Another hand, but whose, nothing says: prevention systems write in many ways.
-        None => vec![
+        None if tells.proven => vec![
             opinion(Cause::InjectedReset, probability * 0.85),
             opinion(Cause::IpsActiveResponse, probability * 0.15),
         ],
+        _ => vec![opinion(Cause::InjectedReset, probability)],
     }
 }
 

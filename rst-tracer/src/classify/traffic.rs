@@ -78,8 +78,8 @@ fn health_check(case: &Case<'_>) -> Vec<Opinion> {
     vec![check, cancel.because("address_race", 0.5, race)]
 }
 
-/// HAProxy's check of a port: it lets the last ACK of the handshake wait (TCP_QUICKACK off) and closes
-/// with SO_LINGER 0, so that one segment is both (src/tcpcheck.c, src/proto_tcp.c).
+/// HAProxy's check of a port, as the laboratory sees it: the reset comes in place of the last ACK of the
+/// handshake.
 fn check_without_ack(case: &Case<'_>) -> Vec<Opinion> {
     let Some(past) = case.past.filter(|_| case.known.stage == Stage::PostSynack) else {
         return vec![];

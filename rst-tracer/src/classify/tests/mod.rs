@@ -3,6 +3,7 @@
 mod aborts;
 mod answers;
 mod consequences;
+mod corners;
 mod forged;
 mod genuine;
 mod habits;

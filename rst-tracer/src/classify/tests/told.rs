@@ -140,3 +140,48 @@ fn silence_after_a_loss_of_statements_proves_nothing() {
     assert_eq!(lossy.cause, Cause::Linger0Close, "{lossy:#?}");
     assert_eq!(lossy.basis, Basis::Wire);
 }
+
+#[test]
+fn a_syn_that_no_socket_had_sent_is_a_programs_and_one_that_gave_up_is_known() {
+    let witnesses = Witnesses { states: true, ..Witnesses::default() };
+    let told = |gave_up: bool| {
+        let mut story = here().by(Rules { witnesses, ..Rules::default() });
+        (story.hook, story.ifindex) = (Hook::TC_EGRESS, 2);
+        story.syn().wait(5).syn_ack();
+        let mut notice =
+            story.about_last(story.statement(Point::SEND_RESET, Client, "NO_SOCKET"), Server);
+        if gave_up {
+            notice.wire.traits |= notice_trait::STATE_BEFORE;
+            notice.state_before = Some("SYN_SENT".into());
+        }
+        story.hear(notice).disown(Client);
+        sane(story.first()).cause
+    };
+    assert_eq!((told(false), told(true)), (Cause::ScannerProbe, Cause::ClientGaveUp));
+}
+
+#[test]
+fn a_filters_drop_shows_the_filter_where_tcp_would_not_have_spoken() {
+    let mut story = here();
+    (story.hook, story.ifindex) = (Hook::TC_EGRESS, 2);
+    story.syn().wait(1).reject(Server).kernel_drops(Client, "NETFILTER_DROP");
+    let event = expect(&mut story, Cause::HostFirewallReject);
+    assert!(event.confidence.percent() >= 95, "{event:#?}");
+}
+
+#[test]
+fn without_reasons_the_state_of_the_socket_tells() {
+    let told = |state: &'static str, inode: u64| {
+        let mut story = here();
+        story.handshake().exchange().abort(Server);
+        let mut notice = story.statement(Point::SEND_RESET, Server, "");
+        notice.wire.traits |= notice_trait::SOCKET;
+        notice.wire.inode = inode;
+        notice.state = Some(state.into());
+        story.hear(notice);
+        sane(story.first()).cause
+    };
+    assert_eq!(told("ESTABLISHED", 7), Cause::AdminKill);
+    assert_eq!(told("CLOSE", 0), Cause::RestartWithPendingConnections);
+    assert_eq!(told("CLOSE", 7), Cause::Linger0Close, "the wire decides");
+}

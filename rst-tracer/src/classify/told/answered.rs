@@ -7,7 +7,7 @@ use rst_tracer_common::{
 
 use super::{Row, multipath, told};
 use crate::{
-    classify::{Case, Opinion, Past, opinion::span, refused, scan},
+    classify::{Case, Opinion, Past, opinion::span, scan},
     event::{Cause, Stage},
     source::Notice,
 };
@@ -50,7 +50,6 @@ fn no_socket(case: &Case<'_>, sent: &Notice) -> Vec<Opinion> {
 }
 
 fn nobody_listens(case: &Case<'_>, sent: &Notice) -> Vec<Opinion> {
-    const RECENT_NS: u64 = 60_000_000_000;
     let closed = told(sent, Cause::ClosedPort, 0.97, "nothing listens on the port");
     let ports = case.crowd().refused_ports;
     if ports >= scan::MANY_PORTS {
@@ -63,25 +62,14 @@ fn nobody_listens(case: &Case<'_>, sent: &Notice) -> Vec<Opinion> {
             Opinion { probability: 0.05, ..closed },
         ];
     }
-    match case.crowd().accepted_ago_ns {
-        Some(ns) if ns < RECENT_NS && refused::asks_for_multipath(case) => {
-            vec![
-                told(sent, Cause::ListenerWentAway, 0.4, "nothing listens on the port"),
-                refused::multipath_refused(ns).whatever_came_before(),
-            ]
-        }
-        Some(ns) if ns < RECENT_NS => {
-            let meaning = format!(
-                "nothing listens on the port, which accepted a connection {} ago",
-                span(ns)
-            );
-            vec![
-                told(sent, Cause::ListenerWentAway, 0.95, &meaning),
-                Opinion { probability: 0.04, ..closed },
-            ]
-        }
-        _ => vec![closed],
-    }
+    let Some(ns) = case.accepted_lately_ns() else { return vec![closed] };
+    let meaning =
+        format!("nothing listens on the port, which accepted a connection {} ago", span(ns));
+    let away = if case.may_refuse_a_path().is_some() { 0.4 } else { 0.95 };
+    vec![
+        told(sent, Cause::ListenerWentAway, away, &meaning),
+        Opinion { probability: 0.04, ..closed },
+    ]
 }
 
 fn unwanted_syn_ack(case: &Case<'_>, sent: &Notice) -> Vec<Opinion> {
