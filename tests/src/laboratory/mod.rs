@@ -1,7 +1,8 @@
 //! The scenario laboratory: every reset that we can provoke, with the truth about it.
 //!
 //! In: nothing. Out: the demo's scenarios, those of this crate with sockets, kernel settings and
-//! injectors of our own, those with real servers ([`servers`]), and those kept aside ([`aside`]).
+//! injectors of our own, those with real servers ([`servers`]), those of the first exam, and those kept aside
+//! ([`aside`]).
 //! Scenarios of this crate may be slow, and may want the hosts for themselves.
 
 pub mod aside;
@@ -9,6 +10,7 @@ pub mod check;
 pub mod child;
 mod closing;
 mod exits;
+mod first_exam;
 mod gone;
 mod injected;
 mod opening;
@@ -28,9 +30,9 @@ pub const ROOM: u16 = 768;
 /// How many ports each scenario of this crate has: the one it is given, and those after it.
 pub const PORTS_EACH: u16 = 16;
 
-/// The first port of our own scenarios, of those with real servers, and of those kept aside. The
-/// demo's are below.
-const FIRST_PORTS: [u16; 3] = [5_000, 16_000, 24_000];
+/// The first port of our own scenarios, of those with real servers, of the first exam's, and of those
+/// kept aside. The demo's are below.
+const FIRST_PORTS: [u16; 4] = [5_000, 16_000, 20_000, 26_000];
 
 /// Our own scenarios, by family of files.
 const LISTED: &[&[Listed]] = &[
@@ -47,10 +49,11 @@ const LISTED: &[&[Listed]] = &[
 
 /// Every scenario there is; names (with the family) and ports are unique.
 pub fn laboratory() -> Vec<Scenario> {
-    let [ours, servers, _] = FIRST_PORTS;
+    let [ours, servers, first_exam, _] = FIRST_PORTS;
     let mut all = catalogue();
     all.extend(number(&[LISTED, injected::LISTED].concat(), ours, PORTS_EACH));
     all.extend(number(servers::LISTED, servers, PORTS_EACH));
+    all.extend(number(first_exam::LISTED, first_exam, PORTS_EACH));
     all.extend(kept_aside());
     all
 }
