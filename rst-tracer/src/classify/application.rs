@@ -1,15 +1,24 @@
 //! A program ended it the hard way, went on after the end, or lost its memory of it.
 
 use rst_tracer_common::{
-    flow::{Slot, flag},
+    flow::{Facts, Slot, flag},
     wire::Flags,
 };
 
 use super::{Case, Form, LastWords, Maker, Opinion, Past, Rule, opinion::span};
-use crate::event::{Cause, SentBy, Stage};
+use crate::{
+    correlate::at_odds,
+    event::{Cause, SentBy, Stage},
+};
 
-pub(super) const RULES: &[Rule] =
-    &[aborted, pending_connection, protocol_mismatch, data_after_close, stale_state];
+pub(super) const RULES: &[Rule] = &[
+    aborted,
+    shut_with_unread_data,
+    pending_connection,
+    protocol_mismatch,
+    data_after_close,
+    stale_state,
+];
 
 /// What a live socket had done with the other side's data when it was aborted.
 #[derive(Clone, Copy)]
@@ -55,6 +64,7 @@ fn aborted(case: &Case<'_>) -> Vec<Opinion> {
     if let (Abort::Answered, Some(LastWords::HttpStatus(status @ 400..))) =
         (abort, past.my_last_words())
         && past.my_last_data().is_some_and(|words| case.since(words) < SOON_NS)
+        && !is_of_a_gateway(status)
     {
         let text = format!(
             "the last thing it said was HTTP status {status}, and it hung up at once: it may not have \
@@ -88,6 +98,37 @@ fn aborted(case: &Case<'_>) -> Vec<Opinion> {
     opinions
 }
 
+/// The statuses with which a gateway tells of the server behind it: bad gateway, gateway timeout (RFC 9110
+/// sections 15.6.3 and 15.6.5).
+pub(super) const fn is_of_a_gateway(status: u16) -> bool {
+    matches!(status, 502 | 504)
+}
+
+/// Shut down for writing and closed at once, with something of the other side unread: a server that has
+/// said all it has to say does not wait for the rest of the request.
+fn shut_with_unread_data(case: &Case<'_>) -> Vec<Opinion> {
+    let Some(past) = case.established().filter(|past| shut_then_closed(case, past)) else {
+        return vec![];
+    };
+    let text = format!(
+        "{} sent its FIN and reset the connection at once, though {} bytes had come that it may not have \
+         read to the end",
+        case.sender(),
+        past.theirs().bytes
+    );
+    vec![Opinion::new(Cause::ClosedWithUnreadData, 0.5).because("reset_behind_fin", 1.5, text)]
+}
+
+/// Whether a server that had been asked something resets right behind its own FIN.
+pub(super) fn shut_then_closed(case: &Case<'_>, past: &Past<'_>) -> bool {
+    const AT_ONCE_NS: u64 = 10_000_000;
+    let fin = past.my_slots().rfind(|slot| slot.flags.has(Flags::FIN));
+    let soon = fin.is_some_and(|fin| case.since(fin) <= AT_ONCE_NS);
+    let asked = past.i_opened() == Some(false) && past.theirs().bytes > 0;
+    let open = !past.they(flag::FIN) && past.earlier_reset().is_none() && !case.forgery().proven;
+    soon && asked && open && case.form == Form::Active
+}
+
 /// A server that resets a connection on which nothing was ever said has perhaps not accepted it.
 fn pending_connection(case: &Case<'_>) -> Vec<Opinion> {
     let Some((past, Abort::NothingReceived)) = case.abort() else { return vec![] };
@@ -97,15 +138,25 @@ fn pending_connection(case: &Case<'_>) -> Vec<Opinion> {
     }
     let text = "the server reset a connection on which neither side had said anything, as a \
                 listener does with those that wait when it is closed";
-    let opinion = Opinion::new(Cause::RestartWithPendingConnections, 0.45);
+    let crowd = case.crowd();
+    let probability = match (crowd.refused_later, crowd.of_endpoint) {
+        (true, _) => 0.7,
+        (false, 1..) => 0.55,
+        // A listener seldom closes with one connection waiting.
+        (false, 0) => 0.33,
+    };
+    let opinion = Opinion::new(Cause::RestartWithPendingConnections, probability);
     vec![opinion.because("nothing_said", 1.0, text)]
 }
 
 /// One side answered the other's first words with an error, and then hung up.
 fn protocol_mismatch(case: &Case<'_>) -> Vec<Opinion> {
     let Some((past, _)) = case.abort() else { return vec![] };
-    let facts = past.my_facts();
-    let head = &facts.head[..usize::from(facts.head_len).min(facts.head.len())];
+    if let Some((client, server)) = spoken(&past) {
+        let text = format!("the client spoke {client}, the server {server}");
+        return vec![Opinion::new(Cause::ProtocolMismatch, 0.78).because("at_odds", 2.0, text)];
+    }
+    let head = head(past.my_facts());
     let text = match head {
         [0x15, 0x03, ..] => "the first thing it ever said was a TLS alert",
         _ if head.starts_with(b"HTTP/1.1 400") || head.starts_with(b"HTTP/1.0 400") => {
@@ -114,6 +165,20 @@ fn protocol_mismatch(case: &Case<'_>) -> Vec<Opinion> {
         _ => return vec![],
     };
     vec![Opinion::new(Cause::ProtocolMismatch, 0.7).because("first_words", 2.0, text)]
+}
+
+/// What client and server spoke, where that is known and not the same.
+pub(super) fn spoken(past: &Past<'_>) -> Option<(&'static str, &'static str)> {
+    let [mine, theirs] = [past.my_facts(), past.their_facts()].map(head);
+    match past.i_opened()? {
+        true => at_odds(mine, theirs),
+        false => at_odds(theirs, mine),
+    }
+}
+
+/// The first bytes that a side said.
+pub(super) fn head(facts: &Facts) -> &[u8] {
+    &facts.head[..usize::from(facts.head_len).min(facts.head.len())]
 }
 
 /// The sender had closed in order; the other side went on sending, or its data crossed the FIN.

@@ -51,6 +51,13 @@ impl<'a> Case<'a> {
         }
     }
 
+    /// Whether this kernel shows that neither side's TCP wrote it: this host's packet filter did, or
+    /// something on this host in another's name.
+    pub(super) fn no_endpoint_wrote_it(&self) -> bool {
+        matches!(self.author(), Author::Filter(_))
+            || self.author() == Author::Program && self.wrote_for_another()
+    }
+
     /// Whether this host wrote it in the name of an address that is not its own.
     pub(super) fn wrote_for_another(&self) -> bool {
         self.known.role == LocalRole::Sender && self.known.src_is_local == Some(false)

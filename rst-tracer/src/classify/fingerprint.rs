@@ -43,7 +43,7 @@ const fn habit(
 }
 
 /// The most telling first.
-static HABITS: [Habit; 14] = [
+static HABITS: [Habit; 15] = [
     // Payload of ten bytes: "A Wall Behind A Wall", IEEE S&P 2025.
     habit("henan", "the provincial firewall of Henan", Cause::InjectedReset, 1.0, 0.85, henan),
     // net4people/bbs 285 and 511: three with window w, w+1, w+2 and TTL t, t+1, t+2.
@@ -72,6 +72,15 @@ static HABITS: [Habit; 14] = [
         1.5,
         0.85,
         snort_strafing,
+    ),
+    // The same: the time to live is the one learnt of the direction.
+    habit(
+        "snort_learnt_ttl",
+        "Snort's active response",
+        Cause::IpsActiveResponse,
+        1.0,
+        0.5,
+        snort_learnt_ttl,
     ),
     habit("snort", "Snort's active response", Cause::IpsActiveResponse, 1.0, 0.4, snort),
     // Weaver, Sommer and Paxson, NDSS 2009: resets with reserved bits ("RAE").
@@ -148,7 +157,8 @@ impl Reading<'_> {
     /// connection's flow label, on a connection whose sender does otherwise.
     fn is_raw(&self) -> bool {
         if self.case.is_v6() {
-            return self.segment.flow_label == 0 && self.past.my_facts().flow_label != 0;
+            let labels = self.past.mine().packets == 0 || self.past.my_facts().flow_label != 0;
+            return self.segment.flow_label == 0 && labels;
         }
         let usual_df =
             self.past.mine().packets == 0 || self.past.mine().traits & Segment::DONT_FRAGMENT != 0;
@@ -240,12 +250,19 @@ fn snort_strafing(r: &Reading<'_>) -> bool {
     snort(r) && !steps.is_empty() && triggers.into_iter().flatten().any(by_size)
 }
 
+fn snort_learnt_ttl(r: &Reading<'_>) -> bool {
+    snort(r) && r.past.my_ttl() == Some(r.segment.ttl)
+}
+
 fn snort(r: &Reading<'_>) -> bool {
     let tcp = &r.segment.tcp;
     let written_so = r.has_ack() && tcp.window == 0 && r.is_plain() && r.is_raw();
-    // IPv6 has no identification, and a box that ends connections itself begins at 255.
+    // IPv6 has no identification, and a box that ends connections itself begins at 255. Where Snort
+    // did not learn a time to live, it takes what the trigger's leaves of 255.
+    let left = |trigger: &Slot| 255 - trigger.ttl;
+    let mirrored = r.past.slots().any(|slot| left(slot).abs_diff(r.segment.ttl) <= 1);
     let random_id = match r.case.is_v6() {
-        true => r.segment.ttl <= 128,
+        true => r.segment.ttl <= 128 || mirrored,
         false => r.segment.ip_id > 1 && !r.continues(),
     };
     let answers = r.their_last().is_some_and(|trigger| {

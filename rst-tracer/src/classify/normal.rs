@@ -1,8 +1,15 @@
 //! Deliberate and harmless: abortive closes, cancelled answers, resets behind a FIN.
 
-use rst_tracer_common::{flow::flag, wire::Flags};
+use rst_tracer_common::{
+    flow::{Slot, flag},
+    wire::Flags,
+};
 
-use super::{Case, Form, LastWords, Opinion, Past, Rule, application::Abort};
+use super::{
+    Case, Form, LastWords, Opinion, Past, Rule,
+    application::{self, Abort},
+    past,
+};
 use crate::event::{Cause, SentBy, Stage};
 
 pub(super) const RULES: &[Rule] = &[linger0, cancelled, behind_fin, tls_closed];
@@ -71,15 +78,36 @@ fn behind_fin(case: &Case<'_>) -> Vec<Opinion> {
     if !(mine || theirs) || case.forgery().proven {
         return vec![];
     }
+    if mine && theirs && answers_a_stale_duplicate(case) {
+        let text = "both sides had closed; an old segment came once more, the other side repeated its last \
+                    ACK to it, and this one knows nothing any more";
+        return vec![
+            Opinion::new(Cause::StraySegment, 0.7).because("old_duplicate", 2.0, text),
+            Opinion::new(Cause::RstAfterFin, 0.2),
+        ];
+    }
     let late_data = case.trigger().is_some_and(|slot| slot.len > 0);
     let (probability, text) = match (mine, theirs) {
         _ if mine && late_data => (0.1, "it follows a FIN of the same side"),
         (true, true) => (0.85, "both sides had sent their FIN"),
+        (true, false) if application::shut_then_closed(case, &past) => {
+            (0.4, "the same side had sent its FIN a moment before")
+        }
         (true, false) => (0.75, "the same side had sent its FIN before"),
         (false, _) if case.form == Form::Passive => (0.6, "the other side had sent its FIN"),
         (false, _) => (0.65, "the other side had sent its FIN, and this one does not wait"),
     };
     vec![Opinion::new(Cause::RstAfterFin, probability).because("behind_fin", 1.5, text)]
+}
+
+/// Whether it answers a pure ACK that the other side had sent before, right behind old data of the sender's
+/// own that was acknowledged long ago.
+pub(super) fn answers_a_stale_duplicate(case: &Case<'_>) -> bool {
+    let Some((past, ack)) = case.past.zip(case.trigger()) else { return false };
+    let before = past.my_slots().rfind(|slot| slot.time_ns <= ack.time_ns);
+    let is_old = |slot: &&Slot| slot.len > 0 && past::end_of(slot).since(ack.ack) < 0;
+    let is_pure = ack.flags == Flags::ACK && ack.len == 0;
+    is_pure && before.filter(is_old).is_some()
 }
 
 /// The last data was as short as an encrypted close_notify: 24 bytes in TLS 1.3, 31 in TLS 1.2
@@ -97,6 +125,12 @@ fn tls_closed(case: &Case<'_>) -> Vec<Opinion> {
     if let Some(LastWords::TlsAlert { description: None | Some(0), .. }) = past.my_last_words() {
         let text = "the last thing it said was a TLS alert, as at the end of a session";
         let opinion = Opinion::new(Cause::TlsCloseThenRst, 0.75);
+        return vec![opinion.because("tls_alert", 1.5, text)];
+    }
+    if let Some(LastWords::TlsAlert { description: None | Some(0), .. }) = past.their_last_words() {
+        let text =
+            "the last thing that the other side said was a TLS alert, as at the end of a session";
+        let opinion = Opinion::new(Cause::TlsCloseThenRst, 0.72);
         return vec![opinion.because("tls_alert", 1.5, text)];
     }
     let last = past.slots().rfind(|slot| slot.len > 0).map(|slot| slot.len);

@@ -239,6 +239,16 @@ impl<'a> Past<'a> {
         idle.filter(move |slot| past.is_probe(slot))
     }
 
+    /// How often the claimed sender had sent its last data or FIN, none of it acknowledged; `None` when
+    /// it had not repeated it.
+    pub fn repeated_in_vain(&self) -> Option<usize> {
+        let unanswered = self.their_ack().is_some_and(|acked| self.my_end().is_after(acked));
+        let counts = |slot: &&Slot| slot.len > 0 || slot.flags.has(Flags::FIN);
+        let last: Seq = self.my_slots().rfind(counts)?.seq;
+        let times = self.my_slots().filter(counts).filter(|slot| slot.seq == last).count();
+        (unanswered && times > 1).then_some(times)
+    }
+
     fn is_probe(&self, slot: &Slot) -> bool {
         let plain = slot.flags.0 & (Flags::SYN.0 | Flags::FIN.0 | Flags::RST.0) == 0;
         self.is_mine(slot) && plain && slot.len <= 1 && slot.seq + 1 == self.my_end()

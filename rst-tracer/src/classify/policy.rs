@@ -2,7 +2,7 @@
 
 use rst_tracer_common::flow::flag;
 
-use super::{Case, Form, Maker, Opinion, Rule, opinion::reason, security::is_guessed};
+use super::{Case, Form, Maker, Opinion, Rule, opinion::reason, refused, security::is_guessed};
 use crate::event::{Cause, Effect, Evidence, Origin};
 
 pub(super) const RULES: &[Rule] = &[rejected_syn, rejected_in_use];
@@ -23,6 +23,7 @@ fn rejected_syn(case: &Case<'_>) -> Vec<Opinion> {
         (Maker::Filter, false) => (0.6, 0.25),
         (Maker::Filter, true) => (0.2, 0.7),
         (Maker::Undecided, false) if Form::is_written_by_windows(case.segment()) => (0.05, 0.1),
+        (Maker::Undecided, false) if refused::is_by_appliance(case) => (0.05, 0.55),
         (Maker::Undecided, false) => (0.2, 0.12),
         (Maker::Undecided, true) => (0.05, 0.55),
     };
@@ -38,6 +39,13 @@ fn rejected_syn(case: &Case<'_>) -> Vec<Opinion> {
             i16::from(case.segment().ttl) - shift
         );
         reasons.push(reason("ttl_of_peer", 1.5, text));
+    }
+    if refused::is_by_appliance(case) {
+        let text = format!(
+            "its TTL {} began at 255, as that of network equipment does and that of common hosts not",
+            case.segment().ttl
+        );
+        reasons.push(reason("ttl_of_equipment", 1.0, text));
     }
     if here {
         let text = format!(
@@ -89,11 +97,21 @@ fn rejected_in_use(case: &Case<'_>) -> Vec<Opinion> {
         (false, Maker::Filter, false) => (0.65, 0.2),
         (false, Maker::Filter, true) => (0.15, 0.7),
         (false, Maker::Undecided, _) if too_soon => (0.03, 0.6),
+        (false, Maker::Undecided, true) if first_words_rejected(case).is_some() => (0.05, 0.7),
         (false, Maker::Undecided, true) => (0.05, 0.4),
         (false, Maker::Undecided, false) => (0.12, 0.06),
         (false, Maker::Stack, _) => return vec![],
     };
-    let mut opinions = both(case, host, network, reasons);
+    let rule = 1.0 - case.forgotten_by_its_filter();
+    let words = first_words_rejected(case).filter(|_| elsewhere);
+    let path = network * rule * if words.is_some() { BY_RULE } else { 1.0 };
+    let mut opinions = both(case, host * rule, path, reasons);
+    if let Some(bytes) = words {
+        let dpi = Opinion::new(Cause::DpiBlock, network * rule * BY_WORDS);
+        let dpi =
+            dpi.made_by(Origin::MiddleboxSuspected).because("first_words", 1.5, let_pass(bytes));
+        opinions.push(dpi);
+    }
     if tells.proven {
         opinions = opinions.into_iter().map(Opinion::whatever_came_before).collect();
         let path = opinions.iter_mut().find(|o| o.origin == Origin::MiddleboxSuspected);
@@ -102,6 +120,23 @@ fn rejected_in_use(case: &Case<'_>) -> Vec<Opinion> {
         }
     }
     opinions
+}
+
+/// How much of what rejects the first words looks at addresses only, and how much at the words.
+pub(super) const BY_RULE: f64 = 0.31;
+pub(super) const BY_WORDS: f64 = 0.69;
+
+/// How long the first words were, when the segment that is answered carries them.
+pub(super) fn first_words_rejected(case: &Case<'_>) -> Option<u32> {
+    let past = case.past.filter(|past| past.has(flag::SYN | flag::SYN_ACK))?;
+    let trigger = case.trigger().filter(|slot| slot.len > 0)?;
+    let first = past.theirs().data_segments <= 1 && past.mine().data_segments == 0;
+    first.then_some(trigger.len)
+}
+
+/// What that means, in words.
+pub(super) fn let_pass(bytes: u32) -> String {
+    format!("it let the handshake pass and rejected the first {bytes} bytes that were said")
 }
 
 /// The filter of the host, and one on the path. Who wrote it here in the name of an address that is

@@ -10,6 +10,7 @@ use crate::event::{Cause, Stage};
 
 pub(super) const RULES: &[Rule] = &[
     keepalive,
+    gave_up,
     after_reset,
     stray,
     half_open_discovery,
@@ -51,6 +52,23 @@ fn keepalive(case: &Case<'_>) -> Vec<Opinion> {
     };
     let opinion = Opinion::new(Cause::KeepaliveTimeout, probability);
     vec![opinion.because("unanswered_probes", 3.0, text).whatever_came_before()]
+}
+
+/// The sender had repeated its last data in vain, and then it does not know the connection any more.
+fn gave_up(case: &Case<'_>) -> Vec<Opinion> {
+    const SEVERAL: usize = 3;
+    let Some(past) = case.established().filter(|past| !past.has(flag::RST_SEEN)) else {
+        return vec![];
+    };
+    let passive = case.form == Form::Passive && case.trigger().is_some();
+    let times = past.repeated_in_vain().filter(|times| *times >= SEVERAL && passive);
+    let Some(times) = times.filter(|_| !case.forgery().proven) else { return vec![] };
+    let text = format!(
+        "{} had sent the same segment {times} times, and what it answers now does not acknowledge it: it \
+         had given up",
+        case.sender()
+    );
+    vec![Opinion::new(Cause::LateSegmentAfterTimeout, 0.75).because("given_up", 2.0, text)]
 }
 
 /// The connection was reset before; what still comes is answered.
@@ -141,13 +159,18 @@ impl Case<'_> {
 /// The SYN-ACK echoes a timestamp that the SYN never had (RFC 7323 section 3.2; Linux,
 /// `tcp_rcv_synsent_state_process`).
 fn timestamp_mismatch(case: &Case<'_>) -> Vec<Opinion> {
-    /// More than any clock ticks while a SYN is repeated: two minutes of microseconds.
-    const LATEST: u32 = 120_000_000;
+    /// No SYN is repeated sooner (RFC 6298 section 2.1: after a second).
+    const NO_REPEAT_US: u64 = 900_000;
+    /// How much longer than the second SYN the first may have been under way.
+    const JITTER_US: u64 = 10_000;
     let Some(past) = case.past.filter(|_| case.refuses_the_syn_ack()) else { return vec![] };
     let (Some(sent), Some(echoed)) = (past.syn_tsval(), past.syn_ack_tsecr()) else {
         return vec![];
     };
-    if echoed.wrapping_sub(sent) <= LATEST {
+    // No clock ticks faster than once a microsecond: so much further may it be in a SYN that was repeated.
+    let since_us = case.now_ns().saturating_sub(past.state().flow.syn_ns) / 1_000;
+    let most = if since_us < NO_REPEAT_US { 0 } else { since_us + JITTER_US };
+    if u64::from(echoed.wrapping_sub(sent)) <= most {
         return vec![];
     }
     let text = format!("the SYN-ACK echoes the timestamp {echoed}, the SYN had {sent}");
@@ -176,10 +199,11 @@ fn bad_handshake_ack(case: &Case<'_>) -> Vec<Opinion> {
         );
         return vec![Opinion::new(Cause::BadHandshakeAck, 0.85).because("wrong_ack", 2.0, text)];
     }
-    let early = matches!(case.known.stage, Stage::PostSynack | Stage::PostAck);
-    let by_server = past.i_opened() == Some(false) && past.has(flag::SYN_ACK);
-    let Some(trigger) = case.trigger().filter(|_| early && by_server) else { return vec![] };
-    if case.form != Form::Passive || trigger.ack == past.my_facts().isn + 1 {
+    let by_server = past.i_opened() == Some(false) && past.has(flag::SYN | flag::SYN_ACK);
+    let amid = by_server && !past.i(flag::ACKED) && past.mine().data_segments == 0;
+    let Some(trigger) = case.trigger().filter(|_| amid) else { return vec![] };
+    let fits = past.their_slots().any(|slot| slot.ack == past.my_facts().isn + 1);
+    if case.form != Form::Passive || fits || trigger.flags.has(Flags::SYN) {
         return vec![];
     }
     let text = "it answers an ACK that does not fit the SYN-ACK";

@@ -20,7 +20,9 @@ impl Case<'_> {
     pub(super) fn refuses_a_syn(&self) -> bool {
         let Some(past) = self.past else { return false };
         let tcp = &self.segment().tcp;
-        self.known.stage == Stage::PostSyn
+        // A SYN may carry data (TCP Fast Open, RFC 7413).
+        matches!(self.known.stage, Stage::PostSyn | Stage::PostPush)
+            && !past.has(flag::SYN_ACK)
             && past.i_opened() == Some(false)
             && past.mine().packets == 0
             && tcp.flags.has(Flags::ACK)
@@ -43,7 +45,9 @@ fn closed_port(case: &Case<'_>) -> Vec<Opinion> {
         // Linux' packet filter does not write so, and Windows' own is silent.
         (Form::PassiveToSyn, Maker::Undecided) if by_windows => 0.8,
         (Form::PassiveToSyn, Maker::Undecided) if case.made_on_this_link() => 0.35,
+        (Form::PassiveToSyn, Maker::Undecided) if is_by_appliance(case) => 0.35,
         (Form::PassiveToSyn, Maker::Undecided) => 0.65,
+        _ if case.forgery().habit.is_some() => 0.25,
         _ => 0.6,
     };
     let answers = reason("answers_syn", 2.0, "it answers the SYN, which nothing else did");
@@ -58,6 +62,12 @@ fn closed_port(case: &Case<'_>) -> Vec<Opinion> {
         opinion = opinion.because("undecidable", -0.5, text);
     }
     vec![opinion]
+}
+
+/// Whether its time to live began at 255, as network equipment has it and common hosts do not (p0f's
+/// p0fr.fp).
+pub(super) fn is_by_appliance(case: &Case<'_>) -> bool {
+    case.segment().ttl > 128 && case.past.is_some_and(|past| past.theirs().ttl <= 128)
 }
 
 /// The port is closed, and a minute ago it was not: the service ended or is being restarted.
@@ -157,6 +167,24 @@ fn client_gave_up(case: &Case<'_>) -> Vec<Opinion> {
         );
         let opinion = Opinion::new(Cause::SegmentAfterReset, 0.9);
         return vec![opinion.because("refused_before", 2.0, text)];
+    }
+    if let Some((times, ms)) = case.crowd().periodic {
+        let text = format!(
+            "the client's host let the SYN-ACK go {times} times before too, every {ms} ms: a health \
+             check that leaves the handshake half done"
+        );
+        return vec![
+            Opinion::new(Cause::LbHealthCheck, 0.85).because("periodic", 2.0, text),
+            Opinion::new(Cause::ClientGaveUp, 0.1),
+        ];
+    }
+    if case.past.is_some_and(|past| !past.has(flag::SYN)) {
+        let text = "the client's host refused a SYN-ACK, and this way no SYN had gone: somebody else may \
+                    have called in its name";
+        return vec![
+            Opinion::new(Cause::Backscatter, 0.65).because("unasked_syn_ack", 1.5, text),
+            Opinion::new(Cause::ClientGaveUp, 0.25),
+        ];
     }
     let mut opinion = Opinion::new(Cause::ClientGaveUp, 0.75).because(
         "answers_syn_ack",

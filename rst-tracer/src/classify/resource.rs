@@ -2,7 +2,7 @@
 
 use rst_tracer_common::{flow::flag, wire::Flags};
 
-use super::{Case, Form, Maker, Opinion, Rule};
+use super::{Case, Form, Maker, Opinion, Rule, application};
 use crate::event::{Cause, Stage};
 
 pub(super) const RULES: &[Rule] = &[accept_queue_overflow, orphaned, mptcp];
@@ -21,6 +21,11 @@ fn accept_queue_overflow(case: &Case<'_>) -> Vec<Opinion> {
         && case.segment().tcp.seq == past.my_facts().isn + 1;
     if !fits || case.maker() == Maker::Filter || case.forgery().proven {
         return vec![];
+    }
+    // Something on the path answered, not the server.
+    let elsewhere = case.ttl_shift().is_some_and(|shift| shift != 0) && !case.made_here();
+    if elsewhere || case.forgery().has("too_soon") {
+        return vec![Opinion::new(Cause::AcceptQueueOverflow, 0.1)];
     }
     let repeats = past.my_slots().filter(|slot| slot.flags.has(Flags::SYN)).count();
     let opinion = Opinion::new(Cause::AcceptQueueOverflow, if repeats > 1 { 0.8 } else { 0.5 });
@@ -50,7 +55,9 @@ fn orphaned(case: &Case<'_>) -> Vec<Opinion> {
     }
     let us = case.since(fin) / 1000;
     let text = format!("{} reset the connection {us} µs after its own FIN", case.sender());
-    let opinion = Opinion::new(Cause::OrphanOrMemoryPressure, 0.5);
+    // A server that leaves a request unread does so too, and far more often.
+    let probability = if application::shut_then_closed(case, &past) { 0.2 } else { 0.5 };
+    let opinion = Opinion::new(Cause::OrphanOrMemoryPressure, probability);
     vec![opinion.because("reset_behind_fin", 1.0, text)]
 }
 

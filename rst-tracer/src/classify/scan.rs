@@ -6,7 +6,7 @@ use rst_tracer_common::{
 };
 
 use super::{Case, Form, Opinion, Past, Rule};
-use crate::event::{Cause, Stage};
+use crate::event::Cause;
 
 pub(super) const RULES: &[Rule] = &[probe, response, odd_flags];
 
@@ -103,9 +103,12 @@ pub(super) const MANY_PORTS: u32 = 20;
 /// Ports of one host that refuse the same client one after the other.
 fn response(case: &Case<'_>) -> Vec<Opinion> {
     const SEVERAL: u32 = 10;
-    let refuses = case.known.stage == Stage::PostSyn && case.refuses_a_syn();
     let ports = case.crowd().refused_ports;
-    if !refuses || case.form != Form::PassiveToSyn || ports < SEVERAL || case.forgery().proven {
+    if !case.refuses_a_syn()
+        || case.form != Form::PassiveToSyn
+        || ports < SEVERAL
+        || case.forgery().proven
+    {
         return vec![];
     }
     let text = format!("{ports} ports of this host refused the same client within 10 s");

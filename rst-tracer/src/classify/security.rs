@@ -1,8 +1,11 @@
 //! Attacks, scans, and defences against them.
 
-use rst_tracer_common::wire::{Flags, Seq};
+use rst_tracer_common::{
+    flow::Slot,
+    wire::{Flags, Seq},
+};
 
-use super::{Case, Form, Opinion, Past, Rule};
+use super::{Case, Form, Opinion, Past, Rule, application::head, past::end_of};
 use crate::event::{Cause, Effect, Initiator, LocalRole, Origin, SentBy, Stage};
 
 pub(super) const RULES: &[Rule] = &[blind_reset, injected, injected_on_syn, dpi_block, backscatter];
@@ -30,7 +33,8 @@ fn blind_reset(case: &Case<'_>) -> Vec<Opinion> {
     }
     // One who sees the connection shoots several, ahead of what is under way; who is blind has no
     // hit among so few.
-    if hits(case, &past, expected) || tells.habit.is_some_and(|habit| habit.surely > 0.5) {
+    let by_habit = tells.habit.is_some_and(|habit| habit.surely > 0.5);
+    if hits(case, &past, expected) || by_habit && !is_guess(case, &past) {
         return vec![];
     }
     // An answer to a segment that was acknowledged meanwhile is stale, but honest.
@@ -51,6 +55,23 @@ fn blind_reset(case: &Case<'_>) -> Vec<Opinion> {
         .because("wrong_seq", 2.0, text)
         .and(tells.signs.iter().cloned());
     vec![if tells.proven { opinion.whatever_came_before() } else { opinion }]
+}
+
+/// Whether nobody who sees the connection would write it: its number stood in no segment, and the claimed
+/// sender's last data was acknowledged so long ago that everybody on the path knew the right one.
+fn is_guess(case: &Case<'_>, past: &Past<'_>) -> bool {
+    const MARGIN_NS: u64 = 5_000_000;
+    let seq = case.segment().tcp.seq;
+    let stood_in = |slot: &Slot| match past.is_mine(slot) {
+        true => slot.seq == seq || end_of(slot) == seq,
+        false => slot.ack == seq,
+    };
+    if past.slots().filter(|slot| !slot.flags.has(Flags::RST)).any(stood_in) {
+        return false;
+    }
+    let settled = past.rtt_ns().map_or(u64::MAX, |rtt| rtt.saturating_mul(2).max(MARGIN_NS));
+    let quiet = past.my_last_data().is_none_or(|data| case.since(data) > settled);
+    quiet && past.their_ack() == Some(past.my_end())
 }
 
 /// Whether it is one shot of several, of which another hits.
@@ -102,6 +123,7 @@ fn injected(case: &Case<'_>) -> Vec<Opinion> {
         && !is_guessed(case, &past);
     let probability = match (tells.proven, tells.sum()) {
         (true, _) if is_answer && !tells.has("seq_runs_ahead") => 0.09,
+        (true, _) if unbelieved && !in_volley(case, &past) && is_guess(case, &past) => 0.3,
         (true, _) if unbelieved && tells.habit.is_none() && !in_volley(case, &past) => 0.5,
         (true, _) => 0.92,
         (false, _) if is_answer => 0.09,
@@ -144,6 +166,7 @@ fn injected_on_syn(case: &Case<'_>) -> Vec<Opinion> {
     }
     let probability = match (tells.proven, misfit) {
         (true, _) => 0.85,
+        (false, false) if tells.habit.is_some_and(|habit| habit.weight > 1.0) => 0.75,
         (false, true) => 0.4,
         (false, false) => 0.3,
     };
@@ -168,8 +191,7 @@ fn dpi_block(case: &Case<'_>) -> Vec<Opinion> {
         true => (past.mine(), past.theirs(), past.my_facts()),
         false => (past.theirs(), past.mine(), past.their_facts()),
     };
-    let head = &facts.head[..usize::from(facts.head_len).min(facts.head.len())];
-    let Some(request) = names_a_server(head) else { return vec![] };
+    let Some(request) = names_a_server(head(facts)) else { return vec![] };
     let asked = past.slots().rfind(|slot| slot.len > 0 && past.is_mine(slot) == i_opened);
     let Some(ns) = asked.map(|slot| case.since(slot)).filter(|ns| *ns < AT_ONCE_NS) else {
         return vec![];

@@ -2,10 +2,12 @@
 
 use rst_tracer_common::{flow::flag, wire::Flags};
 
-use super::{Case, Form, Opinion, Rule};
+use super::{
+    Case, Form, LastWords, Maker, Opinion, Rule, application::is_of_a_gateway, opinion::span,
+};
 use crate::event::{Cause, Origin, SentBy, Stage};
 
-pub(super) const RULES: &[Rule] = &[idle_timeout, health_check, check_without_ack, killed];
+pub(super) const RULES: &[Rule] = &[idle_timeout, health_check, check_without_ack, gateway, killed];
 
 /// Silences after which common middleboxes forget a connection, in seconds: cloud balancers and
 /// NAT gateways (240, 350), F5 and many firewalls (300, 1800, 3600), others.
@@ -15,6 +17,27 @@ const IDLE_S: [u64; 7] = [240, 300, 350, 600, 900, 1800, 3600];
 fn is_idle_timeout(ns: u64) -> bool {
     let ms = ns / 1_000_000;
     IDLE_S.iter().any(|s| ms.abs_diff(s * 1000) <= s * 20)
+}
+
+impl Case<'_> {
+    /// How likely a filter rejected a segment of a connection because it had forgotten it, rather than
+    /// because a rule came in: the longer nothing was said, the likelier. 0 where it was no filter.
+    pub(super) fn forgotten_by_its_filter(&self) -> f64 {
+        const S: u64 = 1_000_000_000;
+        let Some((past, trigger)) = self.established().zip(self.trigger()) else { return 0.0 };
+        let by_filter =
+            self.maker() == Maker::Filter || self.forgery().proven && self.form.is_passive();
+        if !by_filter || past.has(flag::RST_SEEN) || past.i(flag::FIN) {
+            return 0.0;
+        }
+        let before = past.slots().rfind(|slot| slot.time_ns < trigger.time_ns);
+        match before.map_or(0, |before| trigger.time_ns - before.time_ns) {
+            ..S => 0.0,
+            silence if is_idle_timeout(silence) => 0.65,
+            silence if silence < 30 * S => 0.2,
+            _ => 0.45,
+        }
+    }
 }
 
 /// A reset that ends a silence as long as a middlebox keeps a connection in mind.
@@ -35,12 +58,13 @@ fn idle_timeout(case: &Case<'_>) -> Vec<Opinion> {
         None => (past.silence_ns(case.now_ns()).unwrap_or(0), 0.0),
     };
     let probability = if is_idle_timeout(silence) { 0.55 } else { probability };
+    let probability = case.forgotten_by_its_filter().max(probability);
     if probability == 0.0 {
         return vec![];
     }
     let text = format!(
-        "nothing had been said for {} s, {}",
-        silence / 1_000_000_000,
+        "nothing had been said for {}, {}",
+        span(silence),
         if trigger.is_some() { "and the next segment was answered so" } else { "then it came" }
     );
     let opinion = Opinion::new(Cause::IdleTimeoutMiddlebox, probability);
@@ -102,6 +126,21 @@ fn check_without_ack(case: &Case<'_>) -> Vec<Opinion> {
         Opinion::new(Cause::Linger0Close, 0.2),
         Opinion::new(Cause::ClientGaveUp, 0.1),
     ]
+}
+
+/// A proxy that has just told of the server behind it, and hangs up.
+fn gateway(case: &Case<'_>) -> Vec<Opinion> {
+    const SOON_NS: u64 = 1_000_000_000;
+    let Some((past, _)) = case.abort() else { return vec![] };
+    let Some(LastWords::HttpStatus(status)) = past.my_last_words() else { return vec![] };
+    let soon = past.my_last_data().is_some_and(|words| case.since(words) < SOON_NS);
+    if !soon || !is_of_a_gateway(status) {
+        return vec![];
+    }
+    let text = format!(
+        "the last thing it said was HTTP status {status}, with which a proxy tells of the server behind it"
+    );
+    vec![Opinion::new(Cause::ProxyAbort, 0.7).because("gateway_status", 2.0, text)]
 }
 
 /// Destroying a socket from outside looks like closing it hard from inside.

@@ -32,6 +32,8 @@ pub struct Verdict {
 const LEAST: f64 = 0.3;
 /// How sure one may be of a connection whose beginning was not seen.
 const MOST_WITHOUT_BEGINNING: f64 = 0.6;
+/// What is left of a cause that needs an endpoint's TCP where this kernel's silence rules that out.
+const IN_SPITE_OF_THE_KERNEL: f64 = 0.1;
 /// Alternatives below this are not worth a word.
 const WORTH_A_WORD: f64 = 0.02;
 /// Alternatives that are told at most.
@@ -94,6 +96,9 @@ fn strongest_of_each_cause(case: &Case<'_>, opinions: Vec<Opinion>) -> Vec<Opini
     for mut opinion in opinions {
         if !case.saw_the_beginning() && !opinion.stands_alone {
             opinion.probability = opinion.probability.min(MOST_WITHOUT_BEGINNING);
+        }
+        if opinion.origin == Origin::Endpoint && case.no_endpoint_wrote_it() {
+            opinion.probability *= IN_SPITE_OF_THE_KERNEL;
         }
         match kept.iter_mut().find(|other| other.cause == opinion.cause) {
             Some(other) if other.probability < opinion.probability => *other = opinion,

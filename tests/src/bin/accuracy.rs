@@ -68,7 +68,7 @@ fn tell(one: &Judged) {
         .collect();
     println!("{} {} else {}", event.cause.id(), event.confidence.value(), others.join(", "));
     println!("{:?} {:?} {:?} {:?}", event.stage, event.effect, event.origin, event.segment);
-    println!("{:?} {:?}", event.kernel, event.process);
+    println!("{:?} {:?} {:?} {:?}", event.kernel, event.process, event.local_role, event.direction);
     for reason in &event.evidence {
         println!("  {:+.1} {}: {}", reason.weight.value(), reason.id, reason.text);
     }

@@ -1,7 +1,7 @@
 //! What follows from the words of a reset.
 
 use super::{Diagnostic, Payload};
-use crate::classify::{Case, Opinion, Rule};
+use crate::classify::{Case, Opinion, Rule, security::hand};
 use crate::event::{Cause, Origin};
 
 pub(in crate::classify) const RULES: &[Rule] = &[big_ip, diagnostic];
@@ -39,7 +39,12 @@ fn diagnostic(case: &Case<'_>) -> Vec<Opinion> {
     let Payload::Diagnostic(said) = case.payload() else { return vec![] };
     let Diagnostic { code: Some(code), enterprise: 0, .. } = said else { return vec![] };
     let Some((_, causes)) = CODES.iter().find(|(known, _)| known == code) else { return vec![] };
-    let origin = if (8..=14).contains(code) { Origin::Unknown } else { Origin::Endpoint };
+    let origin = match (8..=14).contains(code) {
+        _ if case.forgery().proven => hand(case),
+        true if case.forgery().suspected() => hand(case),
+        true => Origin::Unknown,
+        false => Origin::Endpoint,
+    };
     let text = format!("its payload gives {}, in the form of an IETF draft", said.words());
     let opinion = |(cause, probability): &(Cause, f64)| {
         let opinion = Opinion::new(*cause, *probability).made_by(origin);

@@ -1,7 +1,10 @@
 //! Resets of live sockets.
 
-use super::{both, expect, sane, share};
-use crate::correlate::story::{ACK, Client, Packet, RST, Server, Story};
+use super::{both, expect, sane, share, with};
+use crate::correlate::{
+    Crowd,
+    story::{ACK, Client, Packet, RST, Server, Story},
+};
 use crate::event::{AtFault, Cause, Effect, Origin, SentBy, Severity, Stage};
 
 #[test]
@@ -58,9 +61,18 @@ fn a_client_that_says_nothing_and_hangs_up_once_perhaps_checks_health() {
 fn a_server_that_resets_a_silent_connection_had_perhaps_not_accepted_it() {
     let mut story = Story::v4();
     story.handshake().abort(Server);
-    let event = expect(&mut story, Cause::RestartWithPendingConnections);
-    assert!(share(&event, Cause::Linger0Close) >= 30);
+    let event = expect(&mut story, Cause::Linger0Close);
+    assert!(share(&event, Cause::RestartWithPendingConnections) >= 30);
     assert_eq!(share(&event, Cause::ClosedWithUnreadData), 0, "there is nothing unread");
+    let restart = |facts: fn(&mut Crowd)| {
+        let mut story = Story::v4();
+        with(story.handshake().abort(Server), |joined| facts(&mut joined.crowd))
+    };
+    for more in
+        [restart(|crowd| crowd.of_endpoint = 2), restart(|crowd| crowd.refused_later = true)]
+    {
+        assert_eq!(more.cause, Cause::RestartWithPendingConnections, "others went with it");
+    }
 }
 
 #[test]
@@ -97,7 +109,7 @@ fn probes_without_answer_and_then_a_reset_are_a_keepalive_timeout() {
 #[test]
 fn a_reset_right_behind_the_own_fin_speaks_of_memory() {
     let mut story = Story::v4();
-    story.handshake().exchange().fin(Server).abort(Server);
+    story.handshake().exchange().fin(Client).abort(Client);
     let event = sane(story.first());
     assert!(share(&event, Cause::OrphanOrMemoryPressure) >= 20);
     assert!(share(&event, Cause::RstAfterFin) >= 20);

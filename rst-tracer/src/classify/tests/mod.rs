@@ -3,6 +3,7 @@
 mod aborts;
 mod answers;
 mod consequences;
+mod context;
 mod corners;
 mod forged;
 mod genuine;

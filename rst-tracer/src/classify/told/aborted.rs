@@ -4,7 +4,10 @@ use rst_tracer_common::flow::flag;
 
 use super::{Row, multipath, told};
 use crate::{
-    classify::{Case, LastWords, Opinion, Past},
+    classify::{
+        Case, LastWords, Opinion, Past,
+        application::{head, spoken},
+    },
     event::{Cause, SentBy},
     source::Notice,
 };
@@ -61,6 +64,13 @@ fn closed_unread(case: &Case<'_>, sent: &Notice) -> Vec<Opinion> {
             told(sent, Cause::ClosedWithUnreadData, 0.2, meaning),
         ];
     }
+    if let Some((client, server)) = case.past.and_then(|past| spoken(&past)) {
+        let text = format!("{meaning}; the client spoke {client}, the server {server}");
+        return vec![
+            told(sent, Cause::ProtocolMismatch, 0.85, &text),
+            told(sent, Cause::ClosedWithUnreadData, 0.12, meaning),
+        ];
+    }
     if let Some(said) = case.past.and_then(|past| last_complaint(&past)) {
         let text = format!("{meaning}, right after it had said {said}");
         return vec![
@@ -68,9 +78,18 @@ fn closed_unread(case: &Case<'_>, sent: &Notice) -> Vec<Opinion> {
             told(sent, Cause::ClosedWithUnreadData, 0.08, meaning),
         ];
     }
-    if let Some(LastWords::TlsAlert { description: None | Some(0), .. }) =
-        case.past.and_then(|past| past.my_last_words())
-    {
+    if case.past.is_some_and(|past| ended_tls(past.their_last_words())) {
+        let text = format!("{meaning}: at least the other side's goodbye in TLS");
+        let cancel = match case.known.sent_by {
+            SentBy::Client => Cause::ClientCancel,
+            _ => Cause::ClosedWithUnreadData,
+        };
+        return vec![
+            told(sent, Cause::TlsCloseThenRst, 0.7, &text),
+            told(sent, cancel, 0.25, meaning),
+        ];
+    }
+    if case.past.is_some_and(|past| ended_tls(past.my_last_words())) {
         let text = format!("{meaning}, right after it had said goodbye in TLS");
         return vec![
             told(sent, Cause::TlsCloseThenRst, 0.9, &text),
@@ -164,8 +183,7 @@ fn disconnected_with_data(_: &Case<'_>, sent: &Notice) -> Vec<Opinion> {
 
 /// A fatal complaint that was the last thing the sender said, in words.
 fn last_complaint(past: &Past<'_>) -> Option<&'static str> {
-    let facts = past.my_facts();
-    let head = &facts.head[..usize::from(facts.head_len).min(facts.head.len())];
+    let head = head(past.my_facts());
     let once = past.mine().data_segments == 1;
     match head {
         [0x15, 0x03, ..] if once => Some("a TLS alert"),
@@ -174,6 +192,11 @@ fn last_complaint(past: &Past<'_>) -> Option<&'static str> {
         }
         _ => None,
     }
+}
+
+/// Whether it is an alert as at the end of a TLS session.
+fn ended_tls(words: Option<LastWords>) -> bool {
+    matches!(words, Some(LastWords::TlsAlert { description: None | Some(0), .. }))
 }
 
 /// How the process ended that closed the socket by ending, if a signal ended it.

@@ -1,13 +1,10 @@
 //! Answers to a segment: there was no socket for it, or one that could not take it.
 
-use rst_tracer_common::{
-    flow::{Slot, flag},
-    wire::{Flags, Seq},
-};
+use rst_tracer_common::{flow::flag, wire::Flags};
 
 use super::{Row, multipath, told};
 use crate::{
-    classify::{Case, Opinion, Past, opinion::span, scan},
+    classify::{Case, Opinion, normal::answers_a_stale_duplicate, opinion::span, scan},
     event::{Cause, Stage},
     source::Notice,
 };
@@ -127,10 +124,18 @@ fn no_connection(case: &Case<'_>, sent: &Notice) -> Vec<Opinion> {
         return vec![told(sent, Cause::SegmentAfterReset, 0.97, meaning)];
     }
     if past.i(flag::FIN) && past.they(flag::FIN) {
+        if answers_a_stale_duplicate(case) {
+            let meaning = "the connection was closed both ways, and the other side repeated its last ACK \
+                           to an old segment that came late";
+            return vec![
+                told(sent, Cause::StraySegment, 0.75, meaning),
+                told(sent, Cause::RstAfterFin, 0.2, meaning),
+            ];
+        }
         let meaning = "the connection was closed both ways and this came late";
         return vec![told(sent, Cause::RstAfterFin, 0.9, meaning)];
     }
-    if let Some(times) = gave_up_sending(&past) {
+    if let Some(times) = past.repeated_in_vain() {
         let meaning =
             format!("it had sent the same segment {times} times without an answer, and given up");
         return vec![told(sent, Cause::LateSegmentAfterTimeout, 0.95, &meaning)];
@@ -144,16 +149,6 @@ fn no_connection(case: &Case<'_>, sent: &Notice) -> Vec<Opinion> {
         told(sent, Cause::HalfOpenStaleState, 0.93, meaning),
         told(sent, Cause::LateSegmentAfterTimeout, 0.04, meaning),
     ]
-}
-
-/// How often the sender had sent its last data or FIN in vain; `None` when it was not in that state.
-fn gave_up_sending(past: &Past<'_>) -> Option<usize> {
-    const LEAST: usize = 2;
-    let unanswered = past.their_ack().is_some_and(|acked| past.my_end().is_after(acked));
-    let counts = |slot: &&Slot| slot.len > 0 || slot.flags.has(Flags::FIN);
-    let last: Seq = past.my_slots().rfind(counts)?.seq;
-    let times = past.my_slots().filter(counts).filter(|slot| slot.seq == last).count();
-    (unanswered && times >= LEAST).then_some(times)
 }
 
 /// FIN_WAIT2, an orphan, or a socket shut down both ways got data (or, with TCP_LINGER2 below 0,

@@ -1,9 +1,10 @@
 //! Resets that this host wrote and its TCP did not: a packet filter's, or a program's.
 
-use rst_tracer_common::flow::flag;
-
 use crate::{
-    classify::{Author, Case, Form, Opinion, Payload},
+    classify::{
+        Author, Case, Form, Opinion, Payload,
+        policy::{BY_RULE, BY_WORDS, first_words_rejected, let_pass},
+    },
     event::{Cause, Origin},
 };
 
@@ -18,27 +19,18 @@ pub(super) fn by_filter(case: &Case<'_>) -> Vec<Opinion> {
     } else {
         (Cause::HostFirewallReject, Origin::HostFirewall, Cause::NetworkFirewallReject)
     };
+    let rule = 1.0 - case.forgotten_by_its_filter();
     let mut opinions = vec![
-        Opinion::new(cause, 0.97).made_by(origin).because("filter_dropped", 3.0, text),
+        Opinion::new(cause, 0.97 * rule).made_by(origin).because("filter_dropped", 3.0, text),
         Opinion::new(other, 0.02).made_by(origin).because("filter_dropped", 3.0, text),
     ];
     if let Some(bytes) = first_words_rejected(case) {
-        let words = format!(
-            "it let the handshake pass and rejected the first {bytes} bytes that were said"
-        );
-        opinions[0].probability = 0.3;
-        let dpi = Opinion::new(Cause::DpiBlock, 0.68).made_by(origin);
-        opinions.push(dpi.because("filter_dropped", 3.0, text).because("first_words", 1.5, words));
+        opinions[0].probability *= BY_RULE;
+        let dpi = Opinion::new(Cause::DpiBlock, 0.97 * rule * BY_WORDS).made_by(origin);
+        let dpi = dpi.because("filter_dropped", 3.0, text);
+        opinions.push(dpi.because("first_words", 1.5, let_pass(bytes)));
     }
     opinions.into_iter().map(Opinion::whatever_came_before).collect()
-}
-
-/// How long the first words were, when the segment that is answered carries them.
-fn first_words_rejected(case: &Case<'_>) -> Option<u32> {
-    let past = case.past.filter(|past| past.has(flag::SYN | flag::SYN_ACK))?;
-    let trigger = case.trigger().filter(|slot| slot.len > 0)?;
-    let first = past.theirs().data_segments <= 1 && past.mine().data_segments == 0;
-    first.then_some(trigger.len)
 }
 
 /// A raw socket, a packet socket or a BPF program of this host wrote it.
@@ -75,7 +67,8 @@ pub(super) fn by_program(case: &Case<'_>) -> Vec<Opinion> {
             } else {
                 (Cause::HostFirewallReject, Origin::HostFirewall)
             };
-            let filter = Opinion::new(cause, 0.75).made_by(origin);
+            let rule = 1.0 - case.forgotten_by_its_filter();
+            let filter = Opinion::new(cause, 0.75 * rule).made_by(origin);
             vec![
                 filter.because("form_of_the_filter", 2.0, text).whatever_came_before(),
                 opinion(Cause::InjectedReset, 0.2),

@@ -4,7 +4,7 @@
 //! the contract and the verdict of the cause engine. Pure: the same reset gives the same event.
 #![forbid(unsafe_code)]
 
-mod app;
+pub(crate) mod app;
 mod community_id;
 mod conn_state;
 mod context;

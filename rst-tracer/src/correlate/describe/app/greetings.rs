@@ -16,10 +16,15 @@ fn is_ssh(head: &[u8]) -> bool {
     [&b"SSH-2.0-"[..], b"SSH-1.99-", b"SSH-1.5-"].iter().any(|start| head.starts_with(start))
 }
 
+/// The greeting that SMTP and FTP have in common.
+pub(super) fn is_of_mail_or_files(server: &[u8]) -> bool {
+    begins(server, &["220 ", "220-"])
+}
+
 /// SMTP (RFC 5321 section 4.2) and FTP (RFC 959 section 5.4) greet alike; what the client says next
 /// decides, or else the name in the greeting.
 fn greets(talk: &Talk<'_>) -> bool {
-    begins(talk.server, &["220 ", "220-"])
+    is_of_mail_or_files(talk.server)
 }
 
 fn is_smtp(talk: &Talk<'_>) -> bool {

@@ -60,6 +60,14 @@ fn protocol(client: &[u8], server: &[u8]) -> Option<&'static str> {
     KINDS.iter().copied().flatten().find(|(_, fits)| fits(&talk)).map(|(name, _)| *name)
 }
 
+/// The protocols of a client and a server that each spoke another one, by the first bytes of both.
+pub(crate) fn at_odds(client: &[u8], server: &[u8]) -> Option<(&'static str, &'static str)> {
+    let greeting = greetings::is_of_mail_or_files(server).then_some("smtp");
+    let (client, server) = protocol(client, &[]).zip(protocol(&[], server).or(greeting))?;
+    let alike = client == server || [client, server].iter().all(|it| ["smtp", "ftp"].contains(it));
+    (!alike).then_some((client, server))
+}
+
 /// Whether it begins with one of these words, in whatever case.
 fn begins(head: &[u8], words: &[&str]) -> bool {
     words.iter().any(|word| {
