@@ -16,7 +16,7 @@ use rst_tracer::demo::{
     lab::{Lab, Place},
     nft::Hook,
     packet,
-    scenarios::{Listed, Pair, REQUEST, Scenario, Scene, number},
+    scenarios::{ANSWER, Listed, Pair, REQUEST, Scenario, Scene, number, settle},
     sockets,
     truth::{Connection, Family, GroundTruth, Reset, Sender, Side, Stage},
 };
@@ -45,10 +45,36 @@ const GROUPS: &[(&str, &[Listed])] = &[
     (
         "a server with an unread request",
         &[
-            Listed::new("unread", "close(2)", "", |s| unread(s, close)),
-            Listed::new("killed", "SIGKILL", "", |s| unread(s, kill)),
-            Listed::new("unread_linger0", "SO_LINGER 0", "", |s| unread(s, linger0)),
-            Listed::new("unread_destroy", "ss -K", "", |s| unread(s, destroy)),
+            Listed::new("unread", "close(2)", "", |s| unread(s, Side::Server, close)),
+            Listed::new("killed", "SIGKILL", "", |s| unread(s, Side::Server, kill)),
+            Listed::new("unread_linger0", "SO_LINGER 0", "", |s| unread(s, Side::Server, linger0)),
+            Listed::new("unread_destroy", "ss -K", "", |s| unread(s, Side::Server, destroy)),
+        ],
+    ),
+    (
+        "a client with an unread answer",
+        &[
+            Listed::new("unread_c", "close(2)", "", |s| unread(s, Side::Client, close)),
+            Listed::new("killed_c", "SIGKILL", "", |s| unread(s, Side::Client, kill)),
+            Listed::new("unread_linger0_c", "SO_LINGER 0", "", |s| {
+                unread(s, Side::Client, linger0)
+            }),
+            Listed::new("unread_destroy_c", "ss -K", "", |s| unread(s, Side::Client, destroy)),
+        ],
+    ),
+    (
+        "a server on whose connection nothing was said",
+        &[
+            Listed::new("accepted", "SO_LINGER 0", "", |s| wordless(s, linger0)),
+            Listed::new("accepted_destroy", "ss -K", "", |s| wordless(s, destroy)),
+            Listed::new("pending", "the listener closes before it accepts", "", pending),
+        ],
+    ),
+    (
+        "a segment on an open connection that is answered as if there were none, over IPv4",
+        &[
+            Listed::new("lost", "its host restarted", "", vanished).only_over(&[Family::V4]),
+            Listed::new("walled", "its packet filter rejects", "", walled).only_over(&[Family::V4]),
         ],
     ),
     (
@@ -124,16 +150,60 @@ fn idle(scene: &Scene<'_>, side: Side, end: End) -> Result<GroundTruth> {
     Ok(truth)
 }
 
-/// The server ends the connection with a request unread in it.
-fn unread(scene: &Scene<'_>, end: End) -> Result<GroundTruth> {
+/// A side ends the connection with what the other said unread in it: a request, or the answer to its own.
+fn unread(scene: &Scene<'_>, side: Side, end: End) -> Result<GroundTruth> {
     let pair = scene.pair()?;
-    scene.lab.client.run(|| sockets::say(&pair.client, REQUEST))?;
-    sockets::await_unread(&pair.server)?;
+    match side {
+        Side::Server => {
+            scene.lab.client.run(|| sockets::say(&pair.client, REQUEST))?;
+            sockets::await_unread(&pair.server)?;
+        }
+        Side::Client => {
+            pair.request()?;
+            scene.lab.server.run(|| sockets::say(&pair.server, ANSWER))?;
+            sockets::await_unread(&pair.client)?;
+        }
+    }
     pair.settle()?;
-    let truth = truth_of(&pair, Side::Server, Stage::PostPush);
+    let truth = truth_of(&pair, side, Stage::PostPush);
+    let Pair { client, server, connection, .. } = pair;
+    let (ended, other) = if side == Side::Client { (client, server) } else { (server, client) };
+    scene.lab.host(side).run(|| end(scene, side, ended, &connection))?;
+    sockets::await_error(&other, Errno::ECONNRESET)?;
+    Ok(truth)
+}
+
+/// The server ends a connection right after it has accepted it.
+fn wordless(scene: &Scene<'_>, end: End) -> Result<GroundTruth> {
+    let pair = scene.pair()?;
+    pair.settle()?;
+    let truth = truth_of(&pair, Side::Server, Stage::PostAck);
     let Pair { client, server, connection, .. } = pair;
     scene.lab.server.run(|| end(scene, Side::Server, server, &connection))?;
     sockets::await_error(&client, Errno::ECONNRESET)?;
+    Ok(truth)
+}
+
+/// The listener closes with the connection in its queue.
+fn pending(scene: &Scene<'_>) -> Result<GroundTruth> {
+    let listener = scene.listen(8)?;
+    let (client, mut connection) = scene.dial()?;
+    settle(scene.lab, &connection)?;
+    scene.lab.server.run(|| sockets::close(listener))?;
+    sockets::await_error(&client, Errno::ECONNRESET)?;
+    connection.resets = vec![Reset::by(Sender::Server, Stage::PostAck, NO_MATTER)];
+    Ok(GroundTruth { connections: vec![connection], done: "the client got ECONNRESET" })
+}
+
+/// The server's host begins to reject what the client says; the server itself has nothing more to say.
+fn walled(scene: &Scene<'_>) -> Result<GroundTruth> {
+    let pair = scene.busy_pair()?;
+    pair.settle()?;
+    let truth = truth_of(&pair, Side::Server, Stage::PostData);
+    let _rule = scene.reject(&scene.lab.server, Hook::Input)?;
+    scene.lab.client.run(|| sockets::say(&pair.client, REQUEST))?;
+    sockets::await_error(&pair.client, Errno::ECONNRESET)?;
+    scene.lab.server.run(|| sockets::vanish(pair.server))?;
     Ok(truth)
 }
 

@@ -64,7 +64,6 @@ fn aborted(case: &Case<'_>) -> Vec<Opinion> {
     if let (Abort::Answered, Some(LastWords::HttpStatus(status @ 400..))) =
         (abort, past.my_last_words())
         && past.my_last_data().is_some_and(|words| case.since(words) < SOON_NS)
-        && !is_of_a_gateway(status)
     {
         let text = format!(
             "the last thing it said was HTTP status {status}, and it hung up at once: it may not have \
@@ -96,12 +95,6 @@ fn aborted(case: &Case<'_>) -> Vec<Opinion> {
         opinions.push(Opinion::new(Cause::ClosedWithUnreadData, unread));
     }
     opinions
-}
-
-/// The statuses with which a gateway tells of the server behind it: bad gateway, gateway timeout (RFC 9110
-/// sections 15.6.3 and 15.6.5).
-pub(super) const fn is_of_a_gateway(status: u16) -> bool {
-    matches!(status, 502 | 504)
 }
 
 /// Shut down for writing and closed at once, with something of the other side unread: a server that has

@@ -5,7 +5,7 @@ use rst_tracer_common::{
     wire::{Flags, NO_MPTCP},
 };
 
-use super::{Case, Form, Opinion, Rule};
+use super::{Case, Form, Opinion, Past, Rule, opinion::span};
 use crate::event::{Cause, Stage};
 
 pub(super) const RULES: &[Rule] = &[
@@ -28,9 +28,12 @@ fn keepalive(case: &Case<'_>) -> Vec<Opinion> {
         return vec![];
     }
     let probes: Vec<&Slot> = past.last_probes().collect();
-    let (Some(last), Some(first), n @ 2..) = (probes.first(), probes.last(), probes.len()) else {
+    let (Some(last), Some(first), n) = (probes.first(), probes.last(), probes.len()) else {
         return vec![];
     };
+    if n == 1 {
+        return one_probe(case, &past, last);
+    }
     let interval = last.time_ns.saturating_sub(first.time_ns) / (n as u64 - 1);
     let ms = interval / 1_000_000;
     let (probability, text) = if past.unanswered_probes() >= 2 {
@@ -52,6 +55,22 @@ fn keepalive(case: &Case<'_>) -> Vec<Opinion> {
     };
     let opinion = Opinion::new(Cause::KeepaliveTimeout, probability);
     vec![opinion.because("unanswered_probes", 3.0, text).whatever_came_before()]
+}
+
+/// One probe without an answer may be enough: of a last try, or under TCP_USER_TIMEOUT (RFC 5482; Linux,
+/// `tcp_keepalive_timer`).
+fn one_probe(case: &Case<'_>, past: &Past<'_>, probe: &Slot) -> Vec<Opinion> {
+    const TIMERS_NS: u64 = 900_000_000;
+    let waited = case.since(probe);
+    if past.unanswered_probes() == 0 || waited < TIMERS_NS {
+        return vec![];
+    }
+    let text = format!(
+        "{} sent a probe and heard nothing for {}, then it gave up",
+        case.sender(),
+        span(waited)
+    );
+    vec![Opinion::new(Cause::KeepaliveTimeout, 0.65).because("unanswered_probes", 2.0, text)]
 }
 
 /// The sender had repeated its last data in vain, and then it does not know the connection any more.

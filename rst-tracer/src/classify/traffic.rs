@@ -2,9 +2,7 @@
 
 use rst_tracer_common::{flow::flag, wire::Flags};
 
-use super::{
-    Case, Form, LastWords, Maker, Opinion, Rule, application::is_of_a_gateway, opinion::span,
-};
+use super::{Case, Form, LastWords, Maker, Opinion, Rule, opinion::span};
 use crate::event::{Cause, Origin, SentBy, Stage};
 
 pub(super) const RULES: &[Rule] = &[idle_timeout, health_check, check_without_ack, gateway, killed];
@@ -126,6 +124,12 @@ fn check_without_ack(case: &Case<'_>) -> Vec<Opinion> {
         Opinion::new(Cause::Linger0Close, 0.2),
         Opinion::new(Cause::ClientGaveUp, 0.1),
     ]
+}
+
+/// The statuses with which a gateway tells of the server behind it: bad gateway, gateway timeout (RFC 9110
+/// sections 15.6.3 and 15.6.5).
+const fn is_of_a_gateway(status: u16) -> bool {
+    matches!(status, 502 | 504)
 }
 
 /// A proxy that has just told of the server behind it, and hangs up.

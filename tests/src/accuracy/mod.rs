@@ -3,6 +3,7 @@
 //! In: scenarios whose truth is known from how they were made. Out: per reset and point of view,
 //! what was expected and what was concluded, and the sums over them.
 
+pub mod ceiling;
 pub mod goals;
 pub mod judge;
 pub mod play;

@@ -7,6 +7,7 @@ use rst_tracer::event::Class;
 
 use super::{
     Viewpoint,
+    ceiling::Ceiling,
     goals::{MOST_CALIBRATION_ERROR, least},
     judge::Judged,
     sums::{Calibration, Rates, confusion},
@@ -41,6 +42,18 @@ without a last ACK, segments without SYN and ACK, and refused multipath joins.) 
 IP family and point of view together count one.
 ";
 
+const CEILINGS: &str = "
+## How often anybody could be right
+
+Some causes leave the same bytes (`tests/tests/twins.rs` plays them and compares, segment by segment): a
+socket that is aborted by its owner, by `ss -K` or by the death of its process; a SYN that is refused by a
+closed port or by a filter; a segment that is answered by a host that restarted, that believed a forged
+reset, or whose filter rejects. Who has packets only puts these together by what the packets show (who sent
+the reset, over which family, whose data came last) and can at best name the most frequent cause of each heap,
+if he knows it beforehand; where the engine is right more often, by what was said or by other connections,
+that counts instead. Every other reset counts as one that can be told.
+";
+
 fn write_all(text: &mut String, judged: &[Judged], kernel: &str) -> std::fmt::Result {
     let ids = |held_out| -> BTreeSet<&str> {
         judged.iter().filter(|one| one.held_out == held_out).map(|one| one.id).collect()
@@ -54,6 +67,7 @@ fn write_all(text: &mut String, judged: &[Judged], kernel: &str) -> std::fmt::Re
         judged.len()
     )?;
     write_rates(text, judged)?;
+    write_ceilings(text, judged)?;
     write_calibration(text, judged)?;
     for viewpoint in Viewpoint::ALL {
         write_confusion(text, judged, viewpoint)?;
@@ -84,6 +98,31 @@ fn write_rates(text: &mut String, judged: &[Judged]) -> std::fmt::Result {
                 class * 100.0,
                 rates.cause * 100.0,
                 cause * 100.0
+            )?;
+        }
+    }
+    Ok(())
+}
+
+fn write_ceilings(text: &mut String, judged: &[Judged]) -> std::fmt::Result {
+    writeln!(text, "{CEILINGS}")?;
+    writeln!(text, "| point of view | among twins | class: is | at most | cause: is | at most |")?;
+    writeln!(text, "|---|---|---|---|---|---|")?;
+    for held_out in [true, false] {
+        for viewpoint in [Viewpoint::Receiver, Viewpoint::Capture] {
+            let chosen =
+                || judged.iter().filter(|j| j.viewpoint == viewpoint && j.held_out == held_out);
+            let (is, most) = (Rates::over(chosen()), Ceiling::over(chosen()));
+            writeln!(
+                text,
+                "| {}, {} | {:.0} % | {:.1} % | {:.1} % | {:.1} % | {:.1} % |",
+                viewpoint.words(),
+                if held_out { "kept aside" } else { "others" },
+                most.twins * 100.0,
+                is.class * 100.0,
+                most.class * 100.0,
+                is.cause * 100.0,
+                most.cause * 100.0
             )?;
         }
     }

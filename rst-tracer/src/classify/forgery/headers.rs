@@ -5,12 +5,12 @@
 //! `tcp_v4_send_reset`). So only the time to live of an answer is looked at, and less is made of it.
 
 use rst_tracer_common::{
-    flow::side_trait,
+    flow::{Slot, side_trait},
     wire::{Flags, Segment, Seq, option},
 };
 
 use super::{Case, Tells};
-use crate::classify::Past;
+use crate::classify::{Form, Past};
 
 pub(super) fn look(case: &Case<'_>, past: &Past<'_>, tells: &mut Tells) {
     if past.mine().packets == 0 {
@@ -75,8 +75,11 @@ fn identification(case: &Case<'_>, past: &Past<'_>, tells: &mut Tells) {
     if segment.ip_id == 0 && !df {
         // The kernel fills in what a raw socket leaves 0; only frames written whole keep it.
         tells.add("ip_id_zero", 2.0, "its IP ID is 0 although it may be fragmented");
+    } else if segment.ip_id == 0 && case.form == Form::Active && numbers_its_segments(past) {
+        // A live socket of Linux counts on (net/ipv4/ip_output.c, `ip_select_ident_segs`).
+        tells.add("ip_id_gone", 1.0, "its IP ID is 0, and the sender's other segments have one");
     } else if last == 0 || segment.ip_id == 0 {
-        // Linux itself sends 0 now and then: not comparable.
+        // Linux' answers without a socket have 0: not comparable.
     } else if (1..=64).contains(&step) {
         let text = format!("its IP ID continues the sender's counter ({last}, then +{step})");
         tells.add("ip_id_continues", -1.5, text);
@@ -87,6 +90,13 @@ fn identification(case: &Case<'_>, past: &Past<'_>, tells: &mut Tells) {
         );
         tells.add("ip_id_elsewhere", 1.5, text);
     }
+}
+
+/// Whether the claimed sender's segments, SYNs aside, bear an identification, several of them.
+fn numbers_its_segments(past: &Past<'_>) -> bool {
+    let plain = |slot: &&Slot| slot.flags.0 & (Flags::SYN.0 | Flags::RST.0) == 0;
+    let mut all = past.my_slots().filter(plain).peekable();
+    all.peek().is_some() && all.all(|slot| slot.ip_id != 0)
 }
 
 /// Linux labels a connection, and changes the label only when it thinks the path bad

@@ -81,6 +81,9 @@ fn probes_that_were_answered_here_and_not_heard_there_end_in_a_timeout() {
         story.wait(999).abort(Server);
         expect(&mut story, Cause::KeepaliveTimeout);
     }
+    let mut story = Story::v4();
+    let waited = story.handshake().exchange().wait(1000).probe(Client).wait(1000).abort(Client);
+    expect(waited, Cause::KeepaliveTimeout);
     // One that comes at once after the last probe is no timer's.
     let mut story = Story::v4();
     story.handshake().exchange();

@@ -65,6 +65,19 @@ fn snort_answers_without_a_window() {
 }
 
 #[test]
+fn snort_takes_what_the_triggers_hop_limit_leaves() {
+    for (ttl, is_snorts) in [(255 - 64, true), (150, false)] {
+        let mut story = Story::v6();
+        story.handshake().exchange();
+        let usual = story.packet(Server, RST | ACK);
+        let raw = Packet { window: 0, options: vec![], flow_label: 0, ttl, ..usual };
+        let event = sane(story.send(raw).first());
+        let says = event.evidence.iter().any(|reason| reason.text.contains("Snort"));
+        assert_eq!(says, is_snorts, "{event:#?}");
+    }
+}
+
+#[test]
 fn tcpkill_shoots_a_window_apart() {
     let mut story = request();
     let acked = story.packet(Client, ACK).ack;

@@ -1,6 +1,6 @@
 //! Resets before any data.
 
-use super::{both, expect, share};
+use super::{both, expect, sane, share};
 use crate::correlate::story::{ACK, Client, Packet, SYN, Server, Story};
 use crate::event::{AtFault, Cause, Effect, Origin, Severity, Stage};
 use rst_tracer_common::event::Hook;
@@ -128,6 +128,10 @@ fn the_end_of_the_handshake_refused_means_a_full_accept_queue() {
     let mut once = Story::v4();
     once.handshake().disown(Server);
     assert!(expect(&mut once, Cause::AcceptQueueOverflow).confidence.percent() <= 55);
+    let mut elsewhere = Story::v4();
+    let answer = elsewhere.handshake().answer(Server);
+    elsewhere.send(Packet { ttl: answer.ttl + 5, ..answer });
+    assert_ne!(sane(elsewhere.first()).cause, Cause::AcceptQueueOverflow, "the server is farther");
 }
 
 #[test]

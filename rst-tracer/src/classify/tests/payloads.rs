@@ -26,6 +26,18 @@ fn a_code_of_the_ietfs_draft_names_the_cause() {
 }
 
 #[test]
+fn a_code_in_the_name_of_one_who_goes_on_is_a_boxs() {
+    let mut story = Story::v4();
+    story.handshake().exchange().wait(300);
+    let payload = b"\x19\x30\x39\xa1\x01\x0e".to_vec();
+    let usual = story.packet(Server, RST | ACK);
+    story.send(Packet { payload, window: 0, ttl: 200, options: vec![], ..usual });
+    story.wait(30).say(Server, b"here I am");
+    let event = expect(&mut story, Cause::IdleTimeoutMiddlebox);
+    assert_eq!(event.origin, Origin::MiddleboxProven, "{event:#?}");
+}
+
+#[test]
 fn a_code_of_a_vendor_is_shown_and_not_guessed_at() {
     let mut story = saying(&[0x33, 0xaa, 0, 10, 0, 0, 0x7e, 0xd9]);
     let event = story.first();

@@ -4,7 +4,7 @@ use rst_tracer_common::event::Hook;
 use rst_tracer_common::notice::{Point, notice_trait};
 
 use super::{expect, sane};
-use crate::correlate::story::{Client, Server, Story};
+use crate::correlate::story::{ACK, Client, PSH, Packet, Server, Story};
 use crate::correlate::{Rules, SendReset, Witnesses};
 use crate::event::{Basis, Cause, Origin};
 
@@ -184,4 +184,43 @@ fn without_reasons_the_state_of_the_socket_tells() {
     assert_eq!(told("ESTABLISHED", 7), Cause::AdminKill);
     assert_eq!(told("CLOSE", 0), Cause::RestartWithPendingConnections);
     assert_eq!(told("CLOSE", 7), Cause::Linger0Close, "the wire decides");
+}
+
+#[test]
+fn what_was_said_tells_why_data_was_left_unread() {
+    let told = |client: &[u8], server: &[u8], closer| {
+        let mut story = here();
+        story.handshake().say(Client, client).wait(2).say(Server, server).wait(2);
+        story.abort(closer).kernel_aborts(closer, "TCP_ABORT_ON_CLOSE");
+        sane(story.first()).cause
+    };
+    let (get, ssh) = (&b"GET / HTTP/1.1\r\n"[..], &b"SSH-2.0-OpenSSH_9.2\r\n"[..]);
+    assert_eq!(told(get, ssh, Server), Cause::ProtocolMismatch);
+    let (hello, goodbye) = (&b"\x16\x03\x01\x00\x05\x01"[..], &b"\x15\x03\x03\x00\x02\x01\x00"[..]);
+    assert_eq!(told(hello, b"\x16\x03\x03\x00\x05\x02", Client), Cause::ClientCancel);
+    let mut story = here();
+    story.handshake().say(Client, hello).wait(2).say(Server, b"\x16\x03\x03\x00\x05\x02").wait(2);
+    story
+        .say(Server, goodbye)
+        .fin(Server)
+        .abort(Client)
+        .kernel_aborts(Client, "TCP_ABORT_ON_CLOSE");
+    expect(&mut story, Cause::TlsCloseThenRst);
+}
+
+#[test]
+fn an_old_segment_behind_the_end_is_told_from_a_late_one() {
+    let told = |is_old: bool| {
+        let mut story = here();
+        story.handshake();
+        let old = story.packet(Client, PSH | ACK);
+        story.exchange().fin(Server).wait(5).ack(Client).fin(Client).wait(5).ack(Server).wait(50);
+        let last = story.packet(Server, ACK);
+        if is_old {
+            story.send(Packet { payload: b"request".to_vec(), ..old });
+        }
+        story.send(last).kernel_answers(Client, "NO_SOCKET").disown(Client);
+        sane(story.first()).cause
+    };
+    assert_eq!((told(true), told(false)), (Cause::StraySegment, Cause::RstAfterFin));
 }
