@@ -91,7 +91,8 @@ fn answers(notice: &Notice, head: &Head) -> bool {
         return false;
     }
     if said.trigger_flags.has(Flags::ACK) {
-        return tcp.seq == said.trigger_ack;
+        // A live socket's reset may have the same number, but it acknowledges.
+        return tcp.seq == said.trigger_ack && !tcp.flags.has(Flags::ACK);
     }
     // The length of the segment is not told.
     let least = i32::from(said.trigger_flags.has(Flags::SYN))

@@ -184,13 +184,17 @@ impl Correlator {
 
     fn testify(&mut self, number: u64, part: Part, heard: Heard) {
         let Some(waiting) = self.waiting.get_mut(&number) else { return };
-        let testimony = &mut waiting.joined.testimony;
         match part {
             Part::Answered | Part::Aborted => waiting.sender = heard.process,
-            Part::Received => waiting.receiver = heard.process,
+            Part::Received => {
+                if let Some(process) = &heard.process {
+                    self.crowd.leg_falls(process.pid, &waiting.joined);
+                }
+                waiting.receiver = heard.process;
+            }
             Part::Dropped | Part::TriggerDropped => {}
         }
-        *part.of(testimony) = Some(*heard.notice);
+        *part.of(&mut waiting.joined.testimony) = Some(*heard.notice);
         self.reschedule(number);
     }
 
@@ -316,6 +320,8 @@ impl Correlator {
         }
         joined.crowd = self.crowd.look(&joined, arrival, self.rules.netns);
         joined.crowd.reset_alike = self.crowd.leave(&joined, arrival);
+        let other_leg = |process: &Process| self.crowd.other_leg_ns(process.pid, &joined);
+        joined.crowd.other_leg_ns = sender.as_ref().and_then(other_leg);
         // The process at this host's own end; where it has none or both, rather who sent it.
         let [src_here, dst_here] = hearing::ends_here(&joined);
         joined.process = match (src_here, dst_here) {

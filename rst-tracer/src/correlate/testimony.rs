@@ -82,6 +82,9 @@ pub struct Crowd {
     pub periodic: Option<(u32, u64)>,
     /// What earlier connections of the source address showed at this place.
     pub src_peer: Option<Peer>,
+    /// Nanoseconds since the process that sent it got a reset on another connection of its own, where it was
+    /// the other side: a server there if it is a client here.
+    pub other_leg_ns: Option<u64>,
     /// Connections to the same server endpoint that were reset at the same stage by suspected
     /// middleboxes within the last 180 s.
     pub reset_alike: u32,

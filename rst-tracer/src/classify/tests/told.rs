@@ -4,9 +4,9 @@ use rst_tracer_common::event::Hook;
 use rst_tracer_common::notice::{Point, notice_trait};
 
 use super::{expect, sane};
-use crate::correlate::story::{ACK, Client, PSH, Packet, Server, Story};
+use crate::correlate::story::{ACK, Client, PSH, Packet, SYN, Server, Story};
 use crate::correlate::{Rules, SendReset, Witnesses};
-use crate::event::{Basis, Cause, Origin};
+use crate::event::{Basis, Cause, KnownBy, Origin, Process, RstEvent};
 
 /// A story that is told where segments leave.
 fn here() -> Story {
@@ -223,4 +223,58 @@ fn an_old_segment_behind_the_end_is_told_from_a_late_one() {
         sane(story.first()).cause
     };
     assert_eq!((told(true), told(false)), (Cause::StraySegment, Cause::RstAfterFin));
+}
+
+/// A process of this host.
+fn process(pid: u32, name: &str) -> Process {
+    let name = name.to_owned();
+    let known_by = KnownBy::SocketOwner;
+    Process { pid, name, known_by, uid: None, cgroup: None, container_id: None }
+}
+
+/// What `pid` does to its own call to the other host, `ms` after another process got a reset from there as
+/// a server.
+fn passed_on(pid: u32, name: &str, ms: u64) -> RstEvent {
+    let mut story = Story::v4();
+    (story.hook, story.ifindex) = (Hook::XDP, 2);
+    story.handshake().exchange().abort(Client);
+    let mut believed = story.statement(Point::RECEIVE_RESET, Client, "");
+    believed.wire.traits |= notice_trait::SOCKET;
+    story.hear_of(believed, Some(process(7, "proxy"))).wait(ms).another_client(50_001);
+    let syn = story.packet(Server, SYN);
+    let answer = |story: &Story| story.packet(Client, SYN | ACK);
+    story.hook = Hook::TC_EGRESS;
+    story.send(syn);
+    let syn_ack = answer(&story);
+    story
+        .send(syn_ack)
+        .ack(Server)
+        .say(Server, b"hello")
+        .wait(1)
+        .say(Client, b"hello to you")
+        .wait(1);
+    story.ack(Server).abort(Server);
+    let mut sent = story.statement(Point::SEND_RESET, Server, "TCP_STATE");
+    sent.wire.traits |= notice_trait::SOCKET;
+    sent.wire.inode = 5;
+    sent.state = Some("CLOSE".into());
+    story.hear_of(sent, Some(process(pid, name)));
+    let is_told = |event: &RstEvent| event.evidence.iter().any(|it| it.id == "kernel_reason");
+    sane(story.told().into_iter().find(is_told).unwrap())
+}
+
+#[test]
+fn a_process_that_ends_one_leg_when_the_other_was_reset_is_a_proxy() {
+    let event = passed_on(7, "proxy", 5);
+    assert_eq!(event.cause, Cause::ProxyAbort, "{event:#?}");
+    assert!(event.evidence[0].text.contains("passes on"));
+    assert_eq!(passed_on(8, "another", 5).cause, Cause::Linger0Close);
+    assert_eq!(passed_on(7, "proxy", 500).cause, Cause::Linger0Close, "too long ago");
+}
+
+#[test]
+fn a_program_that_is_nothing_but_a_proxy_ends_legs_for_others() {
+    let event = passed_on(8, "haproxy", 500);
+    assert_eq!(event.cause, Cause::ProxyAbort, "{event:#?}");
+    assert!(event.confidence.percent() < 80, "it may have reasons of its own");
 }

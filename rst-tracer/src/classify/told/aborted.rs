@@ -7,6 +7,7 @@ use crate::{
     classify::{
         Case, LastWords, Opinion, Past,
         application::{head, spoken},
+        opinion::span,
     },
     event::{Cause, SentBy},
     source::Notice,
@@ -47,6 +48,41 @@ pub(super) fn aborted_without_reason(case: &Case<'_>, sent: &Notice) -> Vec<Opin
         return vec![told(sent, Cause::RestartWithPendingConnections, 0.95, meaning)];
     }
     vec![]
+}
+
+/// Programs that are nothing but proxies.
+const PROXIES: [&str; 6] = ["haproxy", "envoy", "traefik", "squid", "varnishd", "pgbouncer"];
+
+/// What a proxy does to one leg is done for the sake of the other: the opinions about an abort, where its
+/// sender is one.
+pub(super) fn passed_on(case: &Case<'_>, sent: &Notice, opinions: Vec<Opinion>) -> Vec<Opinion> {
+    let by_its_own_hand = |opinion: &Opinion| {
+        use Cause::{ClientCancel, ClosedWithUnreadData, Linger0Close};
+        matches!(opinion.cause, Linger0Close | ClosedWithUnreadData | ClientCancel)
+    };
+    let is_abort = !sent.has_trigger() && opinions.first().is_some_and(by_its_own_hand);
+    let name = case.joined.process.as_ref().map(|process| process.name.as_str());
+    let (probability, meaning) = match (case.crowd().other_leg_ns, name) {
+        _ if !is_abort => return opinions,
+        (Some(ns), _) => {
+            let text = format!(
+                "its owner had got a reset {} before on another connection, on which it was the other \
+                 side: it passes on what befell it",
+                span(ns)
+            );
+            (0.88, text)
+        }
+        (None, Some(name)) if PROXIES.contains(&name) => {
+            (0.66, format!("its owner is {name}, a proxy, which ends one leg for the other's sake"))
+        }
+        (None, _) => return opinions,
+    };
+    let mut all = vec![told(sent, Cause::ProxyAbort, probability, &meaning)];
+    all.extend(opinions.into_iter().map(|opinion| Opinion {
+        probability: opinion.probability * (1.0 - probability),
+        ..opinion
+    }));
+    all
 }
 
 /// `__tcp_close` with received data left unread.

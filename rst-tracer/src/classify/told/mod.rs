@@ -31,6 +31,7 @@ fn by_tcp(case: &Case<'_>) -> Vec<Opinion> {
         (None, None) if sent.has_trigger() => answered::answered_without_reason(case, sent),
         (None, None) => aborted::aborted_without_reason(case, sent),
     };
+    let opinions = aborted::passed_on(case, sent, opinions);
     opinions.into_iter().map(Opinion::whatever_came_before).collect()
 }
 

@@ -27,6 +27,8 @@ const LISTENER_NS: u64 = 100 * MS;
 const SCAN_NS: u64 = 10_000 * MS;
 /// Residual censorship lasts minutes: 180 s in most measured cases.
 const RESIDUAL_NS: u64 = 180_000 * MS;
+/// How long a proxy takes to end one leg when the other was reset.
+const LEG_NS: u64 = 100 * MS;
 /// Shorter intervals are bursts.
 const LEAST_INTERVAL_NS: u64 = 100 * MS;
 /// How many equal intervals make a habit.
@@ -54,6 +56,8 @@ pub(super) struct Gathering {
     alike: Bounded<(Endpoint, Stage), Vec<u64>>,
     /// What hosts' connections showed.
     peers: Peers,
+    /// The last connection of a process of this host on which it got a reset.
+    legs: Bounded<u32, Leg>,
     /// When listeners closed, in which network namespace.
     closed: Bounded<(u32, u32), Vec<(Address, u64)>>,
 }
@@ -66,6 +70,15 @@ struct Habit {
     server: Endpoint,
     stage: Stage,
     by_client: bool,
+}
+
+/// A connection of a process of this host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Leg {
+    flow_hash: u64,
+    /// Whether the process opened it.
+    opened: bool,
+    time_ns: u64,
 }
 
 /// What a reset was worth when it came.
@@ -87,6 +100,7 @@ impl Default for Gathering {
             habits: Bounded::new(MOST),
             alike: Bounded::new(MOST),
             peers: Peers::default(),
+            legs: Bounded::new(MOST),
             closed: Bounded::new(MOST),
         }
     }
@@ -155,6 +169,23 @@ impl Gathering {
         }
     }
 
+    /// Takes in that a process of this host got a reset.
+    pub(super) fn leg_falls(&mut self, pid: u32, joined: &Joined) {
+        let head = &joined.reset.rst.head;
+        let Some(src_opened) = src_opened(joined) else { return };
+        let leg = Leg { flow_hash: head.flow_hash, opened: !src_opened, time_ns: head.time_ns };
+        *self.legs.at(pid, || leg) = leg;
+    }
+
+    /// How long before this reset its sender got one on the other leg of what it passes on.
+    pub(super) fn other_leg_ns(&self, pid: u32, joined: &Joined) -> Option<u64> {
+        let head = &joined.reset.rst.head;
+        let (leg, opened) = (self.legs.get(&pid)?, src_opened(joined)?);
+        let ago = head.time_ns.checked_sub(leg.time_ns)?;
+        let is_other = leg.flow_hash != head.flow_hash && leg.opened != opened;
+        (is_other && ago <= LEG_NS).then_some(ago)
+    }
+
     /// What is known about the surroundings of a reset now.
     pub(super) fn look(&self, joined: &Joined, arrival: Arrival, netns: Option<u32>) -> Crowd {
         let head = &joined.reset.rst.head;
@@ -209,6 +240,11 @@ impl Gathering {
         }
         count
     }
+}
+
+/// Whether the source of a reset opened the connection.
+fn src_opened(joined: &Joined) -> Option<bool> {
+    Roles::of(&joined.reset.rst.head.segment, past(&joined.reset).as_ref(), None).src_opened
 }
 
 fn past(reset: &Reset) -> Option<Past<'_>> {

@@ -46,6 +46,17 @@ fn answers_in_a_burst_get_their_own_statement_each() {
 }
 
 #[test]
+fn a_live_sockets_reset_does_not_take_the_statement_about_an_answer_of_the_same_number() {
+    let mut story = on_the_server();
+    // The abort's own statement is late, and the answer to what was under way is told before it.
+    story.handshake().exchange().say(Client, b"more").abort(Server);
+    let answer = story.kernel_answers(Server, "NO_SOCKET").answer(Server);
+    story.send(answer).kernel_aborts(Server, "TCP_ABORT_ON_CLOSE");
+    let told: Vec<_> = story.all().iter().map(|j| reason(j).unwrap().to_owned()).collect();
+    assert_eq!(told, ["TCP_ABORT_ON_CLOSE", "NO_SOCKET"]);
+}
+
+#[test]
 fn equal_answers_take_one_statement_each_and_no_more() {
     let mut story = on_the_server();
     story.handshake().say(Client, b"x");
