@@ -61,19 +61,30 @@ pub(in crate::laboratory) struct Multipath {
     pub(in crate::laboratory) server: TcpStream,
 }
 
-pub(in crate::laboratory) fn connected(scene: &Scene<'_>) -> Result<Multipath> {
-    let listener = scene.lab.server.run(|| {
+fn connected(scene: &Scene<'_>) -> Result<Multipath> {
+    connected_at(scene, &listen_for_paths(scene)?)
+}
+
+/// A listener that speaks Multipath TCP; as long as it is there, paths can be added.
+pub(in crate::laboratory) fn listen_for_paths(scene: &Scene<'_>) -> Result<TcpListener> {
+    scene.lab.server.run(|| {
         let socket = bound(scene.server)?;
         listen(&socket, Backlog::new(8)?).context("listening")?;
         Ok(TcpListener::from(socket))
-    })?;
+    })
+}
+
+pub(in crate::laboratory) fn connected_at(
+    scene: &Scene<'_>,
+    listener: &TcpListener,
+) -> Result<Multipath> {
     let client = scene.lab.client.run(|| {
         let socket = bound(scene.at(Place::Client, 0))?;
         sockets::connect(&socket, scene.server).context("connecting")?;
         Ok(TcpStream::from(socket))
     })?;
     let connection = Connection::between(client.local_addr()?, scene.server);
-    let server = scene.lab.server.run(|| sockets::accept(&listener))?;
+    let server = scene.lab.server.run(|| sockets::accept(listener))?;
     Ok(Multipath { connection, client, server })
 }
 
