@@ -56,7 +56,7 @@ pub(super) const LISTED: &[Listed] = &[
     Listed::new(
         "haproxy_idle_nolinger",
         "HAProxy ends an idle session at once",
-        "HAProxy in front of a Redis ends a session without questions after a second (timeout \
+        "HAProxy in front of a Redis ends a session after 1500 ms without questions (timeout \
          client), and does so with SO_LINGER 0 (option nolinger).",
         haproxy::idle_nolinger,
     )
