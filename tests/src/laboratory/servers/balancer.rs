@@ -166,7 +166,7 @@ fn server_drained(scene: &Scene<'_>) -> Result<GroundTruth> {
 }
 
 /// Gives an order by HAProxy's own socket for administrators.
-pub(in crate::laboratory) fn order(haproxy: &Program, order: &str) -> Result<()> {
+fn order(haproxy: &Program, order: &str) -> Result<()> {
     let mut socket = UnixStream::connect(haproxy.folder().path("admin"))?;
     socket.set_read_timeout(Some(wait::PATIENCE))?;
     socket.write_all(format!("{order}\n").as_bytes())?;

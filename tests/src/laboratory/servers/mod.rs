@@ -4,13 +4,13 @@
 //! client, the server or the router's firewall; each truth is what was done to or by a program
 //! that nobody wrote for this laboratory.
 
-pub(super) mod balancer;
+mod balancer;
 mod curl;
 pub(super) mod haproxy;
 pub(super) mod iproute;
 mod iptables;
 pub(super) mod mptcp;
-pub(super) mod nginx;
+mod nginx;
 mod nmap;
 pub(super) mod openssl;
 pub(super) mod program;
@@ -38,7 +38,7 @@ pub const LISTED: &[&[Listed]] = &[
     mptcp::LISTED,
 ];
 
-pub(super) const UNREAD: (&str, &str) = ("application_error", "closed_with_unread_data");
+const UNREAD: (&str, &str) = ("application_error", "closed_with_unread_data");
 pub(super) const DIED: (&str, &str) = ("application_error", "process_crash_or_kill");
 
 /// The truth of a scenario with one connection and one reset.

@@ -68,7 +68,7 @@ const NGINX: &[&str] = &["nginx"];
 const ABORTED: (&str, &str) = ("normal_abortive_close", "linger0_close");
 
 /// Starts nginx in the server's host, in one process, with `rules` in its server block.
-pub(in crate::laboratory) fn start(scene: &Scene<'_>, rules: &str) -> Result<Program> {
+pub(super) fn start(scene: &Scene<'_>, rules: &str) -> Result<Program> {
     let folder = Folder::new()?;
     folder.write("file", vec![b'.'; 4 << 20])?;
     let kinds = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"];
