@@ -48,11 +48,11 @@ pub(super) const LISTED: &[Listed] = &[
     .slow(),
 ];
 
-pub(super) const HAPROXY: &[&str] = &["haproxy"];
+pub(in crate::laboratory) const HAPROXY: &[&str] = &["haproxy"];
 
 /// Starts HAProxy with these sections beside a few settings that it insists on, and waits until it
 /// listens.
-pub(super) fn start(
+pub(in crate::laboratory) fn start(
     host: &Netns,
     folder: Folder,
     listen: SocketAddr,
@@ -78,7 +78,7 @@ fn proxy(scene: &Scene<'_>, rules: &str) -> Result<Program> {
     start(&scene.lab.server, Folder::new()?, listen, &section)
 }
 
-pub(super) const BY_PROXY: (&str, &str) = ("traffic_management", "proxy_abort");
+pub(in crate::laboratory) const BY_PROXY: (&str, &str) = ("traffic_management", "proxy_abort");
 
 fn connection_reject(scene: &Scene<'_>) -> Result<GroundTruth> {
     let _haproxy = proxy(scene, "tcp-request connection reject")?;

@@ -31,7 +31,7 @@ const SS: &[&str] = &["ss"];
 const KILLED: (&str, &str) = ("traffic_management", "admin_kill");
 
 /// Kills on a host what the filter describes; `ss` shows a line for each that it could kill.
-fn kill(host: &Netns, filter: &[&str], count: usize) -> Result<()> {
+pub(in crate::laboratory) fn kill(host: &Netns, filter: &[&str], count: usize) -> Result<()> {
     let killed = run(host, command("ss").args(["-K", "-H", "-n", "-t"]).args(filter))?;
     let found = killed.lines().count();
     if found == 0 {

@@ -6,16 +6,16 @@
 
 mod balancer;
 mod curl;
-mod haproxy;
-mod iproute;
+pub(super) mod haproxy;
+pub(super) mod iproute;
 mod iptables;
-mod mptcp;
+pub(super) mod mptcp;
 mod nginx;
 mod nmap;
-mod openssl;
-mod program;
+pub(super) mod openssl;
+pub(super) mod program;
 mod python;
-mod sshd;
+pub(super) mod sshd;
 
 use anyhow::{Context, Result};
 use rst_tracer::demo::lab::Place;
@@ -39,15 +39,15 @@ pub const LISTED: &[&[Listed]] = &[
 ];
 
 const UNREAD: (&str, &str) = ("application_error", "closed_with_unread_data");
-const DIED: (&str, &str) = ("application_error", "process_crash_or_kill");
+pub(super) const DIED: (&str, &str) = ("application_error", "process_crash_or_kill");
 
 /// The truth of a scenario with one connection and one reset.
-fn truth(connection: Connection, reset: Reset, done: &'static str) -> GroundTruth {
+pub(super) fn truth(connection: Connection, reset: Reset, done: &'static str) -> GroundTruth {
     GroundTruth { connections: vec![Connection { resets: vec![reset], ..connection }], done }
 }
 
 /// The connection of a program that chose its own port.
-fn the_caller(scene: &Scene<'_>) -> Result<Connection> {
+pub(super) fn the_caller(scene: &Scene<'_>) -> Result<Connection> {
     let witness = scene.lab.sniffer(Place::Client);
     wait::until("a program to call the server", || Ok(!witness.callers(scene.server).is_empty()))?;
     let caller = witness.callers(scene.server).first().copied().context("nobody called")?;

@@ -35,7 +35,7 @@ pub(super) const LISTED: &[Listed] = &[
 ];
 
 /// A socket of Multipath TCP, bound to an address, on which no call blocks for ever.
-fn bound(address: SocketAddr) -> Result<OwnedFd> {
+pub(in crate::laboratory) fn bound(address: SocketAddr) -> Result<OwnedFd> {
     let family = if address.is_ipv4() { libc::AF_INET } else { libc::AF_INET6 };
     let kind = libc::SOCK_STREAM | libc::SOCK_CLOEXEC;
     // SAFETY: socket(2) takes no pointers.
@@ -55,30 +55,41 @@ fn bound(address: SocketAddr) -> Result<OwnedFd> {
 }
 
 /// Both ends of a connection of Multipath TCP, and its first path.
-struct Multipath {
-    connection: Connection,
-    client: TcpStream,
-    server: TcpStream,
+pub(in crate::laboratory) struct Multipath {
+    pub(in crate::laboratory) connection: Connection,
+    pub(in crate::laboratory) client: TcpStream,
+    pub(in crate::laboratory) server: TcpStream,
 }
 
 fn connected(scene: &Scene<'_>) -> Result<Multipath> {
-    let listener = scene.lab.server.run(|| {
+    connected_at(scene, &listen_for_paths(scene)?)
+}
+
+/// A listener that speaks Multipath TCP; as long as it is there, paths can be added.
+pub(in crate::laboratory) fn listen_for_paths(scene: &Scene<'_>) -> Result<TcpListener> {
+    scene.lab.server.run(|| {
         let socket = bound(scene.server)?;
         listen(&socket, Backlog::new(8)?).context("listening")?;
         Ok(TcpListener::from(socket))
-    })?;
+    })
+}
+
+pub(in crate::laboratory) fn connected_at(
+    scene: &Scene<'_>,
+    listener: &TcpListener,
+) -> Result<Multipath> {
     let client = scene.lab.client.run(|| {
         let socket = bound(scene.at(Place::Client, 0))?;
         sockets::connect(&socket, scene.server).context("connecting")?;
         Ok(TcpStream::from(socket))
     })?;
     let connection = Connection::between(client.local_addr()?, scene.server);
-    let server = scene.lab.server.run(|| sockets::accept(&listener))?;
+    let server = scene.lab.server.run(|| sockets::accept(listener))?;
     Ok(Multipath { connection, client, server })
 }
 
 impl Multipath {
-    fn exchange(&self, scene: &Scene<'_>) -> Result<()> {
+    pub(in crate::laboratory) fn exchange(&self, scene: &Scene<'_>) -> Result<()> {
         scene.lab.client.run(|| sockets::say(&self.client, REQUEST))?;
         sockets::hear(&self.server, REQUEST)?;
         scene.lab.server.run(|| sockets::say(&self.server, ANSWER))?;
@@ -99,13 +110,13 @@ fn fast_close(scene: &Scene<'_>) -> Result<GroundTruth> {
 }
 
 /// Settings of a host's Multipath TCP, until the value is dropped.
-struct Paths<'a> {
+pub(in crate::laboratory) struct Paths<'a> {
     host: &'a Netns,
     undo: Vec<String>,
 }
 
 impl<'a> Paths<'a> {
-    fn set(host: &'a Netns, order: &str, undo: &str) -> Result<Self> {
+    pub(in crate::laboratory) fn set(host: &'a Netns, order: &str, undo: &str) -> Result<Self> {
         ip(host, order)?;
         Ok(Self { host, undo: undo.split_whitespace().map(str::to_owned).collect() })
     }

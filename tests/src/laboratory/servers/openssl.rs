@@ -21,7 +21,7 @@ pub(super) const LISTED: &[Listed] = &[Listed::new(
 const OPENSSL: &[&str] = &["openssl"];
 
 /// A folder with a key and a certificate in one file, `server.pem`.
-pub(super) fn with_certificate(scene: &Scene<'_>) -> Result<Folder> {
+pub(in crate::laboratory) fn with_certificate(scene: &Scene<'_>) -> Result<Folder> {
     let folder = Folder::new()?;
     let file = folder.path("server.pem");
     let mut make = command("openssl");

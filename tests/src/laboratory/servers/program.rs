@@ -25,7 +25,7 @@ const LOG: &str = "log";
 
 /// A command by the program's name, whose full path it gets: servers live in sbin, which is not on
 /// everybody's path, and sshd wants to know where it lives.
-pub(super) fn command(program: &str) -> Command {
+pub(in crate::laboratory) fn command(program: &str) -> Command {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let mut folders = std::env::split_paths(&path).chain(["/usr/sbin".into(), "/sbin".into()]);
     let found = folders.find_map(|folder| Some(folder.join(program)).filter(|it| it.is_file()));
@@ -36,7 +36,7 @@ pub(super) fn command(program: &str) -> Command {
 ///
 /// # Errors
 /// If it does not end in time, or not well.
-pub(super) fn run(host: &Netns, command: &mut Command) -> Result<String> {
+pub(in crate::laboratory) fn run(host: &Netns, command: &mut Command) -> Result<String> {
     let mut program = Folder::new()?.start(host, command)?;
     let status = program.wait()?;
     ensure!(status.success(), "{} ended with {status}:\n{}", program.name, program.said());
@@ -45,19 +45,19 @@ pub(super) fn run(host: &Netns, command: &mut Command) -> Result<String> {
 
 /// A temporary folder for a program's configuration and state.
 #[derive(Debug)]
-pub(super) struct Folder(TempDir);
+pub(in crate::laboratory) struct Folder(TempDir);
 
 impl Folder {
     /// Makes an empty one.
     ///
     /// # Errors
     /// If there is no room for temporary files.
-    pub(super) fn new() -> Result<Self> {
+    pub(in crate::laboratory) fn new() -> Result<Self> {
         tempfile::tempdir().map(Self).context("making a temporary folder")
     }
 
     /// The path of a file in it.
-    pub(super) fn path(&self, name: &str) -> PathBuf {
+    pub(in crate::laboratory) fn path(&self, name: &str) -> PathBuf {
         self.0.path().join(name)
     }
 
@@ -65,7 +65,11 @@ impl Folder {
     ///
     /// # Errors
     /// If it cannot be written.
-    pub(super) fn write(&self, name: &str, contents: impl AsRef<[u8]>) -> Result<PathBuf> {
+    pub(in crate::laboratory) fn write(
+        &self,
+        name: &str,
+        contents: impl AsRef<[u8]>,
+    ) -> Result<PathBuf> {
         let path = self.path(name);
         fs::write(&path, contents).with_context(|| format!("writing {name}"))?;
         Ok(path)
@@ -75,7 +79,11 @@ impl Folder {
     ///
     /// # Errors
     /// If the program cannot be started.
-    pub(super) fn start(self, host: &Netns, command: &mut Command) -> Result<Program> {
+    pub(in crate::laboratory) fn start(
+        self,
+        host: &Netns,
+        command: &mut Command,
+    ) -> Result<Program> {
         let name = command.get_program().to_string_lossy().into_owned();
         let log = File::create(self.path(LOG)).context("making a program's log")?;
         let errors = log.try_clone().context("sharing a program's log")?;
@@ -98,7 +106,7 @@ impl Folder {
 
 /// A running program. Dropping it kills it and all that it has started.
 #[derive(Debug)]
-pub(super) struct Program {
+pub(in crate::laboratory) struct Program {
     name: String,
     child: Child,
     folder: Folder,
@@ -109,7 +117,11 @@ impl Program {
     ///
     /// # Errors
     /// If it ends, or does not listen in time.
-    pub(super) fn await_listening(mut self, host: &Netns, at: SocketAddr) -> Result<Self> {
+    pub(in crate::laboratory) fn await_listening(
+        mut self,
+        host: &Netns,
+        at: SocketAddr,
+    ) -> Result<Self> {
         let waited = wait::until(&format!("{} to listen on {at}", self.name), || {
             if let Some(status) = self.child.try_wait().context("looking after a program")? {
                 bail!("{} ended with {status}", self.name);
@@ -123,13 +135,13 @@ impl Program {
     }
 
     /// What it has said until now.
-    pub(super) fn said(&self) -> String {
+    pub(in crate::laboratory) fn said(&self) -> String {
         let said = fs::read(self.folder.path(LOG)).unwrap_or_default();
         String::from_utf8_lossy(&said).into_owned()
     }
 
     /// Its folder.
-    pub(super) fn folder(&self) -> &Folder {
+    pub(in crate::laboratory) fn folder(&self) -> &Folder {
         &self.folder
     }
 
@@ -137,7 +149,7 @@ impl Program {
     ///
     /// # Errors
     /// If it does not listen any more.
-    pub(super) fn tell(&mut self, words: &[u8]) -> Result<()> {
+    pub(in crate::laboratory) fn tell(&mut self, words: &[u8]) -> Result<()> {
         let input = self.child.stdin.as_mut().context("its input is closed")?;
         input.write_all(words).with_context(|| format!("telling {} something", self.name))
     }
@@ -146,7 +158,7 @@ impl Program {
     ///
     /// # Errors
     /// If it is no more.
-    pub(super) fn signal(&self, signal: Signal) -> Result<()> {
+    pub(in crate::laboratory) fn signal(&self, signal: Signal) -> Result<()> {
         killpg(Pid::from_raw(self.child.id() as i32), signal)
             .with_context(|| format!("sending {signal} to {}", self.name))
     }
@@ -155,7 +167,7 @@ impl Program {
     ///
     /// # Errors
     /// If it was no more before.
-    pub(super) fn kill(mut self) -> Result<()> {
+    pub(in crate::laboratory) fn kill(mut self) -> Result<()> {
         self.signal(Signal::SIGKILL)?;
         self.wait().map(drop)
     }
@@ -164,7 +176,7 @@ impl Program {
     ///
     /// # Errors
     /// If it is no more.
-    pub(super) fn halt(&self) -> Result<()> {
+    pub(in crate::laboratory) fn halt(&self) -> Result<()> {
         self.signal(Signal::SIGSTOP)?;
         // The signal is on its way; only when every thread has stopped does it count.
         let path = format!("/proc/{}/stat", self.child.id());
@@ -179,7 +191,7 @@ impl Program {
     ///
     /// # Errors
     /// If it is no more.
-    pub(super) fn carry_on(&self) -> Result<()> {
+    pub(in crate::laboratory) fn carry_on(&self) -> Result<()> {
         self.signal(Signal::SIGCONT)
     }
 
@@ -187,7 +199,7 @@ impl Program {
     ///
     /// # Errors
     /// If it does not in time.
-    pub(super) fn wait(&mut self) -> Result<ExitStatus> {
+    pub(in crate::laboratory) fn wait(&mut self) -> Result<ExitStatus> {
         let mut ended = None;
         wait::until(&format!("{} to end", self.name), || {
             ended = self.child.try_wait().context("looking after a program")?;
@@ -216,7 +228,7 @@ fn listens(at: SocketAddr) -> Result<bool> {
 ///
 /// # Errors
 /// If the kernel does not say.
-pub(super) fn has_socket(connection: &Connection) -> Result<bool> {
+pub(in crate::laboratory) fn has_socket(connection: &Connection) -> Result<bool> {
     let (ours, theirs) = (connection.server, connection.client);
     let is_it = |[local, remote, _]: [&str; 3]| has_port(local, ours) && has_port(remote, theirs);
     Ok(sockets_of(ours)?.lines().filter_map(columns).any(is_it))

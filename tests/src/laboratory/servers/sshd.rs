@@ -43,13 +43,13 @@ pub(super) const LISTED: &[Listed] = &[
     .slow(),
 ];
 
-const SSHD: &[&str] = &["sshd", "ssh-keygen", "unshare"];
+pub(in crate::laboratory) const SSHD: &[&str] = &["sshd", "ssh-keygen", "unshare"];
 
 /// sshd insists on an empty folder in /run: it gets a /run of its own.
 const WITH_OWN_RUN: &str = "mount -t tmpfs tmpfs /run && mkdir /run/sshd && exec \"$0\" \"$@\"";
 
 /// Starts sshd with keys of its own; whoever has the key `user` of its folder may log in.
-fn start(scene: &Scene<'_>, rules: &str) -> Result<Program> {
+pub(in crate::laboratory) fn start(scene: &Scene<'_>, rules: &str) -> Result<Program> {
     let folder = Folder::new()?;
     for key in ["host", "user"] {
         let file = folder.path(key);
