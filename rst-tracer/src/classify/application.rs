@@ -208,7 +208,7 @@ fn stale_state(case: &Case<'_>) -> Vec<Opinion> {
     const JUST_NOW_NS: u64 = 1_000_000_000;
     const RECENT_NS: u64 = 10_000_000_000;
     let Some(past) = case.established() else { return vec![] };
-    let open = !past.i(flag::FIN) && !past.has(flag::RST_SEEN);
+    let open = !past.i(flag::FIN) && past.heeded_reset().is_none();
     let was_alive = past.mine().data_segments > 0 || past.i(flag::ACKED);
     let Some(trigger) = case.trigger() else { return vec![] };
     if case.form != Form::Passive || !open || !was_alive || case.forgery().proven {

@@ -260,6 +260,20 @@ impl<'a> Past<'a> {
         Some((slot, self.is_mine(slot)))
     }
 
+    /// The same, unless the claimed sender went on after it, later than what was under way then: it neither
+    /// sent that reset nor believed it.
+    pub fn heeded_reset(&self) -> Option<(&'a Slot, bool)> {
+        const MARGIN_NS: u64 = 200_000;
+        let (reset, mine) = self.earlier_reset()?;
+        let under_way = self.rtt_ns().unwrap_or(200_000_000).saturating_add(MARGIN_NS);
+        let speaks = |slot: &&Slot| slot.flags.0 & (Flags::SYN.0 | Flags::RST.0) == 0;
+        let went_on = self
+            .my_slots()
+            .filter(speaks)
+            .any(|slot| slot.time_ns > reset.time_ns.saturating_add(under_way));
+        (!went_on).then_some((reset, mine))
+    }
+
     /// How far the receiver's window may reach: at least and at most so many bytes. The two
     /// differ when the window scale was agreed before the tracer looked.
     pub fn their_window(&self) -> (u32, u32) {

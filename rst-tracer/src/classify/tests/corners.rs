@@ -125,6 +125,26 @@ fn one_of_a_volley_that_hits_is_no_blind_guess() {
 }
 
 #[test]
+fn a_reset_that_its_sender_did_not_heed_explains_no_later_one() {
+    let told = |goes_on: bool| {
+        let mut story = Story::v6();
+        story.handshake().exchange().wait(100);
+        let exact = story.packet(Server, RST);
+        // Far from what the client expects: it is ignored.
+        let seq = exact.seq.wrapping_add(1 << 30);
+        story.send(Packet { seq, ack: 0, window: 0, options: vec![], ..exact }).wait(100);
+        if goes_on {
+            story.say(Client, b"still there?").wait(30).say(Server, b"yes").wait(30);
+        }
+        // Then its host loses the connection.
+        story.wait(5_000).say(Client, b"and now?").wait(30).disown(Server);
+        last(&mut story).cause
+    };
+    assert_eq!(told(true), Cause::HalfOpenStaleState);
+    assert_eq!(told(false), Cause::SegmentAfterReset);
+}
+
+#[test]
 fn a_refused_syn_that_is_accepted_after_all_is_answered_as_after_a_reset() {
     for mut story in both() {
         story.syn().wait(5);

@@ -116,7 +116,7 @@ fn no_connection(case: &Case<'_>, sent: &Notice) -> Vec<Opinion> {
             told(sent, Cause::HalfOpenStaleState, stale, meaning),
         ];
     }
-    if let Some((_, mine)) = past.earlier_reset() {
+    if let Some((_, mine)) = past.heeded_reset() {
         let meaning = match mine {
             true => "it had reset the connection before and answers what still came",
             false => "it had believed a reset before, of which the other side knew nothing",
