@@ -235,6 +235,10 @@ fn process(pid: u32, name: &str) -> Process {
 /// What `pid` does to its own call to the other host, `ms` after another process got a reset from there as
 /// a server.
 fn passed_on(pid: u32, name: &str, ms: u64) -> RstEvent {
+    passed_on_after(b"hello", pid, name, ms)
+}
+
+fn passed_on_after(asked: &[u8], pid: u32, name: &str, ms: u64) -> RstEvent {
     let mut story = Story::v4();
     (story.hook, story.ifindex) = (Hook::XDP, 2);
     story.handshake().exchange().abort(Client);
@@ -246,14 +250,11 @@ fn passed_on(pid: u32, name: &str, ms: u64) -> RstEvent {
     story.hook = Hook::TC_EGRESS;
     story.send(syn);
     let syn_ack = answer(&story);
-    story
-        .send(syn_ack)
-        .ack(Server)
-        .say(Server, b"hello")
-        .wait(1)
-        .say(Client, b"hello to you")
-        .wait(1);
-    story.ack(Server).abort(Server);
+    story.send(syn_ack).ack(Server);
+    if !asked.is_empty() {
+        story.say(Server, asked);
+    }
+    story.wait(1).say(Client, b"hello to you").wait(1).ack(Server).abort(Server);
     let mut sent = story.statement(Point::SEND_RESET, Server, "TCP_STATE");
     sent.wire.traits |= notice_trait::SOCKET;
     sent.wire.inode = 5;
@@ -277,4 +278,5 @@ fn a_program_that_is_nothing_but_a_proxy_ends_legs_for_others() {
     let event = passed_on(8, "haproxy", 500);
     assert_eq!(event.cause, Cause::ProxyAbort, "{event:#?}");
     assert!(event.confidence.percent() < 80, "it may have reasons of its own");
+    assert_eq!(passed_on_after(b"", 8, "haproxy", 500).cause, Cause::LbHealthCheck);
 }

@@ -62,7 +62,9 @@ pub(super) fn passed_on(case: &Case<'_>, sent: &Notice, opinions: Vec<Opinion>) 
     };
     let is_abort = !sent.has_trigger() && opinions.first().is_some_and(by_its_own_hand);
     let name = case.joined.process.as_ref().map(|process| process.name.as_str());
-    let (probability, meaning) = match (case.crowd().other_leg_ns, name) {
+    let is_wordless = case.known.sent_by == SentBy::Client
+        && case.past.is_some_and(|past| past.mine().bytes == 0);
+    let (cause, probability, meaning) = match (case.crowd().other_leg_ns, name) {
         _ if !is_abort => return opinions,
         (Some(ns), _) => {
             let text = format!(
@@ -70,14 +72,21 @@ pub(super) fn passed_on(case: &Case<'_>, sent: &Notice, opinions: Vec<Opinion>) 
                  side: it passes on what befell it",
                 span(ns)
             );
-            (0.88, text)
+            (Cause::ProxyAbort, 0.88, text)
         }
-        (None, Some(name)) if PROXIES.contains(&name) => {
-            (0.66, format!("its owner is {name}, a proxy, which ends one leg for the other's sake"))
+        (None, Some(name)) if PROXIES.contains(&name) && is_wordless => {
+            let text =
+                format!("its owner is {name}, a proxy, which asked nothing: it looks who answers");
+            (Cause::LbHealthCheck, 0.7, text)
         }
+        (None, Some(name)) if PROXIES.contains(&name) => (
+            Cause::ProxyAbort,
+            0.66,
+            format!("its owner is {name}, a proxy, which ends one leg for the other's sake"),
+        ),
         (None, _) => return opinions,
     };
-    let mut all = vec![told(sent, Cause::ProxyAbort, probability, &meaning)];
+    let mut all = vec![told(sent, cause, probability, &meaning)];
     all.extend(opinions.into_iter().map(|opinion| Opinion {
         probability: opinion.probability * (1.0 - probability),
         ..opinion
