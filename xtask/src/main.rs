@@ -5,6 +5,7 @@
 
 mod accuracy;
 mod apt;
+mod bench;
 mod cargo_test;
 mod ci;
 mod command;
@@ -41,6 +42,8 @@ enum Verb {
     Vm(vm::Args),
     /// Play the laboratory and write how often the engine is right to docs/accuracy.md.
     Accuracy(accuracy::Args),
+    /// Measure rst-tracer beside what people use, and write docs/performance.md.
+    Bench(bench::Args),
     /// Do what CI does.
     Ci,
 }
@@ -63,6 +66,7 @@ fn carry_out(verb: Verb) -> Result<()> {
         Verb::Fuzz(args) => fuzz::run_targets(&workspace, &args).map(drop),
         Verb::Vm(args) => vm::run_matrix(&workspace, &args).map(drop),
         Verb::Accuracy(args) => accuracy::measure(&workspace, &args),
+        Verb::Bench(args) => bench::measure(&workspace, &args),
         Verb::Ci => ci::run_script(&workspace),
     }
 }

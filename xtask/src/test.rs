@@ -7,7 +7,7 @@ use crate::cargo_test::{Tally, tally};
 use crate::command::run;
 use crate::ebpf::{self, Equality};
 use crate::workspace::{Workspace, cargo};
-use crate::{apt, fuzz, packages, vm};
+use crate::{apt, bench, fuzz, packages, vm};
 use anyhow::{Result, bail};
 use std::time::{Duration, Instant};
 
@@ -18,6 +18,10 @@ pub(crate) struct Args {
     #[arg(long)]
     quick: bool,
 }
+
+/// The workspaces: the kernel's crates and the fuzz crate are some of their own.
+const MANIFESTS: [&str; 4] =
+    ["Cargo.toml", "rst-tracer-ebpf/Cargo.toml", "bench/ebpf/Cargo.toml", "tests/fuzz/Cargo.toml"];
 
 /// How a step ended.
 enum Ending {
@@ -86,8 +90,7 @@ pub(crate) fn run_all(workspace: &Workspace, args: &Args) -> Result<()> {
         passed("")
     });
     steps.step("format", || {
-        // The kernel crate and the fuzz crate are workspaces of their own.
-        for manifest in ["Cargo.toml", "rst-tracer-ebpf/Cargo.toml", "tests/fuzz/Cargo.toml"] {
+        for manifest in MANIFESTS {
             run(&mut here(&["fmt", "--all", "--check", "--manifest-path", manifest]))?;
         }
         passed("")
@@ -117,6 +120,13 @@ pub(crate) fn run_all(workspace: &Workspace, args: &Args) -> Result<()> {
         });
         steps.step("fuzz", || {
             Ok(Ending::Passed(fuzz::run_targets(workspace, &fuzz::Args::for_tests())?))
+        });
+        steps.step("bench", || match ebpf::baselines(workspace) {
+            Ok(baselines) => {
+                bench::measure_with(workspace, &baselines, &bench::Args::for_tests())?;
+                passed("a smoke run")
+            }
+            Err(error) => Ok(Ending::NotChecked(format!("no object to compare with: {error:#}"))),
         });
         steps.step("vm", || Ok(Ending::Passed(vm::run_matrix(workspace, &vm::Args::for_tests())?)));
     }

@@ -6,7 +6,7 @@
 use super::sources::Source;
 use super::toolchain::Toolchain;
 use crate::command::{run, shown};
-use crate::workspace::read;
+use crate::workspace::{Workspace, read};
 use anyhow::{Context, Result, ensure};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -17,6 +17,18 @@ const TARGET: &str = "bpfel-unknown-none";
 /// Where the shared crate lies as seen from the kernel crate: in the checkout, and in the stage.
 const SHARED_BESIDE: &str = "path = \"../rst-tracer-common\"";
 const SHARED_INSIDE: &str = "path = \"rst-tracer-common\"";
+
+/// What every kernel object is compiled with.
+const FLAGS: [&str; 5] = [
+    "-Clinker=bpf-linker",
+    "-Clink-arg=--btf",
+    "-Cdebuginfo=2",
+    // 32-bit registers and jumps: a third fewer instructions; Linux 5.1 and newer know them.
+    "-Ctarget-cpu=v3",
+    // Loads of packet fields in one instruction, not byte by byte. The verifier allows that where
+    // the machine does (x86-64, arm64, s390x, ppc64le, LoongArch); needs LLVM 22.
+    "-Clink-arg=--cpu-features=+allows-misaligned-mem-access",
+];
 
 /// A compiled object and how it was made.
 pub(crate) struct Built {
@@ -63,6 +75,22 @@ pub(crate) fn build(sources: &[Source], toolchain: &Toolchain, stage: &Path) -> 
     let object = read(&stripped)?;
     refuse_machine_paths(&object, &[stage, &cargo_home])?;
     Ok(Built { object, commands })
+}
+
+/// Compiles the programs that rst-tracer is measured beside, below `target`, and returns the object. It is not
+/// committed, so its bytes may differ from machine to machine.
+///
+/// # Errors
+/// When a compiler step fails.
+pub(crate) fn baselines(workspace: &Workspace, toolchain: &Toolchain) -> Result<PathBuf> {
+    let (cargo_home, target) = (cargo_home()?, workspace.target.join("ebpf-bench"));
+    let mut compile = clean_cargo(toolchain, &workspace.root.join("bench/ebpf"), &cargo_home)?;
+    compile.args(["build", "--release", "--locked", "--target", TARGET]);
+    compile.args(toolchain.extra_arguments());
+    compile.env("CARGO_TARGET_DIR", &target);
+    compile.env("CARGO_ENCODED_RUSTFLAGS", FLAGS.join("\x1f"));
+    run(&mut compile)?;
+    Ok(target.join(TARGET).join("release/rst-tracer-bench-ebpf"))
 }
 
 /// Writes the sources with the shared crate *inside* the kernel crate's workspace.
@@ -129,16 +157,7 @@ fn clean_cargo(toolchain: &Toolchain, stage: &Path, cargo_home: &Path) -> Result
 /// The compiler's flags. They go through `CARGO_ENCODED_RUSTFLAGS`, which overrides every
 /// configuration file. Of several prefixes that match, rustc takes the last.
 fn flags(stage: &Path, cargo_home: &Path, indexes: &[PathBuf]) -> Vec<String> {
-    let mut flags = vec![
-        "-Clinker=bpf-linker".to_owned(),
-        "-Clink-arg=--btf".to_owned(),
-        "-Cdebuginfo=2".to_owned(),
-        // 32-bit registers and jumps: a third fewer instructions; Linux 5.1 and newer know them.
-        "-Ctarget-cpu=v3".to_owned(),
-        // Loads of packet fields in one instruction, not byte by byte. The verifier allows that where
-        // the machine does (x86-64, arm64, s390x, ppc64le, LoongArch); needs LLVM 22.
-        "-Clink-arg=--cpu-features=+allows-misaligned-mem-access".to_owned(),
-    ];
+    let mut flags: Vec<String> = FLAGS.iter().map(|&flag| flag.to_owned()).collect();
     let mut remap = |from: &Path, to: &str| {
         flags.push(format!("--remap-path-prefix={}={to}", from.display()));
     };

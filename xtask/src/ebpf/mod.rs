@@ -11,7 +11,7 @@ mod toolchain;
 use crate::workspace::{Workspace, read};
 use anyhow::{Context, Result, bail};
 use manifest::{Manifest, OBJECT, short};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use toolchain::Choice;
 
 /// What `build-ebpf` is asked to do.
@@ -134,6 +134,14 @@ fn not_checked(reason: String) -> Equality {
          {reason}\n"
     );
     Equality::NotChecked(reason)
+}
+
+/// The object of the programs that rst-tracer is measured beside, compiled.
+///
+/// # Errors
+/// When the toolchain cannot be had, or does not compile it.
+pub(crate) fn baselines(workspace: &Workspace) -> Result<PathBuf> {
+    build::baselines(workspace, &Choice::Debian.provide(workspace)?)
 }
 
 /// Removes a directory and everything in it; it need not exist.

@@ -1,0 +1,115 @@
+//! Measuring fairly: every subject once a round, rounds interleaved, medians of what is paired by round.
+
+use anyhow::Result;
+
+use crate::{
+    crowd::Crowd,
+    frames::{Kind, Road},
+    subject::{Bench, Hook, MOST, Subject},
+};
+
+/// How much is measured.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Effort {
+    pub(crate) rounds: usize,
+    /// Frames of a subject in a round.
+    pub(crate) frames: u32,
+    /// Places of a sequence.
+    pub(crate) sequence: usize,
+}
+
+impl Effort {
+    pub(crate) const QUICK: Self = Self { rounds: 5, frames: 20_000, sequence: 1 << 14 };
+    pub(crate) const WHOLE: Self = Self { rounds: 31, frames: 150_000, sequence: 1 << 20 };
+}
+
+/// Nanoseconds a frame, by subject, in each round.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Measured {
+    rounds: Vec<[f64; Subject::ALL.len()]>,
+}
+
+impl Measured {
+    fn paired(&self, of: impl Fn(&[f64; Subject::ALL.len()]) -> f64) -> f64 {
+        let mut all: Vec<f64> = self.rounds.iter().map(of).collect();
+        all.sort_by(f64::total_cmp);
+        all.get(all.len() / 2).copied().unwrap_or(f64::NAN)
+    }
+
+    /// What a subject took, as it is.
+    pub(crate) fn raw(&self, subject: Subject) -> f64 {
+        self.paired(|round| round[subject as usize])
+    }
+
+    /// What a subject took more than the empty program.
+    pub(crate) fn net(&self, subject: Subject) -> f64 {
+        self.paired(|round| round[subject as usize] - round[Subject::Empty as usize])
+    }
+
+    /// How many times as long as `beside` the subject took, as they are.
+    pub(crate) fn times(&self, subject: Subject, beside: Subject) -> f64 {
+        self.paired(|round| round[subject as usize] / round[beside as usize])
+    }
+}
+
+/// The opening of a connection, frame by frame.
+const OPENING: [Kind; 4] = [Kind::Syn, Kind::SynAck, Kind::Ack, Kind::Data];
+
+/// Opens a connection of each client of a crowd with every subject that keeps any.
+pub(crate) fn open(bench: &mut Bench, hook: Hook, road: Road, crowd: Crowd) -> Result<()> {
+    for block in crowd.everyone(MOST) {
+        bench.write_sequence(&block)?;
+        for subject in [Subject::Textbook, Subject::Ours] {
+            for kind in OPENING {
+                bench.rewind()?;
+                bench.run(subject, hook, (kind, road), block.len(), block.len() as u32)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Measures all subjects with the clients that `sequence` names.
+pub(crate) fn measure(
+    bench: &mut Bench,
+    hook: Hook,
+    what: (Kind, Road),
+    sequence: &[u32],
+    effort: Effort,
+) -> Result<Measured> {
+    bench.write_sequence(sequence)?;
+    let mut measured = Measured::default();
+    let mut stood = [(0, 0); Subject::ALL.len()];
+    // The first round warms up.
+    for number in 0..=effort.rounds {
+        let mut round = [0.0; Subject::ALL.len()];
+        for turn in 0..Subject::ALL.len() {
+            // Who follows whom changes from round to round.
+            let subject = Subject::ALL[(turn + number) % Subject::ALL.len()];
+            bench.stand(stood[subject as usize])?;
+            round[subject as usize] =
+                bench.run(subject, hook, what, sequence.len(), effort.frames)?;
+            stood[subject as usize] = bench.stands()?;
+        }
+        if number > 0 {
+            measured.rounds.push(round);
+        }
+    }
+    Ok(measured)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ratios_are_paired_by_round() {
+        let rounds =
+            vec![[10.0, 20.0, 60.0, 30.0], [20.0, 40.0, 120.0, 60.0], [1.0, 2.0, 6.0, 3.0]];
+        let measured = Measured { rounds };
+        assert_eq!(measured.times(Subject::Ours, Subject::Parse), 1.5);
+        assert_eq!(measured.times(Subject::Ours, Subject::Textbook), 0.5);
+        assert_eq!(measured.net(Subject::Ours), 20.0);
+        assert_eq!(measured.raw(Subject::Empty), 10.0);
+    }
+}

@@ -1,0 +1,62 @@
+//! `bench`: measures rst-tracer beside what people use.
+//!
+//! Comes in: a checkout, root. Goes out: `docs/performance.md` and `docs/performance.json`.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::Result;
+
+use crate::command::{output_of, run};
+use crate::ebpf;
+use crate::workspace::{Workspace, cargo};
+
+/// What `bench` is asked to do.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// A smoke run of some seconds; nothing is written.
+    #[arg(long)]
+    quick: bool,
+    /// The kernel object to measure, if not the prebuilt one.
+    #[arg(long, value_name = "FILE")]
+    object: Option<PathBuf>,
+}
+
+impl Args {
+    /// As the tests do it.
+    pub(crate) fn for_tests() -> Self {
+        Self { quick: true, object: None }
+    }
+}
+
+/// Carries out the verb.
+///
+/// # Errors
+/// When something cannot be built, loaded or measured.
+pub(crate) fn measure(workspace: &Workspace, args: &Args) -> Result<()> {
+    measure_with(workspace, &ebpf::baselines(workspace)?, args)
+}
+
+/// The same, beside baselines that are there.
+///
+/// # Errors
+/// As [`measure`].
+pub(crate) fn measure_with(workspace: &Workspace, baselines: &Path, args: &Args) -> Result<()> {
+    let mut command = cargo();
+    command.current_dir(&workspace.root);
+    command.args(["run", "--quiet", "--release", "-p", "rst-tracer-bench", "--", "--baselines"]);
+    command.arg(baselines);
+    if let Some(object) = &args.object {
+        command.arg("--object").arg(std::path::absolute(object)?);
+    }
+    if args.quick {
+        command.arg("--quick");
+    } else {
+        let mut git = Command::new("git");
+        git.current_dir(&workspace.root);
+        let commit = output_of(git.args(["describe", "--always", "--dirty"]));
+        command.args(["--commit", commit.as_deref().unwrap_or("unknown").trim()]);
+        command.args(["--markdown", "docs/performance.md", "--json", "docs/performance.json"]);
+    }
+    run(&mut command)
+}
