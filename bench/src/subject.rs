@@ -134,6 +134,7 @@ impl Bench {
             flows: slots,
             ring_bytes: 8 << 20,
             tunnels: true,
+            clock: Default::default(),
             keys: kernel::random_keys()?,
         };
         let mut ours = kernel::load(objects.ours, &options)?;

@@ -193,6 +193,9 @@ impl RstWithFlow {
     Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout,
 )]
 pub struct Counters {
+    /// Frames with a usual segment (see [`take_usual`](crate::flow::take_usual)): one number for three, until
+    /// [`Counters::tell_usual`].
+    pub usual: u64,
     /// Frames that passed.
     pub frames: u64,
     /// Frames that were not ours, by kind (see [`NotOurs`](crate::wire::NotOurs)).
@@ -228,6 +231,15 @@ pub struct Counters {
 }
 
 impl Counters {
+    /// Counts usual segments as what they are: frames, segments, tracked.
+    pub const fn tell_usual(&mut self) {
+        let usual = self.usual;
+        self.usual = 0;
+        self.frames = self.frames.wrapping_add(usual);
+        self.segments = self.segments.wrapping_add(usual);
+        self.tracked = self.tracked.wrapping_add(usual);
+    }
+
     /// Adds another CPU's or hook's numbers.
     pub fn add(&mut self, other: &Self) {
         let ours: &mut [u64; size_of::<Self>() / 8] = zerocopy::transmute_mut!(self);

@@ -38,6 +38,21 @@ fn peek<const N: usize>(data: usize, data_end: usize, at: u32) -> Option<[u8; N]
     Some(unsafe { *(from as *const [u8; N]) })
 }
 
+/// The `N` bytes at `AT`: the verifier sees a constant.
+#[inline(always)]
+fn fixed<const AT: u32, const N: usize>(data: usize, data_end: usize) -> Option<[u8; N]> {
+    let from = data + AT as usize;
+    let mut end = from + N;
+    if N == 1 {
+        end = opaque(end as u64) as usize; // As above.
+    }
+    if end > data_end {
+        return None;
+    }
+    // SAFETY: the range was compared with the end of the packet.
+    Some(unsafe { *(from as *const [u8; N]) })
+}
+
 /// A frame as XDP sees it: the first buffer of what may be several.
 pub struct XdpFrame {
     context: *mut xdp_md,
@@ -87,6 +102,11 @@ impl Bytes for XdpFrame {
     #[inline(always)]
     fn peek<const N: usize>(&self, at: u32) -> Option<[u8; N]> {
         peek(self.data, self.data_end, at)
+    }
+
+    #[inline(always)]
+    fn fixed<const AT: u32, const N: usize>(&self) -> Option<[u8; N]> {
+        fixed::<AT, N>(self.data, self.data_end)
     }
 }
 
@@ -141,5 +161,10 @@ impl Bytes for SkbFrame {
     #[inline(always)]
     fn peek<const N: usize>(&self, at: u32) -> Option<[u8; N]> {
         peek(self.data, self.data_end, at)
+    }
+
+    #[inline(always)]
+    fn fixed<const AT: u32, const N: usize>(&self) -> Option<[u8; N]> {
+        fixed::<AT, N>(self.data, self.data_end)
     }
 }

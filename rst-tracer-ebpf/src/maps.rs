@@ -2,12 +2,16 @@
 
 use aya_ebpf::{
     bindings::BPF_F_MMAPABLE,
+    helpers::{bpf_jiffies64, bpf_ktime_get_ns},
     macros::map,
     maps::{Array, LruHashMap, PerCpuArray, RingBuf},
 };
 use rst_tracer_common::{
     event::{Counters, Hook},
-    flow::{Bucket, Entry, Flow, Keys, Memory, Recorder, SERVERS as MOST_SERVERS, Server, WAYS},
+    flow::{
+        self, Bucket, Entry, Flow, Identity, Keys, Memory, Recorder, SERVERS as MOST_SERVERS, Server, WAYS,
+        slot_trait,
+    },
     notice::{Point, Statements, Task},
     places::{Arguments, Drops, Places},
     wire::Segment,
@@ -42,6 +46,10 @@ static COUNTERS: PerCpuArray<Counters> = PerCpuArray::with_max_entries(Hook::COU
 #[map]
 static SEGMENT: PerCpuArray<Segment> = PerCpuArray::with_max_entries(1, 0);
 
+/// The time of this CPU's current tick.
+#[map]
+static CLOCK: PerCpuArray<Tick> = PerCpuArray::with_max_entries(1, 0);
+
 /// Who opened a socket that lives: the task inside connect(2) or listen(2), by the socket's address.
 /// The entry ends with the socket's last state, so that whoever gets the same address inherits nothing.
 #[map]
@@ -63,6 +71,16 @@ static ANSWERED: PerCpuArray<Answered> = PerCpuArray::with_max_entries(1, 0);
 /// What became of the statements.
 #[map]
 static STATEMENTS: PerCpuArray<Statements> = PerCpuArray::with_max_entries(1, 0);
+
+/// A tick of the kernel's timer, and when it was first asked for.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct Tick {
+    /// Its number.
+    jiffies: u64,
+    /// By CLOCK_MONOTONIC.
+    time_ns: u64,
+}
 
 /// A socket that has closed.
 #[repr(C)]
@@ -116,6 +134,10 @@ static MASK: u32 = (1 << 13) - 1;
 #[unsafe(no_mangle)]
 static TUNNELS: u32 = 1;
 
+/// 1 when every segment is to have an exact time.
+#[unsafe(no_mangle)]
+static FINE_CLOCK: u32 = 0;
+
 /// 1 when the kernel has `bpf_xdp_get_buff_len` (5.18, commit 0165cc817075).
 #[unsafe(no_mangle)]
 static HAS_BUFF_LEN: u32 = 1;
@@ -138,6 +160,24 @@ pub fn keys() -> Keys {
 #[inline(always)]
 pub fn looks_into_tunnels() -> bool {
     set_at_load!(TUNNELS) != 0
+}
+
+/// The time for a segment amid a connection: exact when it is the first that this CPU sees in the current tick
+/// of the kernel, else that one's. Reading the clock costs more than all the rest that such a segment needs.
+#[inline(always)]
+pub fn clock() -> (u64, u8) {
+    let tick = if set_at_load!(FINE_CLOCK) != 0 { None } else { CLOCK.get_ptr_mut(0) };
+    // SAFETY: the helper has no preconditions.
+    let Some(tick) = tick else { return (unsafe { bpf_ktime_get_ns() }, 0) };
+    // SAFETY: per CPU, see `SEGMENT`; likewise.
+    let (tick, now) = unsafe { (&mut *tick, bpf_jiffies64()) };
+    if tick.jiffies == now {
+        return (tick.time_ns, slot_trait::COARSE);
+    }
+    tick.jiffies = now;
+    // SAFETY: likewise.
+    tick.time_ns = unsafe { bpf_ktime_get_ns() };
+    (tick.time_ns, 0)
 }
 
 /// Whether the length of a multi-buffer frame can be asked for.
@@ -249,6 +289,25 @@ impl Memory for Table {
         unsafe {
             Some(Entry {
                 hot: &mut *(&raw mut (*bucket).hot[way as usize]),
+                flow: &mut *flow,
+                recorder: &mut *recorder,
+            })
+        }
+    }
+
+    #[inline(always)]
+    fn known(&mut self, id: &Identity) -> Option<Entry<'_>> {
+        let index = id.bucket(self.mask());
+        let bucket = BUCKETS.get_ptr_mut(index)?;
+        // SAFETY: as above. The reference ends before those below begin.
+        let way = flow::find(unsafe { &*bucket }, id)?;
+        let slot = index * WAYS + way;
+        let flow = FLOWS.get_ptr_mut(slot)?;
+        let recorder = RECORDERS.get_ptr_mut(slot)?;
+        // SAFETY: as above; `way` is within the bucket.
+        unsafe {
+            Some(Entry {
+                hot: &mut *(&raw mut (*bucket).hot[(way & (WAYS - 1)) as usize]),
                 flow: &mut *flow,
                 recorder: &mut *recorder,
             })

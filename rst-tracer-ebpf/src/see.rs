@@ -27,7 +27,14 @@ pub struct Seen {
 #[inline(always)]
 pub fn see<B: Bytes>(frame: &B, seen: &Seen) -> Option<Malformed> {
     let counters = maps::counters(seen.hook)?;
+    let is_usual = seen.link == LinkType::ETHERNET
+        && flow::take_usual(&mut Table, frame, seen.port, maps::keys, maps::clock);
+    if is_usual {
+        counters.usual += 1;
+        return None;
+    }
     counters.frames += 1;
+    let frame = &frame.afresh();
     let segment = maps::segment()?;
     match wire::locate(frame, seen.link, maps::looks_into_tunnels(), segment) {
         Ok(()) => {}

@@ -13,7 +13,7 @@ use crate::{
     demo::DemoArgs,
     doctor::DoctorArgs,
     event::{Cause, Class, SentBy},
-    source::live::{attach::XdpMode, evidence::Scope},
+    source::live::{attach::XdpMode, evidence::Scope, kernel::Clock},
 };
 
 /// Who reset this TCP connection, and why?
@@ -80,6 +80,9 @@ pub struct TraceArgs {
     /// the tracer stands in, when other namespaces play other hosts
     #[arg(long, value_enum, default_value_t = Scope::Host, value_name = "SCOPE")]
     pub kernel_scope: Scope,
+    /// How exact the times of segments amid busy connections are; all others always are exact
+    #[arg(long, value_enum, default_value_t = Clock::Coarse, value_name = "CLOCK")]
+    pub clock: Clock,
     /// Write a stats event at this interval: 10s, 1m
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub stats: Option<Duration>,

@@ -14,7 +14,7 @@ use aya::{
     programs::{Program as Loaded, TestRun, TestRunOptions, xdp::XdpMode},
 };
 use nix::sched::{CloneFlags, setns, unshare};
-pub use rst_tracer::source::live::kernel::Options;
+pub use rst_tracer::source::live::kernel::{Clock, Options};
 use rst_tracer::source::live::{
     kernel::{self, CounterMap},
     object::OBJECT,
@@ -272,6 +272,11 @@ impl Kernel {
         std::array::from_fn(|hook| minus(&now[hook], &before[hook]))
     }
 
+    /// How many usual segments were taken in by the short way so far.
+    pub fn usual(&self) -> u64 {
+        self.counters.usual().expect("counters")
+    }
+
     /// One less than the number of buckets.
     pub fn mask(&self) -> u32 {
         self.buckets.len() - 1
@@ -331,7 +336,8 @@ impl Kernel {
 }
 
 /// What tests load with if they have no wish: a small table, so that its places get scarce.
-pub const OPTIONS: Options = Options { flows: 64, ring_bytes: 1 << 20, tunnels: true, keys: KEYS };
+pub const OPTIONS: Options =
+    Options { flows: 64, ring_bytes: 1 << 20, tunnels: true, clock: Clock::Fine, keys: KEYS };
 
 /// The one kernel of a test binary (loading takes seconds), with empty tables. `None` without root.
 pub fn shared() -> Option<MutexGuard<'static, Kernel>> {

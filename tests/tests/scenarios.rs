@@ -27,6 +27,7 @@ fn options(xdp_mode: XdpMode) -> live::Options {
             flows: 8192,
             ring_bytes: 4 << 20,
             tunnels: true,
+            clock: Default::default(),
             keys: kernel::random_keys().expect("random numbers"),
         },
         scope: Default::default(),

@@ -304,6 +304,8 @@ pub mod slot_trait {
     pub const TIMESTAMPS: u8 = 4;
     /// Repeated data already seen.
     pub const RETRANSMIT: u8 = 8;
+    /// `time_ns` may be up to a tick of the kernel too early (10 ms at HZ 100, 1 ms at HZ 1000).
+    pub const COARSE: u8 = 16;
 }
 
 /// One recorded segment.

@@ -14,6 +14,7 @@ mod payload;
 mod servers;
 mod stage;
 mod table;
+mod usual;
 
 pub use history::Letter;
 pub use identity::{Identity, Keys};
@@ -24,7 +25,10 @@ pub use layout::{
 pub use payload::note_payload;
 pub use servers::{SERVERS, Server, accepted_ago, note_server};
 pub use stage::Stage;
-pub use table::{Began, Memory, Observed, Place, Port, RESET_BUDGET, Tracked, note_reset, observe};
+pub use table::{
+    Began, Memory, Observed, Place, Port, RESET_BUDGET, Tracked, find, note_reset, observe,
+};
+pub use usual::take_usual;
 
 /// The three parts of one flow, wherever they live.
 pub struct Entry<'a> {

@@ -17,7 +17,7 @@ use crate::{
 /// A connection that was silent so long may be replaced by a SYN between the same two ends.
 const IDLE_BEFORE_REUSE: u32 = ticks_of_secs(30);
 /// Sequence numbers further ahead than the largest window (RFC 7323 2.2) are not believed.
-const LARGEST_WINDOW: i32 = 1 << 30;
+pub(super) const LARGEST_WINDOW: i32 = 1 << 30;
 
 /// Makes an entry that of a new flow. The tag is written by the caller, last.
 #[inline(always)]

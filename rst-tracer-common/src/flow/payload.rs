@@ -30,10 +30,18 @@ pub fn note_payload<M: Memory, B: Bytes>(
         let facts = &mut entry.flow.facts[side];
         facts.head_len = wire::copy(bytes, at, segment.tcp.payload_len, &mut facts.head) as u8;
     }
-    let may_tell = matches!(bytes.u8(at), Some(ALERT | b'H'));
-    if may_tell && segment.tcp.payload_len >= SHORTEST && is_telling(bytes, at) {
+    if bytes.u8(at).is_some_and(may_tell)
+        && segment.tcp.payload_len >= SHORTEST
+        && is_telling(bytes, at)
+    {
         note_words(entry, side, segment, bytes);
     }
+}
+
+/// Whether words that begin so may be the last.
+#[inline(always)]
+pub(super) const fn may_tell(first: u8) -> bool {
+    matches!(first, ALERT | b'H')
 }
 
 /// Whether a TLS alert record or an HTTP status line (RFC 9112 section 4) begins here.

@@ -38,6 +38,13 @@ pub trait Memory {
     fn bucket(&mut self, bucket: u32) -> Option<&mut Bucket>;
     /// The three parts of the flow in a way of a bucket.
     fn entry(&mut self, bucket: u32, way: u32) -> Option<Entry<'_>>;
+    /// The three parts of a flow, if it is known.
+    #[inline(always)]
+    fn known(&mut self, id: &Identity) -> Option<Entry<'_>> {
+        let index = id.bucket(self.mask());
+        let way = find(self.bucket(index)?, id)?;
+        self.entry(index, way)
+    }
     /// A slot of the table of servers, which has [`SERVERS`](super::SERVERS); `None` where none are
     /// remembered.
     fn server(&mut self, _slot: u32) -> Option<&mut Server> {
@@ -119,8 +126,9 @@ impl Began {
     pub const FOR_HALF_OPEN: Self = Self(3);
 }
 
+/// The way of a flow in its bucket.
 #[inline(always)]
-fn find(bucket: &Bucket, id: &Identity) -> Option<u32> {
+pub fn find(bucket: &Bucket, id: &Identity) -> Option<u32> {
     let mut i = 0;
     while i < WAYS {
         let way = id.way(i);

@@ -31,6 +31,12 @@ pub trait Bytes: Sized {
     /// The `N` bytes at `at`, or `None` when they were not captured or lie beyond [`REACH`].
     fn peek<const N: usize>(&self, at: u32) -> Option<[u8; N]>;
 
+    /// The same at an offset that is known when the program is compiled: cheaper in the kernel.
+    #[inline(always)]
+    fn fixed<const AT: u32, const N: usize>(&self) -> Option<[u8; N]> {
+        self.peek::<N>(AT)
+    }
+
     /// One byte.
     #[inline(always)]
     fn u8(&self, at: u32) -> Option<u8> {

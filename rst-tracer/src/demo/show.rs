@@ -84,6 +84,7 @@ pub fn run(args: &DemoArgs) -> Result<Code> {
             flows: 1024 * WAYS,
             ring_bytes: 4 << 20,
             tunnels: true,
+            clock: Default::default(),
             keys: kernel::random_keys()?,
         },
         scope: Scope::Netns,

@@ -31,8 +31,13 @@ use kernel::Kernel;
 use programs::ProgramCheck;
 
 /// Maps that are large enough to load the programs with.
-const SMALL: kernel_side::Options =
-    kernel_side::Options { flows: 1024, ring_bytes: 1 << 16, tunnels: true, keys: Keys([0; 6]) };
+const SMALL: kernel_side::Options = kernel_side::Options {
+    flows: 1024,
+    ring_bytes: 1 << 16,
+    tunnels: true,
+    clock: kernel_side::Clock::Coarse,
+    keys: Keys([0; 6]),
+};
 
 /// Options of `rst-tracer doctor`.
 #[derive(Clone, Debug, Default, clap::Args)]

@@ -71,6 +71,7 @@ pub fn live_options(args: &TraceArgs) -> Result<live::Options> {
             flows: args.table.flows,
             ring_bytes: args.ring_size << 20,
             tunnels: !args.table.no_tunnels,
+            clock: args.clock,
             keys: kernel::random_keys()?,
         },
         scope: args.kernel_scope,

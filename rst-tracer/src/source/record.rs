@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use rst_tracer_common::{
     event::{Head, Kind, Rst, RstWithFlow},
-    flow::{Flow, Hot, Recorder, SLOTS, Slot, Stage},
+    flow::{Flow, Hot, Recorder, SLOTS, Slot, Stage, slot_trait},
     notice,
 };
 use zerocopy::FromBytes;
@@ -57,6 +57,22 @@ impl FlowState {
             let at = usize::from(first.wrapping_add(i)) % SLOTS as usize;
             &self.recorder.slots[at]
         })
+    }
+
+    /// Times that are a little behind ([`slot_trait::COARSE`]) are moved up behind those of the segments that
+    /// were recorded before, so that later segments have later times.
+    fn put_in_order(&mut self) {
+        let count = self.hot.recorded.min(SLOTS as u16);
+        let first = self.hot.recorded - count;
+        let mut last = 0;
+        for i in 0..count {
+            let slot =
+                &mut self.recorder.slots[usize::from(first.wrapping_add(i)) % SLOTS as usize];
+            if slot.traits & slot_trait::COARSE != 0 && slot.time_ns <= last {
+                slot.time_ns = last + 1;
+            }
+            last = slot.time_ns;
+        }
     }
 
     /// The phase, or `None` when a single stray segment is all there is: no connection was seen.
@@ -132,7 +148,8 @@ impl Reset {
     /// A reset with its flow.
     pub fn of(record: &RstWithFlow, time: Timestamp, origin: Origin) -> Self {
         let RstWithFlow { rst, hot, flow, recorder } = record;
-        let state = FlowState { hot: *hot, flow: *flow, recorder: *recorder };
+        let mut state = FlowState { hot: *hot, flow: *flow, recorder: *recorder };
+        state.put_in_order();
         Self { time, origin, rst: Box::new(*rst), flow: Some(Box::new(state)) }
     }
 }

@@ -81,6 +81,7 @@ fn options(xdp_mode: XdpMode) -> Result<live::Options> {
             flows: 1 << 16,
             ring_bytes: 8 << 20,
             tunnels: true,
+            clock: Default::default(),
             keys: kernel::random_keys()?,
         },
         scope: Default::default(),

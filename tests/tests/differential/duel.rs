@@ -21,6 +21,8 @@ pub(crate) struct Duel<'a> {
     pub(crate) of_servers: u64,
     /// Connections that took the place of a former one between the same ends.
     pub(crate) reuses: u64,
+    /// What the kernel had counted as usual before.
+    usual_before: u64,
 }
 
 /// Everything that a segment may touch.
@@ -36,7 +38,17 @@ impl<'a> Duel<'a> {
     /// Both sides empty, with so many places for flows.
     pub(crate) fn new(kernel: &'a mut Kernel, places: u32) -> Self {
         let twin = Twin::new(places);
-        Self { kernel, twin, with_flow: 0, with_sack: 0, with_words: 0, of_servers: 0, reuses: 0 }
+        let usual_before = kernel.usual();
+        Self {
+            kernel,
+            twin,
+            with_flow: 0,
+            with_sack: 0,
+            with_words: 0,
+            of_servers: 0,
+            reuses: 0,
+            usual_before,
+        }
     }
 
     /// What all hooks counted together.
@@ -45,6 +57,11 @@ impl<'a> Duel<'a> {
             sum.add(hook);
             sum
         })
+    }
+
+    /// How many segments the kernel took in by the short way, which userspace does not know.
+    pub(crate) fn usual(&self) -> u64 {
+        self.kernel.usual() - self.usual_before
     }
 
     /// Lets both sides do a step.

@@ -65,6 +65,7 @@ fn play(kernel: &mut Kernel, actions: &[Action]) -> Result<Tally, String> {
         with_words: duel.with_words,
         of_servers: duel.of_servers,
         reuses: duel.reuses,
+        usual: duel.usual(),
     })
 }
 
@@ -99,6 +100,7 @@ struct Tally {
     with_words: u64,
     of_servers: u64,
     reuses: u64,
+    usual: u64,
 }
 
 impl Tally {
@@ -109,6 +111,7 @@ impl Tally {
         self.with_words += other.with_words;
         self.of_servers += other.of_servers;
         self.reuses += other.reuses;
+        self.usual += other.usual;
     }
 
     fn covers_what_matters(&self) {
@@ -136,6 +139,7 @@ impl Tally {
                 ("suppressed", counted.suppressed),
                 ("aftermath", counted.aftermath),
                 ("resets of a reused place", self.reuses),
+                ("segments that went the short way", self.usual),
             ],
         ];
         for (kind, number) in kinds.concat() {

@@ -70,6 +70,7 @@ pub(crate) fn options(interfaces: &[&str], xdp_mode: XdpMode, scope: Scope) -> l
             flows: 8192,
             ring_bytes: 8 << 20,
             tunnels: false,
+            clock: Default::default(),
             keys: kernel::random_keys().expect("random numbers"),
         },
         scope,

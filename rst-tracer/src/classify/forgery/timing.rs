@@ -110,7 +110,8 @@ fn round_trips(past: &Past<'_>) -> Vec<u64> {
         let takes_room = slot.len > 0 || slot.flags.has(Flags::FIN);
         takes_room
             && !slot.flags.has(Flags::SYN)
-            && slot.traits & slot_trait::RETRANSMIT == 0
+            // A time that is a little behind would make the trip longer than it was.
+            && slot.traits & (slot_trait::RETRANSMIT | slot_trait::COARSE) == 0
             && !slot.flags.has(Flags::RST)
     };
     for sent in past.their_slots().filter(is_new) {

@@ -5,6 +5,7 @@ use aya::{
     maps::{MapData, PerCpuArray, RingBuf},
     util::KernelVersion,
 };
+use clap::ValueEnum;
 use rst_tracer_common::{
     event::{Counters, Hook},
     flow::{Keys, WAYS},
@@ -25,8 +26,21 @@ pub struct Options {
     pub ring_bytes: u32,
     /// Whether one level of encapsulation is looked into.
     pub tunnels: bool,
+    /// How exact the times of segments are.
+    pub clock: Clock,
     /// Keys of the flow identity. Secret, or collisions can be provoked.
     pub keys: Keys,
+}
+
+/// How exact the times of segments are. Those of handshakes, ends, resets and of the first sixteen segments of a
+/// connection always are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Clock {
+    /// Segments amid a busy connection share the time of the kernel's timer tick
+    #[default]
+    Coarse,
+    /// Every segment has its own, which takes longer than all else that is done for it
+    Fine,
 }
 
 /// Keys that nobody can know.
@@ -69,12 +83,14 @@ pub fn load_for(
     let ring = options.ring_bytes.max(4096).next_power_of_two();
     let (mask, tunnels) = (buckets - 1, u32::from(options.tunnels));
     let has_buff_len = u32::from(has_multi_buffer_xdp());
+    let fine_clock = u32::from(options.clock == Clock::Fine);
     let mut loader = EbpfLoader::new();
     globals.set(&mut loader);
     loader
         .override_global("KEYS", &options.keys.0, true)
         .override_global("MASK", &mask, true)
         .override_global("TUNNELS", &tunnels, true)
+        .override_global("FINE_CLOCK", &fine_clock, true)
         .override_global("HAS_BUFF_LEN", &has_buff_len, true)
         .override_global(aya_log::LEVEL, &log_level(), false)
         .map_max_entries("BUCKETS", buckets)
@@ -128,8 +144,21 @@ impl CounterMap {
             for per_cpu in self.0.get(&index, 0)?.iter() {
                 sum.add(&per_cpu.0);
             }
+            sum.tell_usual();
         }
         Ok(sums)
+    }
+
+    /// How many of the segments were usual ones, which take the short way.
+    ///
+    /// # Errors
+    /// Fails when the kernel refuses to read the map.
+    pub fn usual(&self) -> anyhow::Result<u64> {
+        let mut sum = 0;
+        for index in 0..Hook::COUNT as u32 {
+            sum += self.0.get(&index, 0)?.iter().map(|per_cpu| per_cpu.0.usual).sum::<u64>();
+        }
+        Ok(sum)
     }
 }
 

@@ -1,0 +1,268 @@
+//! The usual segment: data or an ACK amid a connection, taken in with few instructions.
+//!
+//! In: a frame. Out: whether it was such a segment and stands in its flow now, exactly as [`observe`] and
+//! [`note_payload`] would have left it. Whatever is not plain is left to them, untouched: other headers and
+//! options, the first segments of a flow, handshakes, ends, resets, repetitions, probes, closed windows, a
+//! second sighting, words that may be the last.
+//!
+//! Header fields are read where they are needed, a second time if need be: a kernel program has few registers,
+//! and what it reads early it must put aside and fetch again.
+//!
+//! [`observe`]: super::observe
+//! [`note_payload`]: super::note_payload
+
+use super::{
+    Entry, Hot, Identity, Keys, Memory, Port, SLOTS, Side, Slot, flag, observe::LARGEST_WINDOW,
+    payload::may_tell, side_trait, slot_trait, ticks,
+};
+use crate::wire::{Address, Bytes, Endpoint, Flags, Seq};
+
+/// Where the IP header lies in an untagged Ethernet frame.
+const IP: u32 = 14;
+const IPV4: u16 = 0x0800;
+const IPV6: u16 = 0x86dd;
+const TCP: u8 = 6;
+/// A TCP header, and one with NOP NOP TIMESTAMPS (RFC 7323 appendix A), in bytes.
+const PLAIN: u32 = 20;
+const STAMPED: u32 = 32;
+
+/// What is measured of a segment before its flow is looked for.
+struct Extent {
+    payload_len: u32,
+    payload_at: u32,
+    is_stamped: bool,
+}
+
+/// The lengths of a plain segment; `None` for every other.
+#[inline(always)]
+fn measure_v4<B: Bytes>(bytes: &B) -> Option<Extent> {
+    const FRAGMENT: u16 = 0x3fff;
+    let head = bytes.fixed::<IP, 40>()?;
+    let fragment = u16::from_be_bytes([head[6], head[7]]);
+    if head[0] != 0x45 || head[9] != TCP || fragment & FRAGMENT != 0 {
+        return None;
+    }
+    let len = u32::from(u16::from_be_bytes([head[2], head[3]])).wrapping_sub(20);
+    let lengths = Lengths { len, offset: head[32], flags: head[33], window: [head[34], head[35]] };
+    let tcp_len = lengths.judge()?;
+    if tcp_len == STAMPED && bytes.fixed::<54, 4>()? != STAMP {
+        return None;
+    }
+    lengths.extent(bytes, IP + 20, tcp_len)
+}
+
+#[inline(always)]
+fn measure_v6<B: Bytes>(bytes: &B) -> Option<Extent> {
+    let head = bytes.fixed::<IP, 60>()?;
+    if head[0] >> 4 != 6 || head[6] != TCP {
+        return None;
+    }
+    let len = u32::from(u16::from_be_bytes([head[4], head[5]]));
+    let lengths = Lengths { len, offset: head[52], flags: head[53], window: [head[54], head[55]] };
+    let tcp_len = lengths.judge()?;
+    if tcp_len == STAMPED && bytes.fixed::<74, 4>()? != STAMP {
+        return None;
+    }
+    lengths.extent(bytes, IP + 40, tcp_len)
+}
+
+/// NOP NOP, then the kind and length of timestamps.
+const STAMP: [u8; 4] = [1, 1, 8, 10];
+
+/// What decides whether a segment is plain.
+struct Lengths {
+    /// Of the IP payload; huge when it is shorter than its header.
+    len: u32,
+    offset: u8,
+    flags: u8,
+    window: [u8; 2],
+}
+
+impl Lengths {
+    /// How long a plain TCP header is.
+    #[inline(always)]
+    fn judge(&self) -> Option<u32> {
+        let tcp_len = u32::from(self.offset >> 4) * 4;
+        let is_plain = tcp_len == PLAIN || tcp_len == STAMPED;
+        let is_open = self.window[0] | self.window[1] != 0;
+        let is_ack = self.flags & !Flags::PSH.0 == Flags::ACK.0;
+        let fits = self.len <= 0xffff && tcp_len <= self.len;
+        (is_plain && is_open && is_ack && fits).then_some(tcp_len)
+    }
+
+    #[inline(always)]
+    fn extent<B: Bytes>(&self, bytes: &B, at: u32, tcp_len: u32) -> Option<Extent> {
+        let extent = Extent {
+            payload_len: self.len - tcp_len,
+            payload_at: at + tcp_len,
+            is_stamped: tcp_len == STAMPED,
+        };
+        bytes.reaches(at + self.len).then_some(extent)
+    }
+}
+
+#[inline(always)]
+fn word(bytes: &[u8], at: usize) -> u32 {
+    u32::from_be_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]])
+}
+
+#[inline(always)]
+fn half(bytes: &[u8], at: usize) -> u16 {
+    u16::from_be_bytes([bytes[at], bytes[at + 1]])
+}
+
+/// Source and destination.
+#[inline(always)]
+fn ends<const V6: bool, B: Bytes>(bytes: &B) -> Option<(Endpoint, Endpoint)> {
+    let end = |address, port| Endpoint { address, port: u32::from(port) };
+    if V6 {
+        let head = bytes.fixed::<22, 36>()?;
+        let address = |at| {
+            Address([
+                word(&head, at),
+                word(&head, at + 4),
+                word(&head, at + 8),
+                word(&head, at + 12),
+            ])
+        };
+        Some((end(address(0), half(&head, 32)), end(address(16), half(&head, 34))))
+    } else {
+        let head = bytes.fixed::<26, 12>()?;
+        let address = |at| Address::v4(word(&head, at));
+        Some((end(address(0), half(&head, 8)), end(address(4), half(&head, 10))))
+    }
+}
+
+/// Takes an Ethernet frame into account if it holds a usual segment of a flow that is in full swing; else
+/// nothing was touched. `clock` is asked once, when it is; it answers with [`slot_trait::COARSE`] if its time may
+/// be a little behind, else with 0.
+#[inline(always)]
+pub fn take_usual<M: Memory, B: Bytes>(
+    memory: &mut M,
+    bytes: &B,
+    port: Port,
+    keys: impl FnOnce() -> Keys,
+    clock: impl FnOnce() -> (u64, u8),
+) -> bool {
+    let taken = match bytes.u16(12) {
+        Some(IPV4) => take::<false, M, B>(memory, bytes, port, keys, clock),
+        Some(IPV6) => take::<true, M, B>(memory, bytes, port, keys, clock),
+        _ => None,
+    };
+    taken.is_some()
+}
+
+#[inline(always)]
+fn take<const V6: bool, M: Memory, B: Bytes>(
+    memory: &mut M,
+    bytes: &B,
+    port: Port,
+    keys: impl FnOnce() -> Keys,
+    clock: impl FnOnce() -> (u64, u8),
+) -> Option<()> {
+    let extent = if V6 { measure_v6(bytes)? } else { measure_v4(bytes)? };
+    let has_data = extent.payload_len > 0;
+    if has_data && may_tell(bytes.u8(extent.payload_at)?) {
+        return None;
+    }
+    let (src, dst) = ends::<V6, B>(bytes)?;
+    let id = Identity::of(&src, &dst, &keys());
+    let Entry { hot, flow, recorder } = memory.known(&id)?;
+    let me = id.side as usize & 1;
+    let head = if V6 { bytes.fixed::<58, 8>()? } else { bytes.fixed::<38, 8>()? };
+    let (seq, ack) = (Seq(word(&head, 0)), Seq(word(&head, 4)));
+    let counted = &mut flow.sides[me];
+    let is_young = u32::from(hot.recorded) < SLOTS || has_data && counted.data_segments == 0;
+    let is_usual = hot.ports[me] == port.0 && goes_on(hot, id.side & 1, seq, extent.payload_len);
+    if is_young || !is_usual {
+        return None;
+    }
+    let (now, coarse) = clock();
+    let head = bytes.fixed::<IP, 10>()?;
+    let (ttl, tos, ip_id, df) = if V6 {
+        (head[7], head[0] << 4 | head[1] >> 4, 0, 0)
+    } else {
+        (head[8], head[1], half(&head, 4), head[6] >> 6 & 1)
+    };
+    let tcp = if V6 { bytes.fixed::<67, 3>()? } else { bytes.fixed::<47, 3>()? };
+    let tsval = match (extent.is_stamped, V6) {
+        (false, _) => 0,
+        (true, false) => u32::from_be_bytes(bytes.fixed::<58, 4>()?),
+        (true, true) => u32::from_be_bytes(bytes.fixed::<78, 4>()?),
+    };
+    move_on(hot, me, seq + extent.payload_len, has_data, ack);
+    hot.last = ticks(now);
+    let slot = &mut recorder.slots[(u32::from(hot.recorded) & (SLOTS - 1)) as usize];
+    slot.time_ns = now;
+    slot.seq = seq;
+    slot.ack = ack;
+    slot.len = extent.payload_len;
+    slot.tsval = tsval;
+    slot.window = half(&tcp, 1);
+    slot.ip_id = ip_id;
+    slot.flags = Flags(tcp[0]);
+    slot.ttl = ttl;
+    slot.traits = me as u8 | df << 1 | u8::from(extent.is_stamped) << 2 | coarse;
+    slot.tos = tos;
+    count(counted, slot, extent.is_stamped, has_data, now);
+    // Past the end the count restarts at a full ring, keeping its place in it.
+    hot.recorded = if hot.recorded == 0xffff { SLOTS as u16 } else { hot.recorded + 1 };
+    Some(())
+}
+
+/// Whether the connection is in full swing, its history has the segment's letter, and the segment is new data
+/// or an ACK that is neither new nor a probe.
+#[inline(always)]
+fn goes_on(hot: &Hot, side: u32, seq: Seq, payload_len: u32) -> bool {
+    let me = side as usize & 1;
+    let has_data = payload_len > 0;
+    let letter = if has_data { flag::DATA } else { flag::ACKED } << side;
+    let wanted = flag::ESTABLISHED | flag::BOTH_HEARD | letter;
+    let unwanted = flag::FIN | flag::FIN << 1 | flag::RESET | flag::RST_SEEN;
+    let known = hot.seq_end[me];
+    let ahead = (seq + payload_len).since(known);
+    let fits =
+        if has_data { ahead > 0 && ahead < LARGEST_WINDOW } else { ahead <= 0 && ahead != -1 };
+    hot.flags & (wanted | unwanted) == wanted && hot.ack[me] != Seq(0) && fits
+}
+
+#[inline(always)]
+fn move_on(hot: &mut Hot, me: usize, end: Seq, has_data: bool, ack: Seq) {
+    if has_data {
+        hot.seq_end[me] = end;
+    }
+    let progress = ack.since(hot.ack[me]);
+    if progress > 0 && progress < LARGEST_WINDOW {
+        hot.ack[me] = ack;
+    }
+}
+
+/// The counters and last-seen values of a side, by what was recorded.
+#[inline(always)]
+fn count(side: &mut Side, slot: &Slot, is_stamped: bool, has_data: bool, now: u64) {
+    side.bytes = side.bytes.wrapping_add(u64::from(slot.len));
+    side.packets = side.packets.wrapping_add(1);
+    side.last = ticks(now);
+    side.ip_id = slot.ip_id;
+    side.window = slot.window;
+    if has_data && side.data_segments != u16::MAX {
+        side.data_segments += 1;
+    }
+    let mut traits = side.traits & side_trait::TTL_VARIES;
+    traits |= slot.traits >> 1 & side_trait::DONT_FRAGMENT;
+    if is_stamped {
+        traits |= side_trait::TIMESTAMPS;
+        side.tsval = slot.tsval;
+    }
+    if side.ttl != slot.ttl {
+        traits |= side_trait::TTL_VARIES;
+    }
+    side.ttl = slot.ttl;
+    side.tos = slot.tos;
+    side.traits = traits;
+}
+
+const _: () = {
+    assert!(side_trait::DONT_FRAGMENT == 1 && slot_trait::DONT_FRAGMENT == 1 << 1);
+    assert!(slot_trait::SIDE_1 == 1 && slot_trait::TIMESTAMPS == 1 << 2);
+};
