@@ -15,7 +15,7 @@ use rst_tracer::exit::{Code, Failure};
 /// A class and a cause of the taxonomy.
 pub(super) type Cause = (&'static str, &'static str);
 
-/// A server's packet filter.
+/// A packet filter of one of the two hosts.
 pub(super) const HOST: Cause = ("policy_enforcement", "host_firewall_reject");
 /// A packet filter on the way.
 pub(super) const NETWORK: Cause = ("policy_enforcement", "network_firewall_reject");
@@ -140,7 +140,7 @@ pub(super) fn refused(scene: &Scene<'_>, server: SocketAddr, reset: Reset) -> Re
     Ok(Connection { resets: vec![reset], ..Connection::between(client, server) })
 }
 
-/// Several connections to one port, over each of which the two have talked.
+/// So many connections to one port, over each of which the two have talked.
 pub(super) fn talked<'a>(
     scene: &Scene<'a>,
     count: usize,

@@ -1,5 +1,6 @@
 //! Scanners, and what is answered to them.
 
+use std::net::SocketAddr;
 use std::thread;
 use std::time::Duration;
 
@@ -8,7 +9,7 @@ use rst_tracer::demo::forge::Forgery;
 use rst_tracer::demo::frame::{ACK, FIN, PSH, SYN};
 use rst_tracer::demo::lab::Place;
 use rst_tracer::demo::packet;
-use rst_tracer::demo::scenarios::{Listed, RAW_CLIENT_PORT, Scene};
+use rst_tracer::demo::scenarios::{Listed, Pair, RAW_CLIENT_PORT, Scene};
 use rst_tracer::demo::sockets;
 use rst_tracer::demo::truth::{Connection, GroundTruth, Maker, Reset, Sender, Side, Stage};
 
@@ -58,7 +59,8 @@ pub(super) const LISTED: &[Listed] = &[
         "A scanner on the client (after nmap -O) writes four SYNs with odd options to an open \
          port, 100 ms apart, and three odd segments to a closed one.",
         system_fingerprinted,
-    ),
+    )
+    .slow(),
 ];
 
 const PROBE: Cause = ("security_measure", "scanner_probe");
@@ -157,8 +159,7 @@ fn banners_grabbed(scene: &Scene<'_>) -> Result<GroundTruth> {
         scene.lab.client.run(|| Ok(sockets::connect(&socket, at)?))?;
         let server = scene.lab.server.run(|| sockets::accept(&listener))?;
         let connection = Connection::between(client, at);
-        let (lab, client) = (scene.lab, socket.into());
-        let pair = rst_tracer::demo::scenarios::Pair { lab, connection, client, server };
+        let pair = Pair { lab: scene.lab, connection, client: socket.into(), server };
         talk(&pair, &[(Side::Server, greeting)])?;
         scene.lab.client.run(|| sockets::abort(pair.client))?;
         broken(&pair.server)?;
@@ -194,7 +195,7 @@ fn system_fingerprinted(scene: &Scene<'_>) -> Result<GroundTruth> {
     let plain = Forgery { ttl: 57, seq: 0x2c40_90f1, ack: 0, ..scene.raw_from_client(SYN)? };
     let mut connections = Vec::new();
     let from = |number| {
-        let src = std::net::SocketAddr::new(plain.src.ip(), RAW_CLIENT_PORT + number);
+        let src = SocketAddr::new(plain.src.ip(), RAW_CLIENT_PORT + number);
         let (seq, ip_id) = (plain.seq + u32::from(number), 0x33b1_u16.wrapping_mul(number + 1));
         Forgery { src, seq, ip_id, ..plain.clone() }
     };
