@@ -7,9 +7,13 @@
 mod aborts;
 mod daemons;
 mod farewells;
+mod filter;
+mod hosts;
 mod inspectors;
 mod refusals;
+mod responders;
 mod routing;
+mod scanners;
 mod strangers;
 mod strays;
 mod walls;
@@ -23,8 +27,11 @@ pub(super) const LISTED: &[&[Listed]] = &[
     farewells::LISTED,
     strays::LISTED,
     walls::LISTED,
+    hosts::LISTED,
     inspectors::LISTED,
+    responders::LISTED,
     strangers::LISTED,
+    scanners::LISTED,
     daemons::LISTED,
     routing::LISTED,
 ];
