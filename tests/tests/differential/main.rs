@@ -20,6 +20,7 @@ use script::Action;
 mod damage;
 mod duel;
 mod script;
+mod swing;
 mod traffic;
 mod twin;
 mod wrapping;
@@ -49,6 +50,29 @@ fn kernel_and_userspace_agree_on_every_packet() {
         }
     }
     tally.covers_what_matters();
+}
+
+/// How many connections in full swing are played.
+const SWINGS: u64 = 120;
+
+#[test]
+fn the_short_way_leaves_what_the_long_way_would() {
+    if !kernel::can_load() {
+        return;
+    }
+    let mut kernel = Kernel::load(Options { flows: PLACES, ..OPTIONS });
+    let mut tally = Tally::default();
+    for number in 0..SWINGS {
+        let actions = swing::connection(number);
+        match play(&mut kernel, &actions) {
+            Ok(played) => tally.add(&played),
+            Err(_) => panic!("connection {number}: {}", shortest(&mut kernel, actions)),
+        }
+    }
+    let (usual, tracked) = (tally.usual, tally.counted.tracked);
+    println!("{usual} of {tracked} tracked segments went the short way");
+    assert!(usual * 5 > tracked, "only {usual} of {tracked} went the short way");
+    assert!(usual * 4 < tracked * 3, "nearly all, {usual} of {tracked}: nothing odd among them");
 }
 
 /// Lets both sides play a script from the beginning.
