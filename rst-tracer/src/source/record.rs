@@ -153,3 +153,28 @@ impl Reset {
         Self { time, origin, rst: Box::new(*rst), flow: Some(Box::new(state)) }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use rst_tracer_common::flow::{Flow, Hot, Recorder, SLOTS, Slot, slot_trait};
+
+    use super::FlowState;
+
+    #[test]
+    fn times_that_are_behind_are_moved_up_and_exact_ones_stay() {
+        let coarse = slot_trait::COARSE;
+        let told = [(50, 0), (40, coarse), (40, coarse), (60, 0), (55, coarse), (58, 0)];
+        let mut state = FlowState {
+            // The ring has begun anew: the oldest stands in its middle.
+            hot: Hot { recorded: SLOTS as u16 + 3, ..Hot::default() },
+            flow: Flow::default(),
+            recorder: Recorder::default(),
+        };
+        for (i, (time_ns, traits)) in (7..).zip(told) {
+            state.recorder.slots[i] = Slot { time_ns, traits, ..Slot::default() };
+        }
+        state.put_in_order();
+        let times: Vec<u64> = state.recorder.slots[7..13].iter().map(|slot| slot.time_ns).collect();
+        assert_eq!(times, [50, 51, 52, 60, 61, 58]);
+    }
+}

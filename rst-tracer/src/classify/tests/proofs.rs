@@ -3,7 +3,7 @@
 use super::{both, expect, gives, sane, share, with};
 use crate::correlate::story::{ACK, Client, PSH, Packet, RST, Server, Story};
 use crate::event::{Cause, Effect, Origin};
-use rst_tracer_common::event::Hook;
+use rst_tracer_common::{event::Hook, flow::slot_trait};
 
 /// A reset with the right numbers by a raw socket.
 fn raw(story: &Story, beyond: u32) -> Packet {
@@ -97,6 +97,17 @@ fn a_filter_nearer_than_the_server_answers_too_soon() {
     story.say(Client, b"two").wait(2).reject(Server);
     let event = expect(&mut story, Cause::NetworkFirewallReject);
     assert!(gives(&event, "too_soon"));
+}
+
+#[test]
+fn a_time_that_is_a_little_behind_measures_no_round_trip() {
+    let mut story = Story::v4();
+    story.handshake().say(Client, b"one").wait(10).say(Server, b"1").wait(10);
+    let event = with(story.say(Client, b"two").wait(2).reject(Server), |joined| {
+        let flow = joined.reset.flow.as_deref_mut().unwrap();
+        flow.recorder.slots.iter_mut().for_each(|slot| slot.traits |= slot_trait::COARSE);
+    });
+    assert!(!gives(&event, "too_soon"), "{event:#?}");
 }
 
 #[test]
