@@ -34,12 +34,13 @@ meant), and holds every verdict against it from three points of view:
 - **capture at the router**: a capture file, packets only.
 
 All hosts are namespaces of one kernel; each tracer hears its own namespace only
-(`--kernel-scope netns`). A family of scenarios is *kept aside*: somebody who did not know the engine's
-rules wrote them, after the rules were written, and what the engine says about them never serves to choose
-a rule, a threshold or a probability. Only sums of it are told: which of them were missed is not. (Sums of
-earlier runs were known when the last rules were written: those about callers that gave up, health checks
-without a last ACK, segments without SYN and ACK, and refused multipath joins.) The resets of one scenario,
-IP family and point of view together count one.
+(`--kernel-scope netns`). A family of scenarios is *kept aside*: others who did not know the engine's rules
+wrote them, after the rules were written, and what the engine says about them never serves to choose a rule, a
+threshold or a probability. Only sums of it are told: which of them were missed is not. A first family of that
+kind was opened, its misses were looked at, and it counts among the others since; what is kept aside now was
+written after that. (One of its authors had read the notes from which the rules began. Sums of a part of it were
+known when two small rules were written, about resets that were not heeded and proxies that ask nothing.) The
+resets of one scenario, IP family and point of view together count one.
 ";
 
 const CEILINGS: &str = "
