@@ -16,7 +16,7 @@ use crate::{
     crowd::{Crowd, Order, strangers},
     frames::{Kind, Road},
     report::{Report, Row, Size, Table},
-    rounds::{Effort, measure, open},
+    rounds::{Effort, Stands, measure, open},
     subject::{Bench, Hook, Objects, Subject},
 };
 
@@ -98,7 +98,8 @@ fn hot(objects: &Objects<'_>, effort: Effort) -> Result<(Table, Vec<Size>)> {
                 bench.run(subject, hook, (opening, road), 1, 1)?;
             }
         }
-        let measured = measure(&mut bench, hook, (kind, road), &[client], effort)?;
+        let measured =
+            measure(&mut bench, hook, (kind, road), &[client], &mut Stands::default(), effort)?;
         let row = Row::of(format!("{}, {}, {}", kind.name(), road.name(), hook.name()), &measured);
         println!("{}", row.line());
         rows.push(row);
@@ -131,17 +132,19 @@ fn crowds(objects: &Objects<'_>, effort: Effort, quick: bool) -> Result<Table> {
     for &flows in counts {
         let slots = (flows * 4).next_power_of_two().clamp(1 << 16, 1 << 21);
         let mut bench = Bench::load(objects, slots)?;
+        let everyone = Crowd { flows, order: Order::Uniform };
+        let mut stands = open(&mut bench, HOOK, Road::V4, everyone)?;
         for order in [Order::Trains, Order::Zipf, Order::Uniform] {
-            let crowd = Crowd { flows, order };
-            open(&mut bench, HOOK, Road::V4, crowd)?;
-            let sequence = crowd.sequence(effort.sequence);
-            let measured = measure(&mut bench, HOOK, (Kind::Data, Road::V4), &sequence, effort)?;
+            let sequence = Crowd { flows, order }.sequence(effort.sequence);
+            let what = (Kind::Data, Road::V4);
+            let measured = measure(&mut bench, HOOK, what, &sequence, &mut stands, effort)?;
             rows.push(Row::of(format!("data segment, {flows} flows, {}", order.name()), &measured));
             println!("{}", rows[rows.len() - 1].line());
         }
         for (kind, name) in [(Kind::Syn, "SYN"), (Kind::Rst, "RST without a flow")] {
             let sequence = strangers(effort.sequence);
-            let measured = measure(&mut bench, HOOK, (kind, Road::V4), &sequence, effort)?;
+            let what = (kind, Road::V4);
+            let measured = measure(&mut bench, HOOK, what, &sequence, &mut stands, effort)?;
             rows.push(Row::of(format!("{name}, always new, beside {flows} flows"), &measured));
             println!("{}", rows[rows.len() - 1].line());
         }

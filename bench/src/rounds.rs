@@ -55,18 +55,34 @@ impl Measured {
 /// The opening of a connection, frame by frame.
 const OPENING: [Kind; 4] = [Kind::Syn, Kind::SynAck, Kind::Ack, Kind::Data];
 
-/// Opens a connection of each client of a crowd with every subject that keeps any.
-pub(crate) fn open(bench: &mut Bench, hook: Hook, road: Road, crowd: Crowd) -> Result<()> {
+/// Data segments of each connection before anything is measured: with its opening as many as the flight
+/// recorder holds, so that what is measured is a connection in full swing.
+const BEFORE: usize = 16;
+
+/// Where each subject stands: the next place of the sequence, and the sequence number of the last frame.
+pub(crate) type Stands = [(u32, u32); Subject::ALL.len()];
+
+/// Opens a connection of each client of a crowd with every subject that keeps any. Data goes on from where this
+/// leaves it.
+pub(crate) fn open(bench: &mut Bench, hook: Hook, road: Road, crowd: Crowd) -> Result<Stands> {
+    let mut stands = Stands::default();
     for block in crowd.everyone(MOST) {
         bench.write_sequence(&block)?;
         for subject in [Subject::Textbook, Subject::Ours] {
+            let feed = |bench: &mut Bench, kind| {
+                bench.run(subject, hook, (kind, road), block.len(), block.len() as u32)
+            };
             for kind in OPENING {
                 bench.rewind()?;
-                bench.run(subject, hook, (kind, road), block.len(), block.len() as u32)?;
+                feed(bench, kind)?;
             }
+            for _ in 0..BEFORE {
+                feed(bench, Kind::Data)?;
+            }
+            stands[subject as usize] = bench.stands()?;
         }
     }
-    Ok(())
+    Ok(stands)
 }
 
 /// Measures all subjects with the clients that `sequence` names.
@@ -75,11 +91,11 @@ pub(crate) fn measure(
     hook: Hook,
     what: (Kind, Road),
     sequence: &[u32],
+    stood: &mut Stands,
     effort: Effort,
 ) -> Result<Measured> {
     bench.write_sequence(sequence)?;
     let mut measured = Measured::default();
-    let mut stood = [(0, 0); Subject::ALL.len()];
     // The first round warms up.
     for number in 0..=effort.rounds {
         let mut round = [0.0; Subject::ALL.len()];
