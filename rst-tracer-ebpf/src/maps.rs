@@ -9,8 +9,8 @@ use aya_ebpf::{
 use rst_tracer_common::{
     event::{Counters, Hook},
     flow::{
-        self, Bucket, Entry, Flow, Identity, Keys, Memory, Recorder, SERVERS as MOST_SERVERS, Server, WAYS,
-        slot_trait,
+        self, Bucket, Entry, Flow, Identity, Keys, Memory, Recorder, SERVERS as MOST_SERVERS,
+        Server, WAYS, slot_trait,
     },
     notice::{Point, Statements, Task},
     places::{Arguments, Drops, Places},
