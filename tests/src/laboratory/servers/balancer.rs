@@ -7,7 +7,7 @@ use std::os::unix::net::UnixStream;
 
 use anyhow::{Context, Result, ensure};
 use nix::errno::Errno;
-use rst_tracer::demo::frame::RST;
+use rst_tracer::demo::frame::{FIN, RST};
 use rst_tracer::demo::lab::Place;
 use rst_tracer::demo::scenarios::{Listed, REQUEST, Scene, settle};
 use rst_tracer::demo::truth::{Connection, GroundTruth, Reset, Sender, Stage};
@@ -72,15 +72,22 @@ fn health_check(scene: &Scene<'_>) -> Result<GroundTruth> {
     let _listener = scene.listen(8)?;
     let haproxy = balancer(scene, "", "check inter 400ms")?;
     let witness = scene.lab.sniffer(Place::Server);
-    let mut connections = Vec::new();
-    wait::until("health checks", || {
+    let has = |one: &Connection, flag| witness.segments(one).iter().any(|s| s.segment.has(flag));
+    let checks = || -> Vec<Connection> {
         let callers = witness.callers(scene.server).into_iter();
-        connections = callers.map(|one| Connection::between(one, scene.server)).collect();
-        let is_over = |one: &Connection| witness.segments(one).iter().any(|s| s.segment.has(RST));
-        Ok(connections.len() >= CHECKS && connections.iter().all(is_over))
+        callers.map(|one| Connection::between(one, scene.server)).collect()
+    };
+    wait::until("health checks", || {
+        let connections = checks();
+        Ok(connections.len() >= CHECKS && connections.iter().all(|one| has(one, RST)))
     })?;
     haproxy.kill()?;
-    for connection in &mut connections {
+    // One more may have begun before that.
+    wait::until("the last check to end", || {
+        Ok(checks().iter().all(|one| has(one, RST) || has(one, FIN)))
+    })?;
+    let mut connections = checks();
+    for connection in connections.iter_mut().filter(|one| has(one, RST)) {
         let cause = ("traffic_management", "lb_health_check");
         // SO_LINGER 0 is how health checks hang up, and all that a single one shows.
         let reset = Reset::by(Sender::Client, Stage::PostSynack, cause);
