@@ -2,6 +2,7 @@
 
 mod crowd;
 mod frames;
+mod packet;
 mod report;
 mod rounds;
 mod subject;
@@ -9,20 +10,21 @@ mod subject;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use clap::Parser;
+use clap::{Parser, ValueEnum};
 use rst_tracer::source::live::object::OBJECT;
 
 use crate::{
-    crowd::{Crowd, Order, strangers},
-    frames::{Kind, Road},
-    report::{Report, Row, Size, Table},
-    rounds::{Effort, Stands, measure, open},
-    subject::{Bench, Hook, Objects, Subject},
+    report::{Report, Section},
+    rounds::Effort,
+    subject::Objects,
 };
 
 /// Measures rst-tracer beside what people use.
 #[derive(Parser)]
 struct Arguments {
+    /// What is measured, if not everything; may be given more than once.
+    #[arg(long, value_enum)]
+    part: Vec<Part>,
     /// The object of the baselines.
     #[arg(long)]
     baselines: PathBuf,
@@ -35,12 +37,35 @@ struct Arguments {
     /// The commit that is measured.
     #[arg(long, default_value = "unknown")]
     commit: String,
-    /// Where the report goes.
-    #[arg(long)]
-    markdown: Option<PathBuf>,
-    /// Where the same goes as JSON.
-    #[arg(long)]
+    /// Where what is measured is kept, part by part, as JSON.
+    #[arg(long, requires = "markdown")]
     json: Option<PathBuf>,
+    /// Where the same goes for people.
+    #[arg(long, requires = "json")]
+    markdown: Option<PathBuf>,
+}
+
+/// A part of the measurements.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Part {
+    /// One frame inside the kernel
+    Packet,
+}
+
+impl Part {
+    /// Their names in the report, with their titles, in its order.
+    const TITLES: [(&'static str, &'static str); 1] = [("packet", "A frame inside the kernel")];
+
+    const fn name(self) -> &'static str {
+        Self::TITLES[self as usize].0
+    }
+
+    fn measure(self, objects: &Objects<'_>, quick: bool) -> Result<Section> {
+        let effort = if quick { Effort::QUICK } else { Effort::WHOLE };
+        match self {
+            Self::Packet => packet::section(objects, effort, quick),
+        }
+    }
 }
 
 fn main() -> Result<()> {
@@ -52,21 +77,21 @@ fn main() -> Result<()> {
         baselines: &read(&arguments.baselines)?,
         ours: ours.as_deref().unwrap_or(OBJECT),
     };
-    let effort = if arguments.quick { Effort::QUICK } else { Effort::WHOLE };
-    let (hot, sizes) = hot(&objects, effort)?;
-    let crowds = crowds(&objects, effort, arguments.quick)?;
-    let report = Report {
-        machine: machine()?,
-        kernel: nix::sys::utsname::uname()?.release().to_string_lossy().into_owned(),
-        commit: arguments.commit,
-        tables: vec![hot, crowds],
-        sizes,
-    };
-    if let Some(path) = &arguments.markdown {
-        write(path, &report.markdown())?;
-    }
-    if let Some(path) = &arguments.json {
-        write(path, &serde_json::to_string_pretty(&report)?)?;
+    let machine = machine()?;
+    let kernel = nix::sys::utsname::uname()?.release().to_string_lossy().into_owned();
+    let all = Part::value_variants();
+    let parts = if arguments.part.is_empty() { all } else { &arguments.part };
+    for part in parts {
+        let section = part.measure(&objects, arguments.quick)?;
+        let (machine, kernel, commit) = (machine.clone(), kernel.clone(), arguments.commit.clone());
+        let section = Section { machine, kernel, commit, ..section };
+        if let (Some(json), Some(markdown)) = (&arguments.json, &arguments.markdown) {
+            // After every part: one that fails later loses nothing.
+            let mut report = Report::read(json)?;
+            report.sections.insert(part.name().to_owned(), section);
+            write(json, &(serde_json::to_string_pretty(&report)? + "\n"))?;
+            write(markdown, &report.markdown(&Part::TITLES))?;
+        }
     }
     Ok(())
 }
@@ -81,73 +106,4 @@ fn machine() -> Result<String> {
     let model = cpuinfo.lines().find_map(|line| line.strip_prefix("model name"));
     let model = model.map_or("unknown processor", |line| line.trim_start_matches(['\t', ':', ' ']));
     Ok(format!("{model}, {} CPUs", std::thread::available_parallelism()?))
-}
-
-/// One connection: every kind of frame, every hook.
-fn hot(objects: &Objects<'_>, effort: Effort) -> Result<(Table, Vec<Size>)> {
-    let mut bench = Bench::load(objects, 1 << 16)?;
-    let mut rows = Vec::new();
-    let mut client = 0;
-    let mut one = |hook: Hook, kind: Kind, road: Road, rows: &mut Vec<Row>| -> Result<()> {
-        // A connection of its own: elsewhere it would be a second sighting.
-        client += 1;
-        bench.write_sequence(&[client])?;
-        for subject in [Subject::Textbook, Subject::Ours] {
-            for opening in [Kind::Syn, Kind::SynAck, Kind::Ack] {
-                bench.rewind()?;
-                bench.run(subject, hook, (opening, road), 1, 1)?;
-            }
-        }
-        let measured =
-            measure(&mut bench, hook, (kind, road), &[client], &mut Stands::default(), effort)?;
-        let row = Row::of(format!("{}, {}, {}", kind.name(), road.name(), hook.name()), &measured);
-        println!("{}", row.line());
-        rows.push(row);
-        Ok(())
-    };
-    for hook in Hook::ALL {
-        for kind in Kind::ALL {
-            one(hook, kind, Road::V4, &mut rows)?;
-        }
-        for road in [Road::V6, Road::V4Tagged] {
-            one(hook, Kind::Data, road, &mut rows)?;
-        }
-    }
-    let mut sizes = Vec::new();
-    for hook in Hook::ALL {
-        for subject in Subject::ALL {
-            let (verified, instructions) = bench.size(subject, hook)?;
-            let program = format!("{}, {}", subject.name(), hook.name());
-            sizes.push(Size { program, verified, instructions });
-        }
-    }
-    Ok((Table { title: "One connection".to_owned(), rows }, sizes))
-}
-
-/// Many connections, IPv4, XDP.
-fn crowds(objects: &Objects<'_>, effort: Effort, quick: bool) -> Result<Table> {
-    const HOOK: Hook = Hook::Xdp;
-    let mut rows = Vec::new();
-    let counts: &[u32] = if quick { &[1_000] } else { &[1_000, 64_000, 1_000_000] };
-    for &flows in counts {
-        let slots = (flows * 4).next_power_of_two().clamp(1 << 16, 1 << 21);
-        let mut bench = Bench::load(objects, slots)?;
-        let everyone = Crowd { flows, order: Order::Uniform };
-        let mut stands = open(&mut bench, HOOK, Road::V4, everyone)?;
-        for order in [Order::Trains, Order::Zipf, Order::Uniform] {
-            let sequence = Crowd { flows, order }.sequence(effort.sequence);
-            let what = (Kind::Data, Road::V4);
-            let measured = measure(&mut bench, HOOK, what, &sequence, &mut stands, effort)?;
-            rows.push(Row::of(format!("data segment, {flows} flows, {}", order.name()), &measured));
-            println!("{}", rows[rows.len() - 1].line());
-        }
-        for (kind, name) in [(Kind::Syn, "SYN"), (Kind::Rst, "RST without a flow")] {
-            let sequence = strangers(effort.sequence);
-            let what = (kind, Road::V4);
-            let measured = measure(&mut bench, HOOK, what, &sequence, &mut stands, effort)?;
-            rows.push(Row::of(format!("{name}, always new, beside {flows} flows"), &measured));
-            println!("{}", rows[rows.len() - 1].line());
-        }
-    }
-    Ok(Table { title: "Many connections".to_owned(), rows })
 }

@@ -20,12 +20,15 @@ pub(crate) struct Args {
     /// The kernel object to measure, if not the prebuilt one.
     #[arg(long, value_name = "FILE")]
     object: Option<PathBuf>,
+    /// What is measured, if not everything; may be given more than once.
+    #[arg(long, value_name = "PART")]
+    part: Vec<String>,
 }
 
 impl Args {
     /// As the tests do it.
     pub(crate) fn for_tests() -> Self {
-        Self { quick: true, object: None }
+        Self { quick: true, object: None, part: Vec::new() }
     }
 }
 
@@ -53,6 +56,7 @@ pub(crate) fn measure_with(workspace: &Workspace, baselines: &Path, args: &Args)
     if let Some(object) = &args.object {
         command.arg("--object").arg(std::path::absolute(object)?);
     }
+    command.args(args.part.iter().flat_map(|part| ["--part", part]));
     if args.quick {
         command.arg("--quick");
     } else {
