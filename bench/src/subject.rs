@@ -15,7 +15,10 @@ use nix::{
     sched::{CloneFlags, unshare},
     time::{ClockId, clock_gettime},
 };
-use rst_tracer::source::live::kernel::{self, Options};
+use rst_tracer::source::live::{
+    kernel::{self, Options},
+    rings::{Cut, Rings},
+};
 
 use crate::frames::{Kind, PAYLOAD, Road, frame};
 
@@ -118,7 +121,8 @@ pub(crate) struct Bench {
     sequence: Array<MapData, u32>,
     xdp_subject: ProgramArray<MapData>,
     tc_subject: ProgramArray<MapData>,
-    rings: [RingBuf<MapData>; 2],
+    reports: RingBuf<MapData>,
+    rings: Rings,
     /// Keeps the network namespace.
     _namespace: File,
 }
@@ -132,7 +136,8 @@ impl Bench {
             .context("loading the baselines")?;
         let options = Options {
             flows: slots,
-            ring_bytes: 8 << 20,
+            rings: Cut::one(8 << 20),
+            no_flow_rate: 0,
             tunnels: true,
             clock: Default::default(),
             keys: kernel::random_keys()?,
@@ -154,10 +159,8 @@ impl Bench {
             // dispatcher and out again.
             xdp.attach_to_if_index(LOOPBACK, XdpMode::Skb).context("attaching to loopback")?;
         }
-        let rings = [
-            RingBuf::try_from(baselines.take_map("REPORTS").context("no map REPORTS")?)?,
-            kernel::take_ring(&mut ours)?,
-        ];
+        let reports = RingBuf::try_from(baselines.take_map("REPORTS").context("no map REPORTS")?)?;
+        let rings = Rings::make(&mut ours, options.rings)?;
         Ok(Self {
             rotation: Array::try_from(baselines.take_map("ROTATION").context("no ROTATION")?)?,
             sequence: Array::try_from(baselines.take_map("SEQUENCE").context("no SEQUENCE")?)?,
@@ -167,6 +170,7 @@ impl Bench {
             tc_subject: ProgramArray::try_from(
                 baselines.take_map("TC_SUBJECT").context("no TC_SUBJECT")?,
             )?,
+            reports,
             rings,
             baselines,
             ours,
@@ -223,9 +227,8 @@ impl Bench {
         };
         let took = cpu_ns()? - start;
         // Nobody reads what was reported, but the next frames are to find room.
-        for ring in &mut self.rings {
-            while ring.next().is_some() {}
-        }
+        while self.reports.next().is_some() {}
+        while self.rings.take_one().is_some() {}
         Ok(took as f64 / f64::from(count))
     }
 

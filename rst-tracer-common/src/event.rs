@@ -222,6 +222,8 @@ pub struct Counters {
     pub delivered: u64,
     /// RSTs beyond a flow's budget: counted, not handed over.
     pub suppressed: u64,
+    /// RSTs of no known flow beyond what a CPU hands over of them: counted, not handed over.
+    pub suppressed_no_flow: u64,
     /// RSTs that found the ring full.
     pub ring_full: u64,
     /// Segments after a RST handed over.
@@ -231,6 +233,11 @@ pub struct Counters {
 }
 
 impl Counters {
+    /// RSTs that were counted and not handed over, because there were too many.
+    pub const fn all_suppressed(&self) -> u64 {
+        self.suppressed.wrapping_add(self.suppressed_no_flow)
+    }
+
     /// Counts usual segments as what they are: frames, segments, tracked.
     pub const fn tell_usual(&mut self) {
         let usual = self.usual;

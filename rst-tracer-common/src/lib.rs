@@ -9,6 +9,7 @@
 
 mod bits;
 pub mod event;
+pub mod flood;
 pub mod flow;
 pub mod notice;
 pub mod places;

@@ -9,6 +9,7 @@
 mod frame;
 mod kernel;
 mod maps;
+mod rings;
 mod see;
 mod tell;
 

@@ -4,7 +4,7 @@ use aya_ebpf::{
     bindings::BPF_F_MMAPABLE,
     helpers::{bpf_jiffies64, bpf_ktime_get_ns},
     macros::map,
-    maps::{Array, LruHashMap, PerCpuArray, RingBuf},
+    maps::{Array, LruHashMap, PerCpuArray},
 };
 use rst_tracer_common::{
     event::{Counters, Hook},
@@ -16,10 +16,6 @@ use rst_tracer_common::{
     places::{Arguments, Drops, Places},
     wire::Segment,
 };
-
-/// Records on their way to the agent. Resized at load.
-#[map]
-pub static EVENTS: RingBuf = RingBuf::with_byte_size(8 << 20, 0);
 
 /// Hot entries, eight to a bucket. Resized at load, as the two below.
 #[map]

@@ -8,7 +8,10 @@ use rst_tracer_common::{
     wire::{self, Bytes, Flags, LinkType, Malformed, Segment, Stop},
 };
 
-use crate::maps::{self, EVENTS, Table};
+use crate::{
+    maps::{self, Table},
+    rings,
+};
 
 /// What a hook knows of a frame before it is read.
 pub struct Seen {
@@ -92,7 +95,14 @@ pub fn see<B: Bytes>(frame: &B, seen: &Seen) -> Option<Malformed> {
         }
         Observed::SecondSighting => counters.second_sightings += 1,
         Observed::Full => counters.table_full += 1,
-        Observed::Suppressed => counters.suppressed += 1,
+        Observed::Suppressed => {
+            counters.suppressed += 1;
+            rings::note_source(&segment.src, id.source);
+        }
+        Observed::Reset(None) if !rings::lets_pass(now) => {
+            counters.suppressed_no_flow += 1;
+            rings::note_source(&segment.src, id.source);
+        }
         Observed::Reset(None) => {
             sighting.src_accepted = flow::accepted_ago(&mut Table, &id, now);
             report_alone(counters, frame, &sighting, segment);
@@ -113,14 +123,12 @@ fn report_aftermath<B: Bytes>(
     sighting: &Sighting,
     segment: &Segment,
 ) {
-    let Some(mut slot) = EVENTS.reserve::<Head>(0) else {
+    let Some(mut slot) = rings::reserve::<Head>() else {
         counters.aftermath_lost += 1;
         return;
     };
-    // SAFETY: a reserved slot is readable and writable, and every bit pattern is a `Head`.
-    let head = unsafe { slot.assume_init_mut() };
-    head.write(Kind::AFTERMATH, sighting, segment, frame.wire_len());
-    slot.submit(0);
+    slot.record().write(Kind::AFTERMATH, sighting, segment, frame.wire_len());
+    slot.submit(sighting.time_ns);
     counters.aftermath += 1;
 }
 
@@ -131,14 +139,12 @@ fn report_alone<B: Bytes>(
     sighting: &Sighting,
     segment: &Segment,
 ) {
-    let Some(mut slot) = EVENTS.reserve::<Rst>(0) else {
+    let Some(mut slot) = rings::reserve::<Rst>() else {
         counters.ring_full += 1;
         return;
     };
-    // SAFETY: as above.
-    let rst = unsafe { slot.assume_init_mut() };
-    rst.write(Kind::RST, sighting, segment, frame);
-    slot.submit(0);
+    slot.record().write(Kind::RST, sighting, segment, frame);
+    slot.submit(sighting.time_ns);
     counters.delivered += 1;
 }
 
@@ -152,13 +158,11 @@ fn report_with_flow<B: Bytes>(
 ) {
     let mut table = Table;
     let Some(entry) = table.entry(place.bucket, place.way) else { return };
-    let Some(mut slot) = EVENTS.reserve::<RstWithFlow>(0) else {
+    let Some(mut slot) = rings::reserve::<RstWithFlow>() else {
         counters.ring_full += 1;
         return;
     };
-    // SAFETY: as above.
-    let record = unsafe { slot.assume_init_mut() };
-    record.write(sighting, segment, frame, &entry);
-    slot.submit(0);
+    slot.record().write(sighting, segment, frame, &entry);
+    slot.submit(sighting.time_ns);
     counters.delivered += 1;
 }

@@ -13,7 +13,8 @@ use rst_tracer_common::{
 
 use crate::{
     kernel::{self, Held, argument, state},
-    maps::{self, CLOSED, Closed, EVENTS, GAVE_UP, OWNERS},
+    maps::{self, CLOSED, Closed, GAVE_UP, OWNERS},
+    rings,
 };
 
 /// How long after its end a socket's reset may go out.
@@ -27,16 +28,16 @@ const ANSWERING_NS: u64 = 1_000_000;
 /// Hands a statement over, or counts that there was no room for it.
 #[inline(always)]
 fn tell(point: Point, netns: u32, fill: impl FnOnce(&mut Notice)) {
-    let Some(mut slot) = EVENTS.reserve::<Notice>(0) else {
+    let Some(mut slot) = rings::reserve::<Notice>() else {
         maps::count_statement(point, false);
         return;
     };
-    // SAFETY: a reserved slot is readable and writable, and every bit pattern is a `Notice`.
-    let notice = unsafe { slot.assume_init_mut() };
+    let notice = slot.record();
     notice.begin(point, now(), netns);
     fill(notice);
     kernel::note_task(notice);
-    slot.submit(0);
+    let time_ns = notice.time_ns;
+    slot.submit(time_ns);
     maps::count_statement(point, true);
 }
 

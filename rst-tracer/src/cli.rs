@@ -73,9 +73,13 @@ pub struct TraceArgs {
     /// Stop after this time: 90s, 5m, 2h
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub duration: Option<Duration>,
-    /// Size of the ring buffer from the kernel, in MiB
+    /// Memory for what the kernel hands over, shared by a ring buffer per CPU, in MiB
     #[arg(long, value_name = "MIB", default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=1024))]
     pub ring_size: u32,
+    /// Resets of no known connection that a CPU hands over in a second, after a burst of two seconds' worth; more
+    /// are counted, and a finding names their sources. 0: all of them
+    #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(0..=1_000_000_000))]
+    pub no_flow_rate: u32,
     /// Whose kernel evidence counts: this whole host's, or only that of the network namespace that
     /// the tracer stands in, when other namespaces play other hosts
     #[arg(long, value_enum, default_value_t = Scope::Host, value_name = "SCOPE")]

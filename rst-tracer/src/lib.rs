@@ -9,6 +9,7 @@ pub mod classify;
 pub mod cli;
 pub mod correlate;
 pub mod demo;
+pub mod detect;
 pub mod doctor;
 pub mod event;
 pub mod exit;

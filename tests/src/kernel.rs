@@ -10,7 +10,7 @@ use std::{
 
 use aya::{
     Ebpf, Pod,
-    maps::{Array, MapData, RingBuf},
+    maps::{Array, MapData},
     programs::{Program as Loaded, TestRun, TestRunOptions, xdp::XdpMode},
 };
 use nix::sched::{CloneFlags, setns, unshare};
@@ -18,6 +18,7 @@ pub use rst_tracer::source::live::kernel::{Clock, Options};
 use rst_tracer::source::live::{
     kernel::{self, CounterMap},
     object::OBJECT,
+    rings::{Cut, Rings},
 };
 use rst_tracer_common::{
     event::{Counters, Head, Hook, Kind, Rst, RstWithFlow},
@@ -169,7 +170,7 @@ unsafe impl<T: Copy + FromBytes + IntoBytes + 'static> Pod for Value<T> {}
 /// The object, loaded, its tables within reach.
 pub struct Kernel {
     ebpf: Ebpf,
-    ring: RingBuf<MapData>,
+    ring: Rings,
     counters: CounterMap,
     counted: [Counters; Hook::COUNT],
     buckets: Array<MapData, Value<Bucket>>,
@@ -210,7 +211,7 @@ impl Kernel {
             Program::ALL.iter().filter_map(|program| load_program(&mut ebpf, *program)).collect();
         let counters = CounterMap::take(&mut ebpf).expect("counters");
         Self {
-            ring: kernel::take_ring(&mut ebpf).expect("a ring"),
+            ring: Rings::make(&mut ebpf, options.rings).expect("a ring"),
             counted: counters.read().expect("counters"),
             counters,
             buckets: take_array(&mut ebpf, "BUCKETS"),
@@ -262,7 +263,7 @@ impl Kernel {
 
     /// Everything that is in the ring.
     pub fn drain(&mut self) -> Vec<Record> {
-        std::iter::from_fn(|| self.ring.next().map(|item| Record::read(&item))).collect()
+        std::iter::from_fn(|| self.ring.take_one().map(|item| Record::read(&item))).collect()
     }
 
     /// How far the counters moved since the last call.
@@ -336,8 +337,14 @@ impl Kernel {
 }
 
 /// What tests load with if they have no wish: a small table, so that its places get scarce.
-pub const OPTIONS: Options =
-    Options { flows: 64, ring_bytes: 1 << 20, tunnels: true, clock: Clock::Fine, keys: KEYS };
+pub const OPTIONS: Options = Options {
+    flows: 64,
+    rings: Cut::one(1 << 20),
+    no_flow_rate: 0,
+    tunnels: true,
+    clock: Clock::Fine,
+    keys: KEYS,
+};
 
 /// The one kernel of a test binary (loading takes seconds), with empty tables. `None` without root.
 pub fn shared() -> Option<MutexGuard<'static, Kernel>> {

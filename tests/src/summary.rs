@@ -39,7 +39,15 @@ impl Summary {
     /// If the numbers do not add up.
     #[track_caller]
     pub fn assert_balanced(&self) {
-        let ends = ["events", "further sightings", "filtered", "suppressed", "lost", "not written"];
+        let ends = [
+            "events",
+            "repeated",
+            "further sightings",
+            "filtered",
+            "suppressed",
+            "lost",
+            "not written",
+        ];
         let sum: u64 = ends.iter().map(|what| self.count(what)).sum();
         assert_eq!(self.count("resets"), sum, "the summary does not add up: {self:?}");
     }

@@ -16,7 +16,7 @@ use rst_tracer::{
     },
     event::{Endpoint, Event, Initiator, LocalRole, RstEvent, SentBy, Stage},
     sink::{self, JsonSink, Sink},
-    source::live::{self, attach::XdpMode, kernel},
+    source::live::{self, attach::XdpMode, kernel, rings::Cut},
 };
 
 fn options(xdp_mode: XdpMode) -> live::Options {
@@ -25,7 +25,8 @@ fn options(xdp_mode: XdpMode) -> live::Options {
         xdp_mode,
         kernel: kernel::Options {
             flows: 8192,
-            ring_bytes: 4 << 20,
+            rings: Cut::for_this_host(4 << 20),
+            no_flow_rate: 0,
             tunnels: true,
             clock: Default::default(),
             keys: kernel::random_keys().expect("random numbers"),

@@ -272,7 +272,7 @@ pub struct Flow {
     pub contesting_syn: Seq,
     /// Resets seen on this flow.
     pub resets: u32,
-    /// Resets of this flow that were counted but not reported one by one.
+    /// Resets of this flow that were only counted since the last one that was reported.
     pub suppressed: u32,
     /// Zeek-like history letters in order of first occurrence (see `history`).
     pub history: [u8; HISTORY],

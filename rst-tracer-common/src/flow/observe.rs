@@ -326,6 +326,7 @@ pub(super) fn note_reset(entry: &mut Entry<'_>, side: u32, segment: &Segment, no
     hot.flags |= flag::RST_SEEN;
     hot.last = ticks(now);
     flow.resets = flow.resets.wrapping_add(1);
+    flow.suppressed = 0;
     flow.reset_ns = now;
     flow.aftermath = 0;
     let sender = &mut flow.sides[side as usize];

@@ -19,7 +19,7 @@ use crate::{
     exit::{self, Code},
     run::{output, tell},
     sink::{Sink, Style, TextSink},
-    source::live::{self, attach::XdpMode, evidence::Scope, kernel},
+    source::live::{self, attach::XdpMode, evidence::Scope, kernel, rings::Cut},
 };
 
 /// Options of `rst-tracer demo`.
@@ -82,7 +82,8 @@ pub fn run(args: &DemoArgs) -> Result<Code> {
         xdp_mode: XdpMode::Native,
         kernel: kernel::Options {
             flows: 1024 * WAYS,
-            ring_bytes: 4 << 20,
+            rings: Cut::for_this_host(4 << 20),
+            no_flow_rate: 0,
             tunnels: true,
             clock: Default::default(),
             keys: kernel::random_keys()?,

@@ -23,6 +23,7 @@ use crate::{
         btf::Btf,
         evidence::{self as live_evidence, Layout},
         kernel as kernel_side, object,
+        rings::Cut,
     },
 };
 use evidence::Evidence;
@@ -33,7 +34,8 @@ use programs::ProgramCheck;
 /// Maps that are large enough to load the programs with.
 const SMALL: kernel_side::Options = kernel_side::Options {
     flows: 1024,
-    ring_bytes: 1 << 16,
+    rings: Cut::one(1 << 16),
+    no_flow_rate: 0,
     tunnels: true,
     clock: kernel_side::Clock::Coarse,
     keys: Keys([0; 6]),

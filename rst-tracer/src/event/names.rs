@@ -267,6 +267,8 @@ vocabulary! {
         Surge = "surge",
         /// One source tries many ports or hosts.
         PortScan = "port_scan",
+        /// More resets than are told one by one.
+        RstFlood = "rst_flood",
         /// Forged resets on many connections.
         InjectionCampaign = "injection_campaign",
         /// Resets that follow the same length of silence.
@@ -286,6 +288,7 @@ impl FindingKind {
         match self {
             Self::Surge => "surge of resets",
             Self::PortScan => "port scan",
+            Self::RstFlood => "flood of resets",
             Self::InjectionCampaign => "injection campaign",
             Self::IdleTimeout => "idle timeout",
             Self::AcceptQueueOverflow => "accept queue overflow",

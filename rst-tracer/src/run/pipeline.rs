@@ -123,8 +123,10 @@ impl<'a> Pipeline<'a> {
             self.tally.filtered += 1;
             return ControlFlow::Continue(());
         }
+        let repeats = event.repeats;
         self.emit(&event.into())?;
         self.tally.events += 1;
+        self.tally.repeated += repeats;
         if self.is_full() {
             return ControlFlow::Break(Stop::Enough);
         }

@@ -17,6 +17,8 @@ pub struct Tally {
     pub events: u64,
     /// Left out by the filters.
     pub filtered: u64,
+    /// Resets that the events stand for in their `repeats`.
+    pub repeated: u64,
     /// Further sightings of a reset already known.
     pub merged: u64,
     /// Still waiting.
@@ -53,10 +55,10 @@ impl Summary {
             rsts: total.rsts,
             events: self.tally.events,
             merged: self.tally.merged,
-            repeated: 0,
+            repeated: self.tally.repeated,
             filtered: self.tally.filtered,
             pending: self.tally.pending + self.in_transit(&total),
-            suppressed: total.suppressed,
+            suppressed: self.suppressed(&total),
             lost: total.ring_full,
             malformed: total.malformed.iter().sum(),
             flows: total.flows.saturating_sub(evictions),
@@ -66,9 +68,14 @@ impl Summary {
         }
     }
 
+    /// Only counted by the kernel, and told by no event.
+    fn suppressed(&self, total: &Counters) -> u64 {
+        total.all_suppressed().saturating_sub(self.tally.repeated)
+    }
+
     /// Handed over by the kernel but not yet read: they lie in the ring buffer.
     fn in_transit(&self, total: &Counters) -> u64 {
-        let Tally { events, filtered, merged, pending } = self.tally;
+        let Tally { events, filtered, merged, pending, .. } = self.tally;
         total.delivered.saturating_sub(events + filtered + merged + pending)
     }
 }
@@ -99,14 +106,17 @@ impl fmt::Display for Summary {
     /// Two or three lines for people.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let total = self.total();
-        let Tally { events, filtered, merged, pending } = self.tally;
+        let Tally { events, filtered, repeated, merged, pending } = self.tally;
         let evicted = total.evicted_finished + total.evicted_half_open;
         let malformed: u64 = total.malformed.iter().sum();
         write!(
             f,
-            "summary: {} segments, {} resets: {events} events, {merged} further sightings, \
-             {filtered} filtered, {} suppressed, {} lost",
-            total.segments, total.rsts, total.suppressed, total.ring_full
+            "summary: {} segments, {} resets: {events} events, {repeated} repeated, {merged} further \
+             sightings, {filtered} filtered, {} suppressed, {} lost",
+            total.segments,
+            total.rsts,
+            self.suppressed(&total),
+            total.ring_full
         )?;
         let unread = pending + self.in_transit(&total);
         if unread > 0 {

@@ -1,8 +1,9 @@
 //! `rst-tracer trace`: live, until a signal, a limit or a closed pipe ends it.
 
-use std::{future::pending, ops::ControlFlow, time::Duration};
+use std::{collections::HashMap, future::pending, ops::ControlFlow, time::Duration};
 
 use anyhow::Result;
+use rst_tracer_common::event::Counters;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, sleep_until};
 
 use super::{
@@ -13,17 +14,22 @@ use super::{
 use crate::{
     cli::{OutputArgs, TraceArgs},
     correlate::{Rules, Scene},
-    event::Timestamp,
+    detect::flood::{self, Counted, Flood},
+    event::{Source, Timestamp},
     exit::Code,
     links,
     processes::Processes,
-    source::live::{self, Live, Wake, evidence::Scope, kernel, now_ns},
+    source::live::{self, Live, Wake, evidence::Scope, kernel, monotonic_ns, now_ns, rings::Cut},
 };
 
 /// Records that are taken from the ring before anything is written.
 const BATCH: usize = 4096;
 /// The ring is looked into at least so often: an edge may be missed under load.
 const LONGEST_NAP: Duration = Duration::from_millis(100);
+/// While there are many records, most of them wake nobody: then it is looked after them so often.
+const SHORT_NAP: Duration = Duration::from_millis(1);
+/// How often it is looked for floods.
+const WATCH: Duration = Duration::from_secs(1);
 /// Addresses of the host come and go seldom.
 const EVERY_SO_OFTEN: Duration = Duration::from_secs(5);
 
@@ -69,7 +75,8 @@ pub fn live_options(args: &TraceArgs) -> Result<live::Options> {
         xdp_mode: args.xdp_mode,
         kernel: kernel::Options {
             flows: args.table.flows,
-            ring_bytes: args.ring_size << 20,
+            rings: Cut::for_this_host(args.ring_size << 20),
+            no_flow_rate: args.no_flow_rate,
             tunnels: !args.table.no_tunnels,
             clock: args.clock,
             keys: kernel::random_keys()?,
@@ -79,13 +86,6 @@ pub fn live_options(args: &TraceArgs) -> Result<live::Options> {
     })
 }
 
-/// Now, on the clock of the kernel's records: nobody sets it.
-fn monotonic_ns() -> u64 {
-    use nix::time::{ClockId, clock_gettime};
-    let now = clock_gettime(ClockId::CLOCK_MONOTONIC);
-    now.map_or(0, |now| now.tv_sec() as u64 * 1_000_000_000 + now.tv_nsec() as u64)
-}
-
 /// A live source and the pipeline behind it.
 pub struct Tracing<'a> {
     /// The source.
@@ -93,6 +93,10 @@ pub struct Tracing<'a> {
     /// The way to the output.
     pub pipeline: Pipeline<'a>,
     stats: Option<Duration>,
+    /// The last look found records.
+    is_busy: bool,
+    floods: flood::Watch,
+    next_watch: Instant,
     /// Statements of the kernel that were known to be lost.
     statements_lost: u64,
 }
@@ -100,7 +104,9 @@ pub struct Tracing<'a> {
 impl<'a> Tracing<'a> {
     /// A source and what its records go through; `stats`: how often a stats event is written.
     pub fn new(live: Live, pipeline: Pipeline<'a>, stats: Option<Duration>) -> Self {
-        Self { live, pipeline, stats, statements_lost: 0 }
+        let next_watch = Instant::now();
+        let (is_busy, floods, statements_lost) = Default::default();
+        Self { live, pipeline, stats, is_busy, floods, next_watch, statements_lost }
     }
 
     /// Runs until a signal, the end of `duration`, a limit or a closed output.
@@ -166,14 +172,50 @@ impl<'a> Tracing<'a> {
     /// Takes what the kernel wrote, and writes what is due.
     pub fn turn(&mut self) -> ControlFlow<Stop> {
         self.pipeline.look_around(EVERY_SO_OFTEN);
+        self.is_busy = false;
         loop {
-            let count = self.live.drain(BATCH, |record| self.pipeline.take(record));
+            let drained = self.live.drain(BATCH, |record| self.pipeline.take(record));
             self.count_losses();
             self.pipeline.write_due(monotonic_ns())?;
-            if count < BATCH {
+            self.is_busy |= drained.records > 0;
+            self.watch_floods()?;
+            if !drained.may_have_more {
                 return self.pipeline.flush();
             }
         }
+    }
+
+    /// Looks about once a second whether there are more resets than are told one by one.
+    fn watch_floods(&mut self) -> ControlFlow<Stop> {
+        let now = Instant::now();
+        if now < self.next_watch {
+            return ControlFlow::Continue(());
+        }
+        self.next_watch = now + WATCH;
+        // What cannot be read now is read with the summary, where it is an error.
+        let Ok(counters) = self.live.counters() else { return ControlFlow::Continue(()) };
+        let mut total = Counters::default();
+        counters.iter().for_each(|hook| total.add(hook));
+        let counted =
+            Counted { rsts: total.rsts, suppressed: total.all_suppressed(), lost: total.ring_full };
+        let flood = self.floods.look(monotonic_ns(), counted);
+        self.tell_flood(flood)
+    }
+
+    fn tell_flood(&mut self, flood: Option<Flood>) -> ControlFlow<Stop> {
+        let Some(flood) = flood else { return ControlFlow::Continue(()) };
+        let sources = self.live.sources.read().unwrap_or_else(|error| {
+            log::warn!("cannot read who is behind a flood of resets: {error:#}");
+            HashMap::new()
+        });
+        let sources = sources.into_iter().map(|(ip, resets)| Source { ip, port: None, resets });
+        let finding = flood.finding(Timestamp(now_ns()), self.pipeline.host(), sources.collect());
+        if flood.is_over
+            && let Err(error) = self.live.sources.clear()
+        {
+            log::warn!("cannot forget who was behind a flood of resets: {error:#}");
+        }
+        self.pipeline.emit(&finding.into())
     }
 
     /// Looks whether statements of the kernel were lost since the last look.
@@ -188,11 +230,12 @@ impl<'a> Tracing<'a> {
 
     /// When to look again even if nothing happens.
     fn nap(&self) -> Instant {
+        let longest = if self.is_busy { SHORT_NAP } else { LONGEST_NAP };
         let until_due = self
             .pipeline
             .next_due()
-            .map_or(LONGEST_NAP, |due| Duration::from_nanos(due.saturating_sub(monotonic_ns())));
-        Instant::now() + until_due.min(LONGEST_NAP)
+            .map_or(longest, |due| Duration::from_nanos(due.saturating_sub(monotonic_ns())));
+        Instant::now() + until_due.min(longest)
     }
 
     /// The numbers so far.
@@ -211,8 +254,14 @@ impl<'a> Tracing<'a> {
     fn end(&mut self, mut stop: Stop) -> Stop {
         self.live.detach();
         if matches!(stop, Stop::Enough) && !self.pipeline.is_full() {
-            while self.live.drain(BATCH, |record| self.pipeline.take(record)) == BATCH {}
+            while self.live.drain(BATCH, |record| self.pipeline.take(record)).may_have_more {}
             if let ControlFlow::Break(reason) = self.pipeline.write_rest() {
+                stop = reason;
+            }
+        }
+        if matches!(stop, Stop::Enough) {
+            let flood = self.floods.end();
+            if let ControlFlow::Break(reason) = self.tell_flood(flood) {
                 stop = reason;
             }
         }

@@ -106,6 +106,15 @@ pub enum Record {
 }
 
 impl Record {
+    /// When, on the source's clock.
+    pub fn time_ns(&self) -> u64 {
+        match self {
+            Self::Reset(reset) => reset.rst.head.time_ns,
+            Self::After(after) => after.head.time_ns,
+            Self::Notice(notice) => notice.wire.time_ns,
+        }
+    }
+
     /// Decodes what crossed the ring buffer. `epoch_ns` is added to its time; `names` are the
     /// running kernel's.
     ///

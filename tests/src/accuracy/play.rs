@@ -21,7 +21,7 @@ use rst_tracer::{
     run::Pipeline,
     sink::Sink,
     source::{
-        live::{self, attach::XdpMode, kernel},
+        live::{self, attach::XdpMode, kernel, rings::Cut},
         replay::Replay,
     },
 };
@@ -79,7 +79,8 @@ fn options(xdp_mode: XdpMode) -> Result<live::Options> {
         xdp_mode,
         kernel: kernel::Options {
             flows: 1 << 16,
-            ring_bytes: 8 << 20,
+            rings: Cut::for_this_host(8 << 20),
+            no_flow_rate: 0,
             tunnels: true,
             clock: Default::default(),
             keys: kernel::random_keys()?,

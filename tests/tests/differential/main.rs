@@ -160,7 +160,7 @@ impl Tally {
                 ("resets behind telling words", self.with_words),
                 ("resets of a known server", self.of_servers),
                 ("resets without", counted.delivered - self.with_flow),
-                ("suppressed", counted.suppressed),
+                ("suppressed", counted.suppressed + counted.suppressed_no_flow),
                 ("aftermath", counted.aftermath),
                 ("resets of a reused place", self.reuses),
                 ("segments that went the short way", self.usual),

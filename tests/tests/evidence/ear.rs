@@ -11,7 +11,7 @@ use rst_tracer::{
     demo::netns::Netns,
     source::{
         Notice, Record, Reset,
-        live::{self, Live, attach::XdpMode, evidence::Scope, kernel},
+        live::{self, Live, attach::XdpMode, evidence::Scope, kernel, rings::Cut},
     },
 };
 use rst_tracer_common::{
@@ -68,7 +68,8 @@ pub(crate) fn options(interfaces: &[&str], xdp_mode: XdpMode, scope: Scope) -> l
         xdp_mode,
         kernel: kernel::Options {
             flows: 8192,
-            ring_bytes: 8 << 20,
+            rings: Cut::for_this_host(8 << 20),
+            no_flow_rate: 0,
             tunnels: false,
             clock: Default::default(),
             keys: kernel::random_keys().expect("random numbers"),
@@ -88,14 +89,14 @@ async fn listen(
     ready.send(live.witnesses()).expect("somebody waits");
     let mut records = Vec::new();
     loop {
-        while live.drain(4096, |record| records.push(record)) > 0 {}
+        while live.drain(4096, |record| records.push(record)).may_have_more {}
         tokio::select! {
             _ = &mut stopped => break,
             _ = tokio::time::timeout(Duration::from_millis(10), live.next()) => {}
         }
     }
     live.detach();
-    while live.drain(4096, |record| records.push(record)) > 0 {}
+    while live.drain(4096, |record| records.push(record)).may_have_more {}
     assert_eq!(live.undecoded(), 0);
     Heard { records, statements: live.statements().expect("the counters") }
 }

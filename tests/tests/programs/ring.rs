@@ -1,5 +1,6 @@
 //! A ring that nobody reads: what finds no room is counted, and the flow still remembers.
 
+use rst_tracer::source::live::rings::Cut;
 use rst_tracer_common::event::{Hook, Rst, RstWithFlow};
 use rst_tracer_tests::{
     frames::{Tcp, flags::*, rst, tcp},
@@ -21,7 +22,7 @@ fn a_full_ring_is_counted_and_nothing_is_lost_from_the_sums() {
     if !kernel::can_load() {
         return;
     }
-    let mut kernel = Kernel::load(Options { ring_bytes: RING, ..OPTIONS });
+    let mut kernel = Kernel::load(Options { rings: Cut::one(RING), ..OPTIONS });
     for program in Program::ETHERNET {
         let frame = |port: u16| tcp(Tcp { from: port, ..rst() }).v4().frame();
         for port in 1000..1040 {

@@ -93,6 +93,7 @@ pub fn describe(joined: &Joined, scene: &Scene) -> RstEvent {
     event.process = joined.process.clone();
     event.kernel = kernel::of(&joined.testimony, scene);
     event.sightings = vantage::sightings(joined);
+    event.repeats = reset.flow.as_ref().map_or(0, |state| state.flow.suppressed.into());
     explained(event, verdict)
 }
 

@@ -1,19 +1,24 @@
 //! Loading the object with the sizes and keys of this run, and reading its counters.
 
+use std::{collections::HashMap, net::IpAddr};
+
+use anyhow::Context;
 use aya::{
     Ebpf, EbpfLoader,
-    maps::{MapData, PerCpuArray, RingBuf},
+    maps::{MapData, PerCpuArray, PerCpuValues},
     util::KernelVersion,
 };
 use clap::ValueEnum;
 use rst_tracer_common::{
     event::{Counters, Hook},
+    flood::{SOURCES, Source, Sources},
     flow::{Keys, WAYS},
 };
 
 use super::{
     evidence::{Globals, Layout},
     object,
+    rings::Cut,
 };
 use crate::exit::{Code, Failure};
 
@@ -22,8 +27,10 @@ use crate::exit::{Code, Failure};
 pub struct Options {
     /// Connections that are remembered; rounded up to a power of two.
     pub flows: u32,
-    /// Size of the ring buffer in bytes; rounded up to a power of two.
-    pub ring_bytes: u32,
+    /// How the memory for records on their way is cut.
+    pub rings: Cut,
+    /// How many resets of no known connection a CPU hands over in a second; 0: all of them.
+    pub no_flow_rate: u32,
     /// Whether one level of encapsulation is looked into.
     pub tunnels: bool,
     /// How exact the times of segments are.
@@ -80,9 +87,10 @@ pub fn load_for(
     object::lift_memlock_limit();
     let buckets = options.flows.div_ceil(WAYS).max(1).next_power_of_two();
     let places = buckets * WAYS;
-    let ring = options.ring_bytes.max(4096).next_power_of_two();
     let (mask, tunnels) = (buckets - 1, u32::from(options.tunnels));
     let has_buff_len = u32::from(has_multi_buffer_xdp());
+    let no_flow_cost_ns = 1_000_000_000 / u64::from(options.no_flow_rate.max(1));
+    let no_flow_cost_ns = if options.no_flow_rate == 0 { 0 } else { no_flow_cost_ns };
     let fine_clock = u32::from(options.clock == Clock::Fine);
     let mut loader = EbpfLoader::new();
     globals.set(&mut loader);
@@ -91,12 +99,14 @@ pub fn load_for(
         .override_global("MASK", &mask, true)
         .override_global("TUNNELS", &tunnels, true)
         .override_global("FINE_CLOCK", &fine_clock, true)
+        .override_global("RING_COUNT", &options.rings.count, true)
+        .override_global("NO_FLOW_COST_NS", &no_flow_cost_ns, true)
         .override_global("HAS_BUFF_LEN", &has_buff_len, true)
         .override_global(aya_log::LEVEL, &log_level(), false)
         .map_max_entries("BUCKETS", buckets)
         .map_max_entries("FLOWS", places)
         .map_max_entries("RECORDERS", places)
-        .map_max_entries("EVENTS", ring)
+        .map_max_entries("RINGS", options.rings.count)
         .load(bytes)
         .map_err(|error| object::explain_load(&error))
 }
@@ -162,16 +172,53 @@ impl CounterMap {
     }
 }
 
-/// Takes the ring buffer out of the object.
-///
-/// # Errors
-/// A [`Failure`] when the object has no such map: it is not ours.
-pub fn take_ring(ebpf: &mut Ebpf) -> Result<RingBuf<MapData>, Failure> {
-    let map = ebpf.take_map("EVENTS").ok_or_else(|| not_ours("EVENTS"))?;
-    RingBuf::try_from(map).map_err(|_| not_ours("EVENTS"))
+/// Who was behind the resets that were only counted.
+pub struct SourceMap(PerCpuArray<MapData, SourcesPod>);
+
+#[derive(Clone, Copy)]
+#[repr(transparent)]
+struct SourcesPod(Sources);
+
+// SAFETY: plain integers without padding (`IntoBytes`), valid for any bytes (`FromBytes`).
+unsafe impl aya::Pod for SourcesPod {}
+
+impl SourceMap {
+    /// Takes the map out of the object.
+    ///
+    /// # Errors
+    /// A [`Failure`] when the object has no such map: it is not ours.
+    pub fn take(ebpf: &mut Ebpf) -> Result<Self, Failure> {
+        let map = ebpf.take_map("SOURCES").ok_or_else(|| not_ours("SOURCES"))?;
+        PerCpuArray::try_from(map).map(Self).map_err(|_| not_ours("SOURCES"))
+    }
+
+    /// Addresses, and at least how many of those resets came in the name of each.
+    ///
+    /// # Errors
+    /// Fails when the kernel refuses to read the map.
+    pub fn read(&self) -> anyhow::Result<HashMap<IpAddr, u64>> {
+        let mut sums = HashMap::new();
+        for per_cpu in self.0.get(&0, 0)?.iter() {
+            for source in per_cpu.0.slots.iter().filter(|source| source.count > 0) {
+                *sums.entry(source.address.to_ip()).or_default() += u64::from(source.count);
+            }
+        }
+        Ok(sums)
+    }
+
+    /// Forgets them.
+    ///
+    /// # Errors
+    /// Fails when the kernel refuses to write the map.
+    pub fn clear(&mut self) -> anyhow::Result<()> {
+        let nobody = SourcesPod(Sources { slots: [Source::default(); SOURCES] });
+        let cpus = self.0.get(&0, 0)?.len();
+        let nobody = PerCpuValues::try_from(vec![nobody; cpus]).context("one value per CPU")?;
+        Ok(self.0.set(0, nobody, 0)?)
+    }
 }
 
-fn not_ours(map: &str) -> Failure {
+pub(super) fn not_ours(map: &str) -> Failure {
     Failure::new(
         Code::CONFIG,
         format!("the BPF object has no map {map}: it was not built from this version's sources"),

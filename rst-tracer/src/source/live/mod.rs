@@ -8,6 +8,7 @@ pub mod btf;
 pub mod evidence;
 pub mod kernel;
 pub mod object;
+pub mod rings;
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -15,10 +16,7 @@ use std::{
 };
 
 use anyhow::{Context, Result};
-use aya::{
-    Ebpf,
-    maps::{MapData, RingBuf},
-};
+use aya::Ebpf;
 use aya_log::EbpfLogger;
 use rst_tracer_common::{
     event::{Counters, Hook},
@@ -29,6 +27,7 @@ use tokio::io::{Interest, unix::AsyncFd};
 use self::{
     attach::{Attached, Hooks, XdpMode},
     evidence::{Layout, Listening, Scope, StatementMap},
+    rings::Rings,
 };
 use super::{Origin, Record};
 use crate::{
@@ -61,12 +60,25 @@ pub enum Wake {
     Change(Change),
 }
 
+/// What a look into the rings brought.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Drained {
+    /// How many records were handed over.
+    pub records: usize,
+    /// Whether it is worth looking again at once.
+    pub may_have_more: bool,
+}
+
 /// A running trace.
 pub struct Live {
     options: Options,
-    ring: AsyncFd<RingBuf<MapData>>,
+    rings: AsyncFd<Rings>,
+    /// Records that were written while the last batch was read.
+    held: Vec<Record>,
     counters: kernel::CounterMap,
     statements: Option<StatementMap>,
+    /// Who is behind a flood.
+    pub sources: kernel::SourceMap,
     layout: Layout,
     listening: Listening,
     hooks: Hooks,
@@ -116,19 +128,22 @@ impl Live {
         let hooks = Hooks::load(&mut ebpf)?;
         let counters = kernel::CounterMap::take(&mut ebpf)?;
         let statements = StatementMap::take(&mut ebpf);
+        let sources = kernel::SourceMap::take(&mut ebpf)?;
         // Before the interfaces: what is on the wire may have been said a moment earlier.
         let listening = evidence::listen(&mut ebpf, &layout);
         say(listening.to_string());
-        let ring = kernel::take_ring(&mut ebpf)?;
-        // SAFETY: the `AsyncFd` owns the ring, which keeps its one open descriptor until dropped.
-        let ring = unsafe { AsyncFd::register_with_interest(ring, Interest::READABLE) }
+        let rings = Rings::make(&mut ebpf, options.kernel.rings)?;
+        // SAFETY: the `AsyncFd` owns the rings, which keep their one open descriptor until dropped.
+        let rings = unsafe { AsyncFd::register_with_interest(rings, Interest::READABLE) }
             .map_err(std::io::Error::from)?;
         let (attached, names) = Default::default();
         let mut live = Self {
             options,
-            ring,
+            rings,
+            held: Vec::new(),
             counters,
             statements,
+            sources,
             layout,
             listening,
             hooks,
@@ -174,7 +189,7 @@ impl Live {
     /// Fails when the ring buffer or netlink cannot be read.
     pub async fn next(&mut self) -> Result<Wake> {
         tokio::select! {
-            readable = self.ring.readable() => {
+            readable = self.rings.readable() => {
                 readable?.clear_ready();
                 Ok(Wake::Records)
             }
@@ -182,30 +197,39 @@ impl Live {
         }
     }
 
-    /// Hands over up to `most` records that the kernel wrote. Returns how many there were.
-    pub fn drain(&mut self, most: usize, mut each: impl FnMut(Record)) -> usize {
+    /// Hands over what the kernel wrote until now, up to `most` records of each ring, in the order in which it
+    /// happened.
+    pub fn drain(&mut self, most: usize, mut each: impl FnMut(Record)) -> Drained {
         if let Some(log) = &mut self.kernel_log {
             log.flush();
         }
         let epoch_ns = realtime_minus_monotonic_ns();
         let (names, undecoded) = (&self.names, &mut self.undecoded);
         let kernel = &self.layout.names;
-        let ring = self.ring.get_mut();
-        let mut count = 0;
-        while count < most {
-            let Some(item) = ring.next() else { break };
-            count += 1;
+        let mut batch = std::mem::take(&mut self.held);
+        // What is written from now on may stand in a ring that was looked at while what led to it goes into one
+        // that still will be: it waits for the next batch.
+        let until = monotonic_ns();
+        let more_from = self.rings.get_mut().drain(most, |bytes| {
             let origin = |ifindex| Origin {
                 interface: names.get(&ifindex).cloned(),
                 file: None,
                 frame: None,
             };
-            match Record::decode(&item, epoch_ns, kernel, origin) {
-                Some(record) => each(record),
-                None => *undecoded += 1,
-            }
-        }
-        count
+            let Some(record) = Record::decode(bytes, epoch_ns, kernel, origin) else {
+                *undecoded += 1;
+                return 0;
+            };
+            batch.push(record);
+            batch[batch.len() - 1].time_ns()
+        });
+        // No time is later than that of the last record of a ring that was not read to its end.
+        let until = more_from.map_or(until, |from| from.min(until));
+        batch.sort_by_key(Record::time_ns);
+        let ready = batch.partition_point(|record| record.time_ns() <= until);
+        self.held = batch.split_off(ready);
+        batch.into_iter().for_each(&mut each);
+        Drained { records: ready, may_have_more: more_from.is_some() || !self.held.is_empty() }
     }
 
     /// Follows a change of the interfaces; the line says what was done, if anything.
@@ -308,6 +332,13 @@ fn realtime_minus_monotonic_ns() -> u64 {
         clock_gettime(clock).map_or(0, |t| t.tv_sec() as u64 * 1_000_000_000 + t.tv_nsec() as u64)
     };
     ns(ClockId::CLOCK_REALTIME).wrapping_sub(ns(ClockId::CLOCK_MONOTONIC))
+}
+
+/// Now, on the clock of the kernel's records: nobody sets it.
+pub fn monotonic_ns() -> u64 {
+    use nix::time::{ClockId, clock_gettime};
+    let now = clock_gettime(ClockId::CLOCK_MONOTONIC);
+    now.map_or(0, |now| now.tv_sec() as u64 * 1_000_000_000 + now.tv_nsec() as u64)
 }
 
 /// Now, in nanoseconds since the Unix epoch.

@@ -5,7 +5,13 @@
 
 use std::error::Error;
 
-use aya::{EbpfError, maps::MapError, programs::ProgramError, util::KernelVersion};
+use aya::{
+    EbpfError,
+    maps::{MapData, MapError},
+    programs::ProgramError,
+    util::KernelVersion,
+};
+use aya_obj::{Map, generated::bpf_map_type::BPF_MAP_TYPE_RINGBUF};
 use nix::sys::resource::{RLIM_INFINITY, Resource, setrlimit};
 
 use crate::{
@@ -20,6 +26,21 @@ pub static OBJECT: &[u8] =
 /// What the kernel programs need, in words for every message about permissions.
 pub const NEEDED_CAPABILITIES: &str = "CAP_BPF and CAP_NET_ADMIN, together with CAP_PERFMON (before \
                                        Linux 5.8: CAP_SYS_ADMIN)";
+
+/// The name of a ring buffer.
+const RING: &str = "RING";
+/// That of the one which the kernel wants to see before it makes the map of the others.
+const RING_MODEL: &str = "RINGS.inner";
+
+/// Makes a ring buffer of so many bytes.
+///
+/// # Errors
+/// A [`Failure`] that says what the kernel lacks.
+pub fn make_ring(bytes: u32) -> Result<MapData, Failure> {
+    let definition = Map::new_from_params(BPF_MAP_TYPE_RINGBUF as u32, 0, 0, bytes, 0);
+    MapData::create(definition, RING, None)
+        .map_err(|error| explain_load(&EbpfError::MapError(error)))
+}
 
 /// Lifts the limit on locked memory where BPF maps count against it: before Linux 5.11.
 ///
@@ -49,9 +70,11 @@ fn explain_map(name: &str, errno: Option<i32>, error: &EbpfError) -> Failure {
         Some(libc::EPERM) => not_permitted(),
         Some(libc::ENOMEM) => Failure::new(
             Code::FAILURE,
-            format!("not enough memory for map {name}; ask for a smaller flow table"),
+            format!(
+                "not enough memory for map {name}; ask for a smaller flow table or ring buffer"
+            ),
         ),
-        Some(libc::EINVAL) if name == "EVENTS" => Failure::new(
+        Some(libc::EINVAL) if name == RING || name == RING_MODEL => Failure::new(
             Code::UNAVAILABLE,
             "this kernel has no BPF ring buffer; tracing live needs Linux 5.8 or newer",
         ),
@@ -129,7 +152,7 @@ mod tests {
     #[test]
     fn a_missing_ring_buffer_names_the_kernel_that_has_one() {
         let error = EbpfError::MapError(MapError::CreateError {
-            name: "EVENTS".into(),
+            name: RING_MODEL.into(),
             io_error: std::io::Error::from_raw_os_error(libc::EINVAL),
         });
         let failure = explain_load(&error);
