@@ -53,12 +53,12 @@ pub struct Source {
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
 pub struct Sources {
-    /// By a hash of the address.
+    /// By a hash of address and port: who sends from many ports is in many slots.
     pub slots: [Source; SOURCES],
 }
 
 impl Source {
-    /// The slot for a source with this keyed hash.
+    /// The slot for an endpoint with this keyed hash.
     #[inline(always)]
     pub const fn slot_of(hash: u64) -> usize {
         hash as usize & (SOURCES - 1)

@@ -99,11 +99,12 @@ pub fn see<B: Bytes>(frame: &B, seen: &Seen) -> Option<Malformed> {
             counters.suppressed += 1;
             rings::note_source(&segment.src, id.source);
         }
-        Observed::Reset(None) if !rings::lets_pass(now) => {
-            counters.suppressed_no_flow += 1;
-            rings::note_source(&segment.src, id.source);
-        }
         Observed::Reset(None) => {
+            if !rings::lets_pass(now) {
+                counters.suppressed_no_flow += 1;
+                rings::note_source(&segment.src, id.source);
+                return None;
+            }
             sighting.src_accepted = flow::accepted_ago(&mut Table, &id, now);
             report_alone(counters, frame, &sighting, segment);
         }

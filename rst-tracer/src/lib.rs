@@ -7,6 +7,7 @@ pub mod capabilities;
 pub mod causes;
 pub mod classify;
 pub mod cli;
+pub mod clock;
 pub mod correlate;
 pub mod demo;
 pub mod detect;

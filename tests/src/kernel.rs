@@ -4,19 +4,21 @@
 //! frame, where it was seen. Out: the verdict, the counters' movement, the records of the ring.
 
 use std::{
+    collections::HashMap,
     fs::File,
+    net::IpAddr,
     sync::{Mutex, MutexGuard, OnceLock, PoisonError},
 };
 
 use aya::{
-    Ebpf, Pod,
+    Ebpf,
     maps::{Array, MapData},
     programs::{Program as Loaded, TestRun, TestRunOptions, xdp::XdpMode},
 };
 use nix::sched::{CloneFlags, setns, unshare};
 pub use rst_tracer::source::live::kernel::{Clock, Options};
 use rst_tracer::source::live::{
-    kernel::{self, CounterMap},
+    kernel::{self, CounterMap, Plain, SourceMap},
     object::OBJECT,
     rings::{Cut, Rings},
 };
@@ -159,24 +161,17 @@ pub struct Ran {
     pub counted: [Counters; Hook::COUNT],
 }
 
-/// A plain type of the shared crate as a map value.
-#[derive(Clone, Copy)]
-#[repr(transparent)]
-pub struct Value<T>(pub T);
-
-// SAFETY: valid for any bytes (`FromBytes`), without padding (`IntoBytes`).
-unsafe impl<T: Copy + FromBytes + IntoBytes + 'static> Pod for Value<T> {}
-
 /// The object, loaded, its tables within reach.
 pub struct Kernel {
     ebpf: Ebpf,
     ring: Rings,
     counters: CounterMap,
+    sources: SourceMap,
     counted: [Counters; Hook::COUNT],
-    buckets: Array<MapData, Value<Bucket>>,
-    flows: Array<MapData, Value<Flow>>,
-    recorders: Array<MapData, Value<Recorder>>,
-    servers: Array<MapData, Value<Server>>,
+    buckets: Array<MapData, Plain<Bucket>>,
+    flows: Array<MapData, Plain<Flow>>,
+    recorders: Array<MapData, Plain<Recorder>>,
+    servers: Array<MapData, Plain<Server>>,
     /// Whether a slot of `servers` may have been written since the last reset.
     servers_seen: bool,
     /// Network namespaces made for this; each has an XDP program at its loopback.
@@ -213,6 +208,7 @@ impl Kernel {
         Self {
             ring: Rings::make(&mut ebpf, options.rings).expect("a ring"),
             counted: counters.read().expect("counters"),
+            sources: SourceMap::take(&mut ebpf).expect("sources"),
             counters,
             buckets: take_array(&mut ebpf, "BUCKETS"),
             flows: take_array(&mut ebpf, "FLOWS"),
@@ -305,9 +301,9 @@ impl Kernel {
 
     /// Writes a bucket and its flows, as if they had come to be so.
     pub fn write(&mut self, bucket: u32, hot: &Bucket, flows: &[Flow; WAYS as usize]) {
-        self.buckets.set(bucket, Value(*hot), 0).expect("a bucket");
+        self.buckets.set(bucket, Plain(*hot), 0).expect("a bucket");
         for (way, flow) in (0..).zip(flows) {
-            self.flows.set(bucket * WAYS + way, Value(*flow), 0).expect("a flow");
+            self.flows.set(bucket * WAYS + way, Plain(*flow), 0).expect("a flow");
         }
     }
 
@@ -316,17 +312,27 @@ impl Kernel {
         for bucket in 0..=self.mask() {
             self.write(bucket, &Bucket::default(), &Default::default());
             for way in 0..WAYS {
-                let recorder = Value(Recorder::default());
+                let recorder = Plain(Recorder::default());
                 self.recorders.set(bucket * WAYS + way, recorder, 0).expect("a recorder");
             }
         }
         if std::mem::take(&mut self.servers_seen) {
             for slot in 0..SERVERS {
-                self.servers.set(slot, Value(Server::default()), 0).expect("a slot");
+                self.servers.set(slot, Plain(Server::default()), 0).expect("a slot");
             }
         }
         self.drain();
         self.count();
+    }
+
+    /// Who was behind the resets that were only counted.
+    pub fn sources(&self) -> HashMap<IpAddr, u64> {
+        self.sources.read().expect("sources")
+    }
+
+    /// Forgets them.
+    pub fn forget_sources(&mut self) {
+        self.sources.clear().expect("sources");
     }
 
     /// How many instructions the verifier followed in a program; `None` before Linux 5.16.
@@ -377,7 +383,7 @@ fn load_program(ebpf: &mut Ebpf, program: Program) -> Option<File> {
 fn take_array<T: Copy + FromBytes + IntoBytes + 'static>(
     ebpf: &mut Ebpf,
     name: &str,
-) -> Array<MapData, Value<T>> {
+) -> Array<MapData, Plain<T>> {
     let map = ebpf.take_map(name).unwrap_or_else(|| panic!("no map {name}"));
     Array::try_from(map).unwrap_or_else(|error| panic!("{name}: {error}"))
 }

@@ -113,6 +113,11 @@ impl Watch {
         }
     }
 
+    /// Whether no flood goes on.
+    pub fn is_calm(&self) -> bool {
+        self.flood.is_none()
+    }
+
     /// Ends a flood that goes on: nobody will look any more.
     pub fn end(&mut self) -> Option<Flood> {
         self.flood.take().map(|flood| flood.told(true))

@@ -28,6 +28,7 @@ use self::{
     listeners::{Listener, Listeners},
 };
 use crate::{
+    clock,
     correlate::{Bounded, Joined},
     event::{KnownBy, Process},
     source::Notice,
@@ -74,7 +75,7 @@ impl Processes {
             looks: Bounded::new(MOST_LOOKS),
             unseen: snapshot.unseen,
         };
-        let now_ns = proc::monotonic_ns();
+        let now_ns = clock::monotonic_ns();
         for (netns, sockets) in snapshot.sockets {
             for socket in sockets {
                 processes.learn(netns, &socket, now_ns);

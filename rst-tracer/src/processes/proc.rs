@@ -2,10 +2,11 @@
 
 use std::{fs, os::unix::fs::MetadataExt};
 
-use nix::time::{ClockId, clock_gettime};
-
 use super::{cgroup, container};
-use crate::event::{KnownBy, Process};
+use crate::{
+    clock,
+    event::{KnownBy, Process},
+};
 
 /// All processes that are seen.
 pub(super) fn pids() -> impl Iterator<Item = u32> {
@@ -57,18 +58,9 @@ fn start_ticks(stat: &str) -> Option<u64> {
     rest.split_ascii_whitespace().nth(19)?.parse().ok()
 }
 
-fn now_ns(clock: ClockId) -> u64 {
-    clock_gettime(clock).map_or(0, |t| t.tv_sec() as u64 * 1_000_000_000 + t.tv_nsec() as u64)
-}
-
-/// Now, by CLOCK_MONOTONIC.
-pub(super) fn monotonic_ns() -> u64 {
-    now_ns(ClockId::CLOCK_MONOTONIC)
-}
-
 /// Whether the process with this id existed at a time of CLOCK_MONOTONIC, and still does.
 pub(super) fn existed(pid: u32, at_ns: u64) -> bool {
-    let asleep = now_ns(ClockId::CLOCK_BOOTTIME).saturating_sub(monotonic_ns());
+    let asleep = clock::boot_ns().saturating_sub(clock::monotonic_ns());
     started_ns(pid).is_some_and(|started| started <= at_ns.saturating_add(asleep))
 }
 

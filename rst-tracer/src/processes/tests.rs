@@ -112,7 +112,7 @@ fn the_task_that_closes_is_the_answer_and_has_the_name_of_its_process() {
     let mut processes = start();
     let mut notice = story(443).statement(Point::SEND_RESET, Server, "TCP_ABORT_ON_CLOSE");
     notice.state = Some("CLOSE".into());
-    notice.wire.time_ns = proc::monotonic_ns();
+    notice.wire.time_ns = crate::clock::monotonic_ns();
     notice.wire.task =
         Task { pid: me(), uid: 0, comm: *b"worker thread 1\0", ..Default::default() };
     let process = processes.told(&notice).unwrap();

@@ -53,7 +53,7 @@ pub fn replay(args: &ReplayArgs) -> anyhow::Result<Code> {
         statements: Default::default(),
     };
     if args.stats && stop.is_none() {
-        let time = Timestamp(crate::source::live::now_ns());
+        let time = Timestamp(crate::clock::epoch_ns());
         let event = summary(&pipeline).to_event(time, pipeline.host());
         if let ControlFlow::Break(reason) = pipeline.emit(&event.into()) {
             stop = Some(reason);

@@ -13,13 +13,14 @@ use super::{
 };
 use crate::{
     cli::{OutputArgs, TraceArgs},
+    clock::{epoch_ns, monotonic_ns},
     correlate::{Rules, Scene},
     detect::flood::{self, Counted, Flood},
     event::{Source, Timestamp},
     exit::Code,
     links,
     processes::Processes,
-    source::live::{self, Live, Wake, evidence::Scope, kernel, monotonic_ns, now_ns, rings::Cut},
+    source::live::{self, Live, Wake, evidence::Scope, kernel, rings::Cut},
 };
 
 /// Records that are taken from the ring before anything is written.
@@ -97,6 +98,8 @@ pub struct Tracing<'a> {
     is_busy: bool,
     floods: flood::Watch,
     next_watch: Instant,
+    /// Resets that were only counted, as many as had been when their sources were last forgotten.
+    blamed: u64,
     /// Statements of the kernel that were known to be lost.
     statements_lost: u64,
 }
@@ -105,8 +108,8 @@ impl<'a> Tracing<'a> {
     /// A source and what its records go through; `stats`: how often a stats event is written.
     pub fn new(live: Live, pipeline: Pipeline<'a>, stats: Option<Duration>) -> Self {
         let next_watch = Instant::now();
-        let (is_busy, floods, statements_lost) = Default::default();
-        Self { live, pipeline, stats, is_busy, floods, next_watch, statements_lost }
+        let (is_busy, floods, blamed, statements_lost) = Default::default();
+        Self { live, pipeline, stats, is_busy, floods, next_watch, blamed, statements_lost }
     }
 
     /// Runs until a signal, the end of `duration`, a limit or a closed output.
@@ -141,7 +144,7 @@ impl<'a> Tracing<'a> {
                 },
                 () = &mut end => return Ok(Stop::Enough),
                 () = next_tick(&mut stats) => {
-                    let event = self.summary()?.to_event(Timestamp(now_ns()), self.pipeline.host());
+                    let event = self.summary()?.to_event(Timestamp(epoch_ns()), self.pipeline.host());
                     if let ControlFlow::Break(stop) = self.pipeline.emit(&event.into()) {
                         return Ok(stop);
                     }
@@ -199,7 +202,19 @@ impl<'a> Tracing<'a> {
         let counted =
             Counted { rsts: total.rsts, suppressed: total.all_suppressed(), lost: total.ring_full };
         let flood = self.floods.look(monotonic_ns(), counted);
-        self.tell_flood(flood)
+        self.tell_flood(flood)?;
+        // Who sent a little too much before a flood is not behind it.
+        if counted.suppressed > self.blamed && self.floods.is_calm() {
+            self.forget_sources();
+            self.blamed = counted.suppressed;
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn forget_sources(&mut self) {
+        if let Err(error) = self.live.sources.clear() {
+            log::warn!("cannot forget who sent resets that were only counted: {error:#}");
+        }
     }
 
     fn tell_flood(&mut self, flood: Option<Flood>) -> ControlFlow<Stop> {
@@ -209,12 +224,7 @@ impl<'a> Tracing<'a> {
             HashMap::new()
         });
         let sources = sources.into_iter().map(|(ip, resets)| Source { ip, port: None, resets });
-        let finding = flood.finding(Timestamp(now_ns()), self.pipeline.host(), sources.collect());
-        if flood.is_over
-            && let Err(error) = self.live.sources.clear()
-        {
-            log::warn!("cannot forget who was behind a flood of resets: {error:#}");
-        }
+        let finding = flood.finding(Timestamp(epoch_ns()), self.pipeline.host(), sources.collect());
         self.pipeline.emit(&finding.into())
     }
 

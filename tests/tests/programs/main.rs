@@ -6,6 +6,7 @@
 mod behaviour;
 
 mod extensions;
+mod flood;
 mod flows;
 mod forwarding;
 mod internet;

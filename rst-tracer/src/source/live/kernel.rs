@@ -4,7 +4,7 @@ use std::{collections::HashMap, net::IpAddr};
 
 use anyhow::Context;
 use aya::{
-    Ebpf, EbpfLoader,
+    Ebpf, EbpfLoader, Pod,
     maps::{MapData, PerCpuArray, PerCpuValues},
     util::KernelVersion,
 };
@@ -14,6 +14,7 @@ use rst_tracer_common::{
     flood::{SOURCES, Source, Sources},
     flow::{Keys, WAYS},
 };
+use zerocopy::{FromBytes, IntoBytes};
 
 use super::{
     evidence::{Globals, Layout},
@@ -124,15 +125,16 @@ fn has_multi_buffer_xdp() -> bool {
     KernelVersion::current().is_ok_and(|version| version >= KernelVersion::new(5, 18, 0))
 }
 
-/// The counters of every hook, all CPUs together.
-pub struct CounterMap(PerCpuArray<MapData, CountersPod>);
-
+/// A plain type of the shared crate as a map's value.
 #[derive(Clone, Copy)]
 #[repr(transparent)]
-struct CountersPod(Counters);
+pub struct Plain<T>(pub T);
 
-// SAFETY: plain integers without padding (`IntoBytes`), valid for any bytes (`FromBytes`).
-unsafe impl aya::Pod for CountersPod {}
+// SAFETY: valid for any bytes (`FromBytes`), without padding (`IntoBytes`).
+unsafe impl<T: Copy + FromBytes + IntoBytes + 'static> Pod for Plain<T> {}
+
+/// The counters of every hook, all CPUs together.
+pub struct CounterMap(PerCpuArray<MapData, Plain<Counters>>);
 
 impl CounterMap {
     /// Takes the map out of the object.
@@ -173,14 +175,7 @@ impl CounterMap {
 }
 
 /// Who was behind the resets that were only counted.
-pub struct SourceMap(PerCpuArray<MapData, SourcesPod>);
-
-#[derive(Clone, Copy)]
-#[repr(transparent)]
-struct SourcesPod(Sources);
-
-// SAFETY: plain integers without padding (`IntoBytes`), valid for any bytes (`FromBytes`).
-unsafe impl aya::Pod for SourcesPod {}
+pub struct SourceMap(PerCpuArray<MapData, Plain<Sources>>);
 
 impl SourceMap {
     /// Takes the map out of the object.
@@ -211,7 +206,7 @@ impl SourceMap {
     /// # Errors
     /// Fails when the kernel refuses to write the map.
     pub fn clear(&mut self) -> anyhow::Result<()> {
-        let nobody = SourcesPod(Sources { slots: [Source::default(); SOURCES] });
+        let nobody = Plain(Sources { slots: [Source::default(); SOURCES] });
         let cpus = self.0.get(&0, 0)?.len();
         let nobody = PerCpuValues::try_from(vec![nobody; cpus]).context("one value per CPU")?;
         Ok(self.0.set(0, nobody, 0)?)

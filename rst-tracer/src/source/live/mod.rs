@@ -31,6 +31,7 @@ use self::{
 };
 use super::{Origin, Record};
 use crate::{
+    clock,
     correlate::Witnesses,
     exit::{Code, Failure},
     links::{self, Change, Link, Watch},
@@ -129,10 +130,11 @@ impl Live {
         let counters = kernel::CounterMap::take(&mut ebpf)?;
         let statements = StatementMap::take(&mut ebpf);
         let sources = kernel::SourceMap::take(&mut ebpf)?;
+        // Before the tracepoints: what finds no ring is lost.
+        let rings = Rings::make(&mut ebpf, options.kernel.rings)?;
         // Before the interfaces: what is on the wire may have been said a moment earlier.
         let listening = evidence::listen(&mut ebpf, &layout);
         say(listening.to_string());
-        let rings = Rings::make(&mut ebpf, options.kernel.rings)?;
         // SAFETY: the `AsyncFd` owns the rings, which keep their one open descriptor until dropped.
         let rings = unsafe { AsyncFd::register_with_interest(rings, Interest::READABLE) }
             .map_err(std::io::Error::from)?;
@@ -209,7 +211,7 @@ impl Live {
         let mut batch = std::mem::take(&mut self.held);
         // What is written from now on may stand in a ring that was looked at while what led to it goes into one
         // that still will be: it waits for the next batch.
-        let until = monotonic_ns();
+        let until = clock::monotonic_ns();
         let more_from = self.rings.get_mut().drain(most, |bytes| {
             let origin = |ifindex| Origin {
                 interface: names.get(&ifindex).cloned(),
@@ -218,7 +220,7 @@ impl Live {
             };
             let Some(record) = Record::decode(bytes, epoch_ns, kernel, origin) else {
                 *undecoded += 1;
-                return 0;
+                return u64::MAX;
             };
             batch.push(record);
             batch[batch.len() - 1].time_ns()
@@ -327,22 +329,5 @@ pub fn own_netns() -> Option<u32> {
 /// What is to be added to CLOCK_MONOTONIC for nanoseconds since the Unix epoch. Read anew for
 /// every batch: the wall clock may be set.
 fn realtime_minus_monotonic_ns() -> u64 {
-    use nix::time::{ClockId, clock_gettime};
-    let ns = |clock| {
-        clock_gettime(clock).map_or(0, |t| t.tv_sec() as u64 * 1_000_000_000 + t.tv_nsec() as u64)
-    };
-    ns(ClockId::CLOCK_REALTIME).wrapping_sub(ns(ClockId::CLOCK_MONOTONIC))
-}
-
-/// Now, on the clock of the kernel's records: nobody sets it.
-pub fn monotonic_ns() -> u64 {
-    use nix::time::{ClockId, clock_gettime};
-    let now = clock_gettime(ClockId::CLOCK_MONOTONIC);
-    now.map_or(0, |now| now.tv_sec() as u64 * 1_000_000_000 + now.tv_nsec() as u64)
-}
-
-/// Now, in nanoseconds since the Unix epoch.
-pub fn now_ns() -> u64 {
-    use std::time::{SystemTime, UNIX_EPOCH};
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_nanos() as u64)
+    clock::epoch_ns().wrapping_sub(clock::monotonic_ns())
 }

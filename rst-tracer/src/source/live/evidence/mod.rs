@@ -21,7 +21,7 @@ use rst_tracer_common::{
 };
 
 pub use self::layout::{Layout, Names};
-use super::{btf::Btf, object};
+use super::{btf::Btf, kernel::Plain, object};
 use crate::correlate::{SendReset, Witnesses};
 
 /// Whose statements are heard.
@@ -174,14 +174,7 @@ impl fmt::Display for Listening {
 }
 
 /// What became of the statements, all CPUs together.
-pub(super) struct StatementMap(PerCpuArray<MapData, StatementsPod>);
-
-#[derive(Clone, Copy)]
-#[repr(transparent)]
-struct StatementsPod(Statements);
-
-// SAFETY: plain integers without padding (`IntoBytes`), valid for any bytes (`FromBytes`).
-unsafe impl aya::Pod for StatementsPod {}
+pub(super) struct StatementMap(PerCpuArray<MapData, Plain<Statements>>);
 
 impl StatementMap {
     /// Takes the map out of the object; `None`: it has no such map.
