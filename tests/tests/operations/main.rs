@@ -1,6 +1,7 @@
 //! The tracer in operation: the built program in namespaces of its own, with real resets. Needs
 //! root.
 
+mod flood;
 mod foreign;
 mod interfaces;
 mod leftovers;

@@ -1,0 +1,204 @@
+//! A flood of resets in front of the real tracer: it is told as one, resets of real connections come through,
+//! and every one is accounted for.
+
+use std::{
+    io::Write,
+    net::{IpAddr, TcpListener, TcpStream},
+    os::fd::OwnedFd,
+    thread,
+    time::Duration,
+};
+
+use nix::{sys::signal::Signal, unistd};
+use rst_tracer::demo::{netns::Netns, packet, sockets, topology};
+use rst_tracer_tests::{
+    frames::{Tcp, V4, rst, tcp},
+    skip::skipped,
+    tracer::{Ended, Tracer},
+};
+use serde_json::Value;
+
+const FLOODER: [u8; 4] = [198, 51, 100, 66];
+const HERE: [u8; 4] = [10, 77, 0, 1];
+const THERE: [u8; 4] = [10, 77, 0, 2];
+
+/// This host, another one, and a cable.
+struct Pair {
+    here: Netns,
+    there: Netns,
+}
+
+impl Pair {
+    fn new() -> Option<Self> {
+        if !unistd::geteuid().is_root() {
+            skipped("needs root for network namespaces and BPF");
+            return None;
+        }
+        let pair = Self {
+            here: Netns::new("here").expect("a namespace"),
+            there: Netns::new("there").expect("a namespace"),
+        };
+        topology::connect((&pair.here, "h0"), (&pair.there, "t0")).expect("a cable");
+        for (netns, name, ip) in [(&pair.here, "h0", HERE), (&pair.there, "t0", THERE)] {
+            topology::raise(netns, name, &[(IpAddr::from(ip), 24)]).expect("addresses");
+        }
+        for (netns, name) in [(&pair.here, "h0"), (&pair.there, "t0")] {
+            topology::await_carrier(netns, name, false).expect("a carrier");
+        }
+        Some(pair)
+    }
+
+    fn trace(&self, arguments: &[&str]) -> Tracer {
+        let all = [&["-i", "h0", "--settle", "0s"], arguments].concat();
+        self.here.run(|| Ok(Tracer::trace(&all))).expect("it traces")
+    }
+
+    /// Connections from there to here that have exchanged something.
+    fn talks(&self, count: usize) -> Vec<(TcpStream, TcpStream)> {
+        let listener = self.here.run(|| Ok(TcpListener::bind((IpAddr::from(HERE), 80))?));
+        let listener = listener.expect("it listens");
+        let address = listener.local_addr().expect("its address");
+        let talk = |_| {
+            let client = self.there.run(|| Ok(TcpStream::connect(address)?)).expect("connected");
+            let (server, _) = listener.accept().expect("accepted");
+            (&client).write_all(b"GET / HTTP/1.0\r\n\r\n").expect("sent");
+            sockets::hear(&server, b"GET / HTTP/1.0\r\n\r\n").expect("heard");
+            (client, server)
+        };
+        (0..count).map(talk).collect()
+    }
+
+    fn flooder(&self) -> OwnedFd {
+        self.there.run(|| packet::open("t0", 0)).expect("a packet socket")
+    }
+}
+
+/// Sends so many resets of no connection, from one address, no two from and to the same ports. Pauses now and
+/// then: what a veth drops nobody can count.
+fn flood(socket: &OwnedFd, count: u32) {
+    let header = V4 { from: FLOODER, to: HERE, ..V4::default() };
+    let mut frame = tcp(rst()).in_v4(header).frame();
+    const PORTS: usize = 14 + 20;
+    for i in 0..count {
+        frame[PORTS..PORTS + 4].copy_from_slice(&i.to_be_bytes());
+        unistd::write(socket, &frame).expect("sent");
+        if i % 256 == 0 {
+            thread::yield_now();
+        }
+    }
+}
+
+fn of_type<'a>(lines: &'a [Value], kind: &str) -> Vec<&'a Value> {
+    lines.iter().filter(|line| line["type"] == kind).collect()
+}
+
+fn lines(ended: &Ended) -> Vec<Value> {
+    ended.out.iter().map(|line| serde_json::from_str(line).expect("JSON")).collect()
+}
+
+#[test]
+fn a_flood_is_told_as_one_and_hides_nothing() {
+    let Some(pair) = Pair::new() else { return };
+    const FLOOD: u32 = 300_000;
+    const REAL: usize = 100;
+    let tracer = pair.trace(&[]);
+    let talks = pair.talks(REAL);
+    let ports: Vec<u16> =
+        talks.iter().map(|(client, _)| client.local_addr().expect("its own").port()).collect();
+    let socket = pair.flooder();
+    thread::scope(|scope| {
+        scope.spawn(|| flood(&socket, FLOOD));
+        // While it goes on, one connection after the other is reset.
+        for (client, _) in talks {
+            sockets::abort(client).expect("aborted");
+            thread::sleep(Duration::from_millis(2));
+        }
+    });
+    tracer.out.await_line("the end of the flood", |line| line.contains("it is over"));
+    let ended = tracer.interrupt();
+    ended.assert_code(0);
+    let (summary, lines) = (ended.summary(), lines(&ended));
+    summary.assert_balanced();
+    assert_eq!(summary.count("resets"), u64::from(FLOOD) + REAL as u64, "{:#?}", ended.err);
+    assert!(summary.count("suppressed") > u64::from(FLOOD) / 2, "{:#?}", ended.err);
+
+    let events = of_type(&lines, "rst");
+    let real = |event: &&&Value| event["src"]["ip"] == IpAddr::from(THERE).to_string();
+    let mut found: Vec<u16> = events
+        .iter()
+        .filter(real)
+        .map(|event| {
+            assert_eq!(event["stage"], "post_push", "{event}");
+            assert_eq!(event["history"].as_str().map(|h| &h[..4]), Some("ShAD"), "{event}");
+            event["src"]["port"].as_u64().expect("a port") as u16
+        })
+        .collect();
+    found.sort_unstable();
+    let mut wanted = ports;
+    wanted.sort_unstable();
+    let missing = wanted.len() - found.len();
+    assert!(found == wanted, "{missing} resets of real connections are missing");
+
+    let findings = of_type(&lines, "finding");
+    let last = findings.last().expect("a finding");
+    assert_eq!((&last["kind"], &last["id"]), (&"rst_flood".into(), &findings[0]["id"]), "{last}");
+    assert_eq!(last["sources"][0]["ip"], IpAddr::from(FLOODER).to_string(), "{last}");
+    assert!(findings.len() < 5, "a flood is told seldom: {findings:#?}");
+    let suppressed = last["counts"]["suppressed"].as_u64().expect("a count");
+    let blamed = last["sources"][0]["resets"].as_u64().expect("a count");
+    assert!(blamed <= suppressed && blamed > suppressed / 2, "{last}");
+    assert_eq!(suppressed, summary.count("suppressed"));
+}
+
+#[test]
+fn a_tracer_that_is_stopped_in_a_flood_counts_what_it_missed() {
+    let Some(pair) = Pair::new() else { return };
+    const FLOOD: u32 = 20_000; // More than the rings hold.
+    let tracer = pair.trace(&["--no-flow-rate", "0"]);
+    let socket = pair.flooder();
+    flood(&socket, 100);
+    tracer.out.await_count(100);
+    tracer.signal(Signal::SIGSTOP);
+    flood(&socket, FLOOD);
+    tracer.signal(Signal::SIGCONT);
+    tracer.out.await_line("the flood", |line| line.contains("rst_flood"));
+    let ended = tracer.interrupt();
+    ended.assert_code(0);
+    let (summary, lines) = (ended.summary(), lines(&ended));
+    summary.assert_balanced();
+    assert_eq!(summary.count("resets"), 100 + u64::from(FLOOD));
+    assert_eq!(summary.count("suppressed"), 0);
+    assert!(summary.count("lost") > 0, "{:#?}", ended.err);
+    assert_eq!(of_type(&lines, "rst").len() as u64, summary.count("events"));
+    let last = of_type(&lines, "finding").pop().expect("a finding");
+    assert_eq!(last["counts"]["lost"].as_u64(), Some(summary.count("lost")), "{last}");
+    assert_eq!(last["severity"], "high");
+    assert!(last["text"].as_str().is_some_and(|text| text.contains("--ring-size")), "{last}");
+}
+
+#[test]
+fn events_of_all_cpus_come_in_the_order_of_time() {
+    let Some(pair) = Pair::new() else { return };
+    let tracer = pair.trace(&["--no-flow-rate", "0"]);
+    let socket = pair.flooder();
+    thread::scope(|scope| {
+        for start in [0_u16, 30_000] {
+            let socket = &socket;
+            scope.spawn(move || {
+                for port in start..start + 500 {
+                    let header = V4 { from: FLOODER, to: HERE, ..V4::default() };
+                    let frame = tcp(Tcp { from: port, ..rst() }).in_v4(header).frame();
+                    unistd::write(socket, &frame).expect("sent");
+                }
+            });
+        }
+    });
+    let told = tracer.out.await_count(1000);
+    let times: Vec<String> = told
+        .iter()
+        .map(|line| serde_json::from_str::<Value>(line).expect("JSON")["time"].to_string())
+        .collect();
+    let disordered = times.windows(2).filter(|pair| pair[0] > pair[1]).count();
+    assert_eq!(disordered, 0, "RFC 3339 times of one length sort as text");
+    tracer.interrupt().summary().assert_balanced();
+}
