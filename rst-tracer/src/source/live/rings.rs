@@ -51,6 +51,8 @@ pub struct Rings {
     rings: Vec<RingBuf<MapData>>,
     /// Readable while one of them is.
     any: Epoll,
+    /// Programs that are loaded later look for it by its descriptor.
+    _outer: ArrayOfMaps<MapData>,
 }
 
 impl Rings {
@@ -71,7 +73,7 @@ impl Rings {
                 .context("epoll_ctl")?;
             rings.push(ring);
         }
-        Ok(Self { rings, any })
+        Ok(Self { rings, any, _outer: outer })
     }
 
     /// Hands over up to `most` records of each ring, ring after ring; `each` answers with a record's time. Where
