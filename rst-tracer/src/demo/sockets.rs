@@ -3,9 +3,11 @@
 //! In: addresses of the calling thread's namespace. Out: ordinary `std` sockets on which no call
 //! blocks for longer than [`PATIENCE`], and waits for the errors that resets cause.
 
+use std::collections::BTreeSet;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Context, Result, bail};
 use nix::errno::Errno;
@@ -17,16 +19,23 @@ use nix::sys::time::{TimeVal, TimeValLike};
 
 use super::wait::PATIENCE;
 
-/// A socket bound to `ip` whose port the kernel chose, and its address, known before connecting.
+/// A socket bound to `ip` whose port the kernel chose, and its address, known before connecting. No address comes
+/// twice: what is seen of two connections is told apart by it.
 ///
 /// # Errors
 /// If `ip` is not an address of this host.
 pub fn bound(ip: IpAddr) -> Result<(OwnedFd, SocketAddr)> {
-    let socket = bound_to(SocketAddr::new(ip, 0))?;
-    // Only to ask its address through std; the descriptor stays ours.
-    let socket = TcpStream::from(socket);
-    let address = socket.local_addr().context("asking for the address of a socket")?;
-    Ok((socket.into(), address))
+    static GIVEN: Mutex<BTreeSet<SocketAddr>> = Mutex::new(BTreeSet::new());
+    const TRIES: usize = 100;
+    for _ in 0..TRIES {
+        // A `TcpStream` only to ask its address through std; the descriptor stays ours.
+        let socket = TcpStream::from(bound_to(SocketAddr::new(ip, 0))?);
+        let address = socket.local_addr().context("asking for the address of a socket")?;
+        if GIVEN.lock().unwrap_or_else(PoisonError::into_inner).insert(address) {
+            return Ok((socket.into(), address));
+        }
+    }
+    bail!("of {TRIES} ports at {ip} none is new")
 }
 
 /// Connects a bound socket; waits for the handshake.
