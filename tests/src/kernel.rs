@@ -335,6 +335,12 @@ impl Kernel {
         self.sources.clear().expect("sources");
     }
 
+    /// The number by which the kernel knows a program.
+    pub fn id(&self, program: Program) -> u32 {
+        let loaded = self.ebpf.program(program.name()).expect("a program of the object");
+        loaded.info().expect("its information").id()
+    }
+
     /// How many instructions the verifier followed in a program; `None` before Linux 5.16.
     pub fn verified(&self, program: Program) -> Option<u32> {
         let loaded = self.ebpf.program(program.name()).expect("a program of the object");

@@ -33,6 +33,7 @@ pub(crate) const TEST: &[Package] = &[
     package("nmap", "scans of several kinds"),
     package("iptables", "the other way to write a packet filter's rules"),
     package("iproute2", "`ss -K` destroys sockets, `ip mptcp` sets limits"),
+    package("bpftool", "shows what the kernel made of the programs"),
     package("curl", "downloads that are given up"),
     package("openssl", "certificates, and a TLS client"),
     package("python3", "small servers: HTTP, TLS"),

@@ -118,7 +118,7 @@ pub fn examine() -> Result<Report> {
     let programs = match kernel_side::load_for(object::OBJECT, &SMALL, &layout, None) {
         Ok(mut ebpf) => {
             listening = Some(live_evidence::load(&mut ebpf, &layout));
-            programs::check(&mut ebpf)
+            programs::check(ebpf)
         }
         Err(failure) => Err(failure),
     };

@@ -23,19 +23,21 @@ pub struct ProgramCheck {
 }
 
 /// Loads all programs; fails as a tracer would when the one that nothing works without is refused.
-pub(super) fn check(ebpf: &mut Ebpf) -> Result<Vec<ProgramCheck>, Failure> {
-    let hooks = Hooks::load(ebpf)?;
-    Ok(hooks
-        .loaded()
-        .map(|(name, refusal)| {
-            let info = ebpf.program(name).and_then(|program| program.info().ok());
-            ProgramCheck {
-                name,
-                loads: refusal.is_none(),
-                refusal: refusal.map(|failure| failure.message.clone()),
-                verified_instructions: info.as_ref().and_then(|i| i.verified_instruction_count()),
-                jitted: info.map(|i| i.size_jitted() > 0),
-            }
-        })
-        .collect())
+pub(super) fn check(ebpf: Ebpf) -> Result<Vec<ProgramCheck>, Failure> {
+    let mut hooks = Hooks::new(ebpf)?;
+    let tried: Vec<_> = hooks
+        .load_all()
+        .map(|(name, refusal)| (name, refusal.map(|failure| failure.message.clone())))
+        .collect();
+    let check = |(name, refusal): (_, Option<String>)| {
+        let info = hooks.ebpf().program(name).and_then(|program| program.info().ok());
+        ProgramCheck {
+            name,
+            loads: refusal.is_none(),
+            refusal,
+            verified_instructions: info.as_ref().and_then(|i| i.verified_instruction_count()),
+            jitted: info.map(|i| i.size_jitted() > 0),
+        }
+    };
+    Ok(tried.into_iter().map(check).collect())
 }

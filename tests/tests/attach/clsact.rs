@@ -11,7 +11,7 @@ use rst_tracer::{
 
 use crate::lab::{delete, filters, has_clsact, hooks, in_namespace, programs, veth};
 
-fn attach(hooks: &Hooks, link: &Link) -> Attached {
+fn attach(hooks: &mut Hooks, link: &Link) -> Attached {
     hooks.attach_through(link, XdpMode::Off, TrafficControl::Clsact).expect("attached")
 }
 
@@ -30,7 +30,7 @@ fn foreign_filter(name: &str, priority: u16) -> aya::Ebpf {
 fn both_filters_and_the_discipline_come_and_go() {
     in_namespace(|| {
         let (v0, _) = veth("v0", "v1");
-        let attached = attach(&hooks(), &v0);
+        let attached = attach(&mut hooks(), &v0);
         assert_eq!((attached.ingress, attached.egress), (How::Clsact, How::Clsact));
         assert_eq!(attached.to_string(), "v0: ingress clsact (XDP is off), egress clsact");
         let found = filters(&v0);
@@ -47,7 +47,7 @@ fn a_discipline_of_others_stays() {
     in_namespace(|| {
         let (v0, _) = veth("v0", "v1");
         qdisc_add_clsact("v0").expect("added");
-        drop(attach(&hooks(), &v0));
+        drop(attach(&mut hooks(), &v0));
         assert!(filters(&v0).is_empty());
         assert!(has_clsact(&v0));
     });
@@ -57,7 +57,7 @@ fn a_discipline_of_others_stays() {
 fn a_foreign_filter_stays_even_on_a_discipline_we_made() {
     in_namespace(|| {
         let (v0, _) = veth("v0", "v1");
-        let attached = attach(&hooks(), &v0);
+        let attached = attach(&mut hooks(), &v0);
         let foreign = foreign_filter("v0", 10);
         drop(attached);
         assert_eq!(filters(&v0).len(), 1);
@@ -74,7 +74,7 @@ fn a_foreign_filter_that_runs_before_ours_is_said() {
         let (v0, _) = veth("v0", "v1");
         qdisc_add_clsact("v0").expect("added");
         let _foreign = foreign_filter("v0", 1);
-        let attached = attach(&hooks(), &v0);
+        let attached = attach(&mut hooks(), &v0);
         assert!(
             attached.notes.iter().any(|n| n.ends_with("may hide packets: tc_egress")),
             "{:?}",
@@ -87,8 +87,8 @@ fn a_foreign_filter_that_runs_before_ours_is_said() {
 fn the_last_tracer_removes_the_discipline_that_the_first_made() {
     in_namespace(|| {
         let (v0, _) = veth("v0", "v1");
-        let hooks = hooks();
-        let (first, second) = (attach(&hooks, &v0), attach(&hooks, &v0));
+        let mut hooks = hooks();
+        let (first, second) = (attach(&mut hooks, &v0), attach(&mut hooks, &v0));
         assert_eq!(filters(&v0).len(), 4);
         drop(first);
         assert_eq!(filters(&v0).len(), 2, "a living tracer's filters were removed");
@@ -101,9 +101,9 @@ fn the_last_tracer_removes_the_discipline_that_the_first_made() {
 fn a_tcx_program_ahead_of_clsact_is_said() {
     in_namespace(|| {
         let (v0, _) = veth("v0", "v1");
-        let hooks = hooks();
+        let mut hooks = hooks();
         let _first = hooks.attach(&v0, XdpMode::Off).expect("attached");
-        let second = attach(&hooks, &v0);
+        let second = attach(&mut hooks, &v0);
         let said = |name: &str| {
             second.notes.iter().any(|n| n.starts_with("tcx runs before clsact") && n.contains(name))
         };
@@ -115,7 +115,7 @@ fn a_tcx_program_ahead_of_clsact_is_said() {
 fn a_vanished_interface_takes_its_filters_along() {
     in_namespace(|| {
         let (v0, _) = veth("v0", "v1");
-        let attached = attach(&hooks(), &v0);
+        let attached = attach(&mut hooks(), &v0);
         delete(&v0);
         drop(attached);
         let (again, _) = veth("v0", "v1");
@@ -127,7 +127,7 @@ fn a_vanished_interface_takes_its_filters_along() {
 fn dropping_from_another_thread_works_although_that_is_in_another_namespace() {
     in_namespace(|| {
         let (v0, _) = veth("v0", "v1");
-        let attached = attach(&hooks(), &v0);
+        let attached = attach(&mut hooks(), &v0);
         let elsewhere = std::thread::spawn(move || {
             nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWNET).expect("a namespace");
             drop(attached);

@@ -98,7 +98,7 @@ pub(crate) fn programs() -> Ebpf {
 }
 
 pub(crate) fn hooks() -> Hooks {
-    Hooks::load(&mut programs()).expect("the programs load")
+    Hooks::new(programs()).expect("the programs load")
 }
 
 /// The names of the tcx programs on an interface, in the order in which they run.

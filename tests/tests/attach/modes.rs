@@ -148,7 +148,7 @@ fn a_tun_gets_the_programs_for_frames_without_ethernet_header() {
 fn one_set_of_programs_serves_many_interfaces_and_many_tracers_one_interface() {
     in_namespace(|| {
         let (v0, v1) = veth("v0", "v1");
-        let (one, other) = (hooks(), hooks());
+        let (mut one, mut other) = (hooks(), hooks());
         let all = [
             one.attach(&v0, XdpMode::Auto).expect("attached"),
             one.attach(&v1, XdpMode::Auto).expect("attached"),
@@ -164,7 +164,7 @@ fn one_set_of_programs_serves_many_interfaces_and_many_tracers_one_interface() {
 fn attaching_twice_with_the_same_programs_is_busy_and_changes_nothing() {
     in_namespace(|| {
         let (v0, _) = veth("v0", "v1");
-        let hooks = hooks();
+        let mut hooks = hooks();
         let first = hooks.attach(&v0, XdpMode::Auto).expect("attached");
         let failure = hooks.attach(&v0, XdpMode::Auto).expect_err("already there");
         assert_eq!(failure.code, Code::BUSY, "{failure}");
@@ -178,7 +178,7 @@ fn attaching_twice_with_the_same_programs_is_busy_and_changes_nothing() {
 fn an_interface_that_vanishes_while_attached_breaks_nothing() {
     in_namespace(|| {
         let (v0, _) = veth("v0", "v1");
-        let hooks = hooks();
+        let mut hooks = hooks();
         let attached = hooks.attach(&v0, XdpMode::Native).expect("attached");
         delete(&v0);
         assert_eq!(links::find(v0.index).expect("netlink answers"), None);
@@ -192,7 +192,7 @@ fn an_interface_that_vanishes_while_attached_breaks_nothing() {
 fn an_interface_that_is_gone_or_unreadable_is_a_failure_that_names_it() {
     in_namespace(|| {
         let (v0, _) = veth("v0", "v1");
-        let hooks = hooks();
+        let mut hooks = hooks();
         let strange = Link { layer: Layer::Unsupported(280), ..v0.clone() };
         let failure = hooks.attach(&strange, XdpMode::Auto).expect_err("unreadable");
         assert_eq!(failure.code, Code::UNAVAILABLE);
@@ -207,12 +207,12 @@ fn an_interface_that_is_gone_or_unreadable_is_a_failure_that_names_it() {
 #[test]
 fn without_the_capability_the_failure_names_it() {
     in_namespace(|| {
-        let mut ebpf = programs();
+        let ebpf = programs();
         // The raw call changes this thread only; giving up uid 0 clears its capabilities.
         // SAFETY: no pointers are passed.
         let given_up = unsafe { libc::syscall(libc::SYS_setresuid, 65534, 65534, 65534) };
         assert_eq!(given_up, 0);
-        let failure = Hooks::load(&mut ebpf).expect_err("not permitted");
+        let failure = Hooks::new(ebpf).expect_err("not permitted");
         assert_eq!(failure.code, Code::NO_PERMISSION);
         assert!(failure.message.contains("CAP_NET_ADMIN"), "{failure}");
     });

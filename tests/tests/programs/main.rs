@@ -16,5 +16,6 @@ mod options;
 mod resets;
 mod ring;
 mod talk;
+mod translated;
 mod tunnels;
 mod verifier;

@@ -16,7 +16,6 @@ use std::{
 };
 
 use anyhow::{Context, Result};
-use aya::Ebpf;
 use aya_log::EbpfLogger;
 use rst_tracer_common::{
     event::{Counters, Hook},
@@ -91,8 +90,6 @@ pub struct Live {
     undecoded: u64,
     /// What the programs log, when somebody listens.
     kernel_log: Option<EbpfLogger<&'static dyn log::Log>>,
-    /// Keeps the maps that are not taken out.
-    _ebpf: Ebpf,
 }
 
 impl Live {
@@ -126,7 +123,6 @@ impl Live {
             .then(|| EbpfLogger::init(&mut ebpf))
             .transpose()
             .context("the BPF object has no log")?;
-        let hooks = Hooks::load(&mut ebpf)?;
         let counters = kernel::CounterMap::take(&mut ebpf)?;
         let statements = StatementMap::take(&mut ebpf);
         let sources = kernel::SourceMap::take(&mut ebpf)?;
@@ -135,6 +131,7 @@ impl Live {
         // Before the interfaces: what is on the wire may have been said a moment earlier.
         let listening = evidence::listen(&mut ebpf, &layout);
         say(listening.to_string());
+        let hooks = Hooks::new(ebpf)?;
         // SAFETY: the `AsyncFd` owns the rings, which keep their one open descriptor until dropped.
         let rings = unsafe { AsyncFd::register_with_interest(rings, Interest::READABLE) }
             .map_err(std::io::Error::from)?;
@@ -155,7 +152,6 @@ impl Live {
             refused: BTreeSet::new(),
             undecoded: 0,
             kernel_log,
-            _ebpf: ebpf,
         };
         let mut failures = Vec::new();
         for chosen in &selection.chosen {

@@ -3,6 +3,8 @@
 //! [`Hooks`] holds the loaded programs; [`Hooks::attach`] follows the plan for one interface from
 //! its best ingress hook to the next, and says in [`Attached`] what it got and why.
 
+use std::collections::BTreeMap;
+
 use aya::{
     Ebpf,
     programs::{Program, ProgramError, ProgramFd},
@@ -59,20 +61,27 @@ pub enum TrafficControl {
     Clsact,
 }
 
-/// The programs, loaded once and attached to any number of interfaces.
+/// The programs, each loaded when the first interface needs it and attached to any number of them.
+///
+/// The verifier takes about a tenth of a second for each, and most hosts need two of the six.
 #[derive(Debug)]
 pub struct Hooks {
-    ethernet: Programs,
-    ip: Programs,
+    ebpf: Ebpf,
+    loaded: BTreeMap<&'static str, Loaded>,
 }
 
-/// The three programs for one link layer.
+/// The names of the three programs for one link layer.
 #[derive(Debug)]
 struct Programs {
-    xdp: Loaded,
-    ingress: Loaded,
-    egress: Loaded,
+    xdp: &'static str,
+    ingress: &'static str,
+    egress: &'static str,
 }
+
+const ETHERNET: Programs =
+    Programs { xdp: "xdp_ingress", ingress: "tc_ingress", egress: "tc_egress" };
+const IP: Programs =
+    Programs { xdp: "xdp_ingress_l3", ingress: "tc_ingress_l3", egress: "tc_egress_l3" };
 
 /// A program in the kernel, or why it is not there.
 #[derive(Debug)]
@@ -82,33 +91,38 @@ struct Loaded {
 }
 
 impl Hooks {
-    /// Loads the six hook programs of `ebpf`.
+    /// Takes the object over and loads what no host can do without: egress of Ethernet.
     ///
     /// A program that this kernel refuses is kept with its reason: the interfaces that do not
-    /// need it work nevertheless.
+    /// need it work nevertheless. Maps that were taken out of the object must stay open: programs
+    /// that are loaded later refer to them.
     ///
     /// # Errors
     /// A [`Failure`] with exit code 77 or 69 when not even egress of Ethernet can be traced.
-    pub fn load(ebpf: &mut Ebpf) -> Result<Self, Failure> {
-        let mut programs = |xdp, ingress, egress| Programs {
-            xdp: load(ebpf, xdp),
-            ingress: load(ebpf, ingress),
-            egress: load(ebpf, egress),
-        };
-        let ethernet = programs("xdp_ingress", "tc_ingress", "tc_egress");
-        let ip = programs("xdp_ingress_l3", "tc_ingress_l3", "tc_egress_l3");
-        if let Err(failure) = &ethernet.egress.fd {
-            return Err(Failure::new(failure.code, failure.message.clone()));
+    pub fn new(ebpf: Ebpf) -> Result<Self, Failure> {
+        let mut hooks = Self { ebpf, loaded: BTreeMap::new() };
+        match &hooks.program(ETHERNET.egress).fd {
+            Ok(_) => Ok(hooks),
+            Err(failure) => Err(Failure::new(failure.code, failure.message.clone())),
         }
-        Ok(Self { ethernet, ip })
     }
 
-    /// Every program by name, with the reason of those that the kernel refused.
-    pub fn loaded(&self) -> impl Iterator<Item = (&'static str, Option<&Failure>)> {
-        [&self.ethernet, &self.ip]
-            .into_iter()
-            .flat_map(|p| [&p.xdp, &p.ingress, &p.egress])
-            .map(|program| (program.name, program.fd.as_ref().err()))
+    /// Loads all six: every program by name, with the reason of those that the kernel refused.
+    pub fn load_all(&mut self) -> impl Iterator<Item = (&'static str, Option<&Failure>)> {
+        let names = [&ETHERNET, &IP].into_iter().flat_map(|p| [p.xdp, p.ingress, p.egress]);
+        for name in names.clone() {
+            self.program(name);
+        }
+        names.map(|name| (name, self.loaded[name].fd.as_ref().err()))
+    }
+
+    /// The object.
+    pub fn ebpf(&self) -> &Ebpf {
+        &self.ebpf
+    }
+
+    fn program(&mut self, name: &'static str) -> &Loaded {
+        self.loaded.entry(name).or_insert_with(|| load(&mut self.ebpf, name))
     }
 
     /// Attaches to one interface with the best hooks that it and the kernel offer.
@@ -117,7 +131,7 @@ impl Hooks {
     /// A [`Failure`] when neither direction could be hooked: exit code 75 if the place is taken,
     /// 77 if it is not permitted, 69 if the kernel or the link layer cannot, 1 otherwise. One
     /// direction alone is no error but a note.
-    pub fn attach(&self, link: &Link, mode: XdpMode) -> Result<Attached, Failure> {
+    pub fn attach(&mut self, link: &Link, mode: XdpMode) -> Result<Attached, Failure> {
         self.attach_through(link, mode, TrafficControl::Auto)
     }
 
@@ -126,14 +140,14 @@ impl Hooks {
     /// # Errors
     /// As [`Hooks::attach`].
     pub fn attach_through(
-        &self,
+        &mut self,
         link: &Link,
         mode: XdpMode,
         via: TrafficControl,
     ) -> Result<Attached, Failure> {
         let programs = match link.layer {
-            Layer::Ethernet => &self.ethernet,
-            Layer::Ip => &self.ip,
+            Layer::Ethernet => ETHERNET,
+            Layer::Ip => IP,
             Layer::Unsupported(arphrd) => {
                 let message =
                     format!("{}: link layer ARPHRD {arphrd} carries no IP we can read", link.name);
@@ -141,47 +155,53 @@ impl Hooks {
             }
         };
         let mut notes = Vec::new();
-        let egress = traffic::attach(&programs.egress, link, Side::Egress, via, &mut notes);
+        let egress = self.program(programs.egress);
+        let egress = traffic::attach(egress, link, Side::Egress, via, &mut notes);
         let plan = plan(link, mode);
         let ingress = if plan.steps.is_empty() {
             Ok(Half::none(plan.reason.clone()))
         } else {
-            attach_ingress(programs, link, plan, via, &mut notes)
+            self.attach_ingress(&programs, link, plan, via, &mut notes)
         };
         Attached::join(link, ingress, egress, notes)
     }
-}
 
-/// Tries one ingress hook after the other; what was refused becomes the reason of the next.
-fn attach_ingress(
-    programs: &Programs,
-    link: &Link,
-    plan: Plan,
-    via: TrafficControl,
-    notes: &mut Vec<String>,
-) -> Result<Half, Refusal> {
-    let mut reasons: Vec<String> = plan.reason.into_iter().collect();
-    let mut last = None;
-    for step in plan.steps {
-        let attempt = match step {
-            Step::Traffic => traffic::attach(&programs.ingress, link, Side::Ingress, via, notes),
-            Step::Native => attach_xdp(&programs.xdp, link, How::NativeXdp, notes),
-            Step::Generic => attach_xdp(&programs.xdp, link, How::GenericXdp, notes),
-        };
-        match attempt {
-            Ok(half) => return Ok(half.because(reasons)),
-            Err(refusal) => {
-                reasons.push(refusal.to_string());
-                let stop = refusal.rules_out_the_next(step);
-                last = Some(refusal);
-                if stop {
-                    break;
+    /// Tries one ingress hook after the other; what was refused becomes the reason of the next.
+    fn attach_ingress(
+        &mut self,
+        programs: &Programs,
+        link: &Link,
+        plan: Plan,
+        via: TrafficControl,
+        notes: &mut Vec<String>,
+    ) -> Result<Half, Refusal> {
+        let mut reasons: Vec<String> = plan.reason.into_iter().collect();
+        let mut last = None;
+        for step in plan.steps {
+            let attempt = match step {
+                Step::Traffic => {
+                    traffic::attach(self.program(programs.ingress), link, Side::Ingress, via, notes)
+                }
+                Step::Native => attach_xdp(self.program(programs.xdp), link, How::NativeXdp, notes),
+                Step::Generic => {
+                    attach_xdp(self.program(programs.xdp), link, How::GenericXdp, notes)
+                }
+            };
+            match attempt {
+                Ok(half) => return Ok(half.because(reasons)),
+                Err(refusal) => {
+                    reasons.push(refusal.to_string());
+                    let stop = refusal.rules_out_the_next(step);
+                    last = Some(refusal);
+                    if stop {
+                        break;
+                    }
                 }
             }
         }
+        let refusal = last.unwrap_or_else(|| Refusal::new("ingress", "nothing was tried"));
+        Err(refusal.with_words(reasons.join("; ")))
     }
-    let refusal = last.unwrap_or_else(|| Refusal::new("ingress", "nothing was tried"));
-    Err(refusal.with_words(reasons.join("; ")))
 }
 
 fn attach_xdp(
