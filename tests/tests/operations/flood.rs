@@ -1,77 +1,14 @@
 //! A flood of resets in front of the real tracer: it is told as one, resets of real connections come through,
 //! and every one is accounted for.
 
-use std::{
-    io::Write,
-    net::{IpAddr, TcpListener, TcpStream},
-    os::fd::OwnedFd,
-    thread,
-    time::Duration,
-};
+use std::{net::IpAddr, os::fd::OwnedFd, thread, time::Duration};
 
 use nix::{sys::signal::Signal, unistd};
-use rst_tracer::demo::{netns::Netns, packet, sockets, topology};
-use rst_tracer_tests::{
-    frames::{Tcp, V4, rst, tcp},
-    skip::skipped,
-    tracer::{Ended, Tracer},
-};
+use rst_tracer::demo::sockets;
+use rst_tracer_tests::frames::{Tcp, V4, rst, tcp};
 use serde_json::Value;
 
-const FLOODER: [u8; 4] = [198, 51, 100, 66];
-const HERE: [u8; 4] = [10, 77, 0, 1];
-const THERE: [u8; 4] = [10, 77, 0, 2];
-
-/// This host, another one, and a cable.
-struct Pair {
-    here: Netns,
-    there: Netns,
-}
-
-impl Pair {
-    fn new() -> Option<Self> {
-        if !unistd::geteuid().is_root() {
-            skipped("needs root for network namespaces and BPF");
-            return None;
-        }
-        let pair = Self {
-            here: Netns::new("here").expect("a namespace"),
-            there: Netns::new("there").expect("a namespace"),
-        };
-        topology::connect((&pair.here, "h0"), (&pair.there, "t0")).expect("a cable");
-        for (netns, name, ip) in [(&pair.here, "h0", HERE), (&pair.there, "t0", THERE)] {
-            topology::raise(netns, name, &[(IpAddr::from(ip), 24)]).expect("addresses");
-        }
-        for (netns, name) in [(&pair.here, "h0"), (&pair.there, "t0")] {
-            topology::await_carrier(netns, name, false).expect("a carrier");
-        }
-        Some(pair)
-    }
-
-    fn trace(&self, arguments: &[&str]) -> Tracer {
-        let all = [&["-i", "h0", "--settle", "0s"], arguments].concat();
-        self.here.run(|| Ok(Tracer::trace(&all))).expect("it traces")
-    }
-
-    /// Connections from there to here that have exchanged something.
-    fn talks(&self, count: usize) -> Vec<(TcpStream, TcpStream)> {
-        let listener = self.here.run(|| Ok(TcpListener::bind((IpAddr::from(HERE), 80))?));
-        let listener = listener.expect("it listens");
-        let address = listener.local_addr().expect("its address");
-        let talk = |_| {
-            let client = self.there.run(|| Ok(TcpStream::connect(address)?)).expect("connected");
-            let (server, _) = listener.accept().expect("accepted");
-            (&client).write_all(b"GET / HTTP/1.0\r\n\r\n").expect("sent");
-            sockets::hear(&server, b"GET / HTTP/1.0\r\n\r\n").expect("heard");
-            (client, server)
-        };
-        (0..count).map(talk).collect()
-    }
-
-    fn flooder(&self) -> OwnedFd {
-        self.there.run(|| packet::open("t0", 0)).expect("a packet socket")
-    }
-}
+use crate::pair::{FLOODER, HERE, Pair, THERE, lines, of_type};
 
 /// Sends so many resets of no connection, from one address, no two from and to the same ports. Pauses now and
 /// then: what a veth drops nobody can count.
@@ -86,14 +23,6 @@ fn flood(socket: &OwnedFd, count: u32) {
             thread::yield_now();
         }
     }
-}
-
-fn of_type<'a>(lines: &'a [Value], kind: &str) -> Vec<&'a Value> {
-    lines.iter().filter(|line| line["type"] == kind).collect()
-}
-
-fn lines(ended: &Ended) -> Vec<Value> {
-    ended.out.iter().map(|line| serde_json::from_str(line).expect("JSON")).collect()
 }
 
 #[test]

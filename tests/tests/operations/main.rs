@@ -9,7 +9,9 @@ mod leftovers;
 #[expect(dead_code, reason = "the tests of attaching use more of it")]
 mod net;
 mod outputs;
+mod pair;
 mod resets;
 mod sightings;
 mod signals;
 mod stalled;
+mod syn_flood;

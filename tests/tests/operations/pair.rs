@@ -1,0 +1,94 @@
+//! Two hosts and a cable, one of them traced.
+
+use std::{
+    io::Write,
+    net::{IpAddr, TcpListener, TcpStream},
+    os::fd::OwnedFd,
+};
+
+use nix::unistd;
+use rst_tracer::demo::{netns::Netns, packet, sockets, topology};
+use rst_tracer_tests::{
+    skip::skipped,
+    tracer::{Ended, Tracer, command},
+};
+use serde_json::Value;
+
+/// An address that nobody has.
+pub(crate) const FLOODER: [u8; 4] = [198, 51, 100, 66];
+/// The host that is traced.
+pub(crate) const HERE: [u8; 4] = [10, 77, 0, 1];
+/// The other one.
+pub(crate) const THERE: [u8; 4] = [10, 77, 0, 2];
+
+/// This host, another one, and a cable.
+pub(crate) struct Pair {
+    pub(crate) here: Netns,
+    pub(crate) there: Netns,
+}
+
+impl Pair {
+    /// `None` without root.
+    pub(crate) fn new() -> Option<Self> {
+        if !unistd::geteuid().is_root() {
+            skipped("needs root for network namespaces and BPF");
+            return None;
+        }
+        let pair = Self {
+            here: Netns::new("here").expect("a namespace"),
+            there: Netns::new("there").expect("a namespace"),
+        };
+        topology::connect((&pair.here, "h0"), (&pair.there, "t0")).expect("a cable");
+        for (netns, name, ip) in [(&pair.here, "h0", HERE), (&pair.there, "t0", THERE)] {
+            topology::raise(netns, name, &[(IpAddr::from(ip), 24)]).expect("addresses");
+        }
+        for (netns, name) in [(&pair.here, "h0"), (&pair.there, "t0")] {
+            topology::await_carrier(netns, name, false).expect("a carrier");
+        }
+        Some(pair)
+    }
+
+    /// Traces the one host's end of the cable, with small tables.
+    pub(crate) fn trace(&self, arguments: &[&str]) -> Tracer {
+        let all = [&["-i", "h0", "--settle", "0s"], arguments].concat();
+        self.here.run(|| Ok(Tracer::trace(&all))).expect("it traces")
+    }
+
+    /// The same with these arguments and no others.
+    pub(crate) fn trace_as_asked(&self, arguments: &[&str]) -> Tracer {
+        let all = [&["trace", "-i", "h0", "--format", "json"], arguments].concat();
+        let tracer = self.here.run(|| Ok(Tracer::spawn(&mut command(&all)))).expect("it starts");
+        tracer.await_ready();
+        tracer
+    }
+
+    /// Connections from there to here that have exchanged something: clients' ends and servers'.
+    pub(crate) fn talks(&self, count: usize) -> Vec<(TcpStream, TcpStream)> {
+        let listener = self.here.run(|| Ok(TcpListener::bind((IpAddr::from(HERE), 80))?));
+        let listener = listener.expect("it listens");
+        let address = listener.local_addr().expect("its address");
+        let talk = |_| {
+            let client = self.there.run(|| Ok(TcpStream::connect(address)?)).expect("connected");
+            let (server, _) = listener.accept().expect("accepted");
+            (&client).write_all(b"GET / HTTP/1.0\r\n\r\n").expect("sent");
+            sockets::hear(&server, b"GET / HTTP/1.0\r\n\r\n").expect("heard");
+            (client, server)
+        };
+        (0..count).map(talk).collect()
+    }
+
+    /// Sends anything out of the other host's end.
+    pub(crate) fn flooder(&self) -> OwnedFd {
+        self.there.run(|| packet::open("t0", 0)).expect("a packet socket")
+    }
+}
+
+/// The lines of a type.
+pub(crate) fn of_type<'a>(lines: &'a [Value], kind: &str) -> Vec<&'a Value> {
+    lines.iter().filter(|line| line["type"] == kind).collect()
+}
+
+/// What was written to standard output.
+pub(crate) fn lines(ended: &Ended) -> Vec<Value> {
+    ended.out.iter().map(|line| serde_json::from_str(line).expect("JSON")).collect()
+}
