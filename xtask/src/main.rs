@@ -13,6 +13,7 @@ mod ebpf;
 mod fuzz;
 mod packages;
 mod services;
+mod soak;
 mod test;
 mod vm;
 mod workspace;
@@ -44,6 +45,8 @@ enum Verb {
     Accuracy(accuracy::Args),
     /// Measure rst-tracer beside what people use, and write docs/performance.md.
     Bench(bench::Args),
+    /// Trace mixed traffic for half an hour, beside an independent capture.
+    Soak(soak::Args),
     /// Do what CI does.
     Ci,
 }
@@ -67,6 +70,7 @@ fn carry_out(verb: Verb) -> Result<()> {
         Verb::Vm(args) => vm::run_matrix(&workspace, &args).map(drop),
         Verb::Accuracy(args) => accuracy::measure(&workspace, &args),
         Verb::Bench(args) => bench::measure(&workspace, &args),
+        Verb::Soak(args) => soak::soak(&workspace, &args),
         Verb::Ci => ci::run_script(&workspace),
     }
 }

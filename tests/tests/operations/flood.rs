@@ -1,7 +1,13 @@
 //! A flood of resets in front of the real tracer: it is told as one, resets of real connections come through,
 //! and every one is accounted for.
 
-use std::{net::IpAddr, os::fd::OwnedFd, thread, time::Duration};
+use std::{
+    net::IpAddr,
+    os::fd::OwnedFd,
+    sync::atomic::{AtomicBool, Ordering},
+    thread,
+    time::Duration,
+};
 
 use nix::{sys::signal::Signal, unistd};
 use rst_tracer::demo::sockets;
@@ -103,6 +109,39 @@ fn a_tracer_that_is_stopped_in_a_flood_counts_what_it_missed() {
     assert_eq!(last["counts"]["lost"].as_u64(), Some(summary.count("lost")), "{last}");
     assert_eq!(last["severity"], "high");
     assert!(last["text"].as_str().is_some_and(|text| text.contains("--ring-size")), "{last}");
+}
+
+#[test]
+fn a_starved_tracer_counts_what_it_missed() {
+    let Some(pair) = Pair::new() else { return };
+    const FLOOD: u32 = 50_000;
+    let tracer = pair.trace(&["--no-flow-rate", "0"]);
+    let socket = pair.flooder();
+    let nobody_else = libc::sched_param { sched_priority: 0 };
+    // SAFETY: the parameters outlive the call.
+    let idles =
+        unsafe { libc::sched_setscheduler(tracer.pid().as_raw(), libc::SCHED_IDLE, &nobody_else) };
+    assert_eq!(idles, 0, "{}", std::io::Error::last_os_error());
+    let is_over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        for _ in 0..2 * thread::available_parallelism().map_or(1, usize::from) {
+            scope.spawn(|| {
+                while !is_over.load(Ordering::Relaxed) {
+                    std::hint::spin_loop();
+                }
+            });
+        }
+        flood(&socket, FLOOD);
+        is_over.store(true, Ordering::Relaxed);
+    });
+    let ended = tracer.interrupt();
+    ended.assert_code(0);
+    let summary = ended.summary();
+    summary.assert_balanced();
+    assert_eq!(summary.count("resets"), u64::from(FLOOD), "{:#?}", ended.err);
+    assert!(summary.count("lost") > 0 && summary.count("events") > 0, "{:#?}", ended.err);
+    let lines = lines(&ended);
+    assert_eq!(of_type(&lines, "rst").len() as u64, summary.count("events"));
 }
 
 #[test]

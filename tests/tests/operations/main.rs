@@ -1,6 +1,7 @@
 //! The tracer in operation: the built program in namespaces of its own, with real resets. Needs
 //! root.
 
+mod cpus;
 mod flood;
 mod foreign;
 mod interfaces;
@@ -13,5 +14,6 @@ mod pair;
 mod resets;
 mod sightings;
 mod signals;
+mod soak;
 mod stalled;
 mod syn_flood;

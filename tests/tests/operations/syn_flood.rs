@@ -2,7 +2,6 @@
 //! large as it was asked to be.
 
 use std::{
-    fs,
     io::Write,
     net::{IpAddr, TcpListener, TcpStream},
     os::fd::{AsRawFd, OwnedFd},
@@ -24,15 +23,12 @@ const SYNS: u64 = 10_000_000;
 
 /// Connections that nobody accepts: their clients' ends alone are files of this process.
 fn connect(pair: &Pair) -> (TcpListener, Vec<TcpStream>) {
-    let listen = || {
-        fs::write("/proc/sys/net/core/somaxconn", CONNECTIONS.to_string())?;
-        let listener = TcpListener::bind((IpAddr::from(HERE), 80))?;
-        // A longer queue than std and nix know of. SAFETY: the descriptor is open.
-        let listens = unsafe { libc::listen(listener.as_raw_fd(), CONNECTIONS as i32) };
-        Errno::result(listens)?;
-        Ok(listener)
-    };
+    pair.here.set_sysctl("net/core/somaxconn", &CONNECTIONS.to_string()).expect("a long queue");
+    let listen = || Ok(TcpListener::bind((IpAddr::from(HERE), 80))?);
     let listener = pair.here.run(listen).expect("it listens");
+    // Longer than std and nix know of. SAFETY: the descriptor is open.
+    let listens = unsafe { libc::listen(listener.as_raw_fd(), CONNECTIONS as i32) };
+    Errno::result(listens).expect("a long queue");
     let address = listener.local_addr().expect("its address");
     let connect = |_| {
         let client = pair.there.run(|| Ok(TcpStream::connect(address)?)).expect("connected");
