@@ -87,9 +87,9 @@ pub struct TraceArgs {
     /// How exact the times of segments amid busy connections are; all others always are exact
     #[arg(long, value_enum, default_value_t = Clock::Coarse, value_name = "CLOCK")]
     pub clock: Clock,
-    /// Write a stats event at this interval: 10s, 1m
-    #[arg(long, value_name = "TIME", value_parser = duration)]
-    pub stats: Option<Duration>,
+    /// Write a stats event at this interval, whatever happens: 10s, 1m
+    #[arg(long, visible_alias = "stats", value_name = "TIME", value_parser = duration)]
+    pub heartbeat: Option<Duration>,
     /// Load this BPF object instead of the one inside this binary
     #[arg(long, value_name = "FILE")]
     pub bpf_object: Option<PathBuf>,
@@ -132,9 +132,19 @@ pub struct OutputArgs {
     /// How events are written
     #[arg(short, long, value_enum, default_value_t = Format::Text)]
     pub format: Format,
-    /// Append events to this file instead of standard output (`-`)
-    #[arg(short, long, value_name = "FILE")]
-    pub output: Option<PathBuf>,
+    /// Where events go: a file, to which they are appended, or `-`; with a format of its own as FORMAT:FILE, or as
+    /// FORMAT alone for standard output; repeatable
+    #[arg(
+        short,
+        long,
+        value_name = "[FORMAT:]FILE",
+        default_value = "-",
+        hide_default_value = true
+    )]
+    pub output: Vec<String>,
+    /// Memory for the lines that wait for a slow output, for each, in MiB; what finds no room is counted (live only)
+    #[arg(long, value_name = "MIB", default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..=4096))]
+    pub output_queue: u32,
     /// Unfold each event: evidence, flow, and the last segments as a ladder (text only)
     #[arg(long)]
     pub explain: bool,

@@ -149,6 +149,7 @@ impl Flood {
             ("lost", lost),
         ];
         Finding {
+            seq: 0,
             id: format!("rst_flood-{:x}", self.began_ns),
             time,
             host: host.to_owned(),

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::number::{bounded, bounded_map};
+use super::number::{bounded, bounded_map, is_zero};
 use super::schema::ip;
 use super::{FindingKind, Severity, Text, Timestamp};
 
@@ -16,6 +16,10 @@ use super::{FindingKind, Severity, Text, Timestamp};
 pub struct Finding {
     /// Identifies the finding; the same when it is reported again.
     pub id: String,
+    /// Counts the lines of a run from 1, whatever their type: where one is missing, it was lost on its way. Left out
+    /// where nobody counts.
+    #[serde(default, skip_serializing_if = "is_zero", serialize_with = "bounded")]
+    pub seq: u64,
     /// When it was concluded.
     pub time: Timestamp,
     /// Name of the observing host.

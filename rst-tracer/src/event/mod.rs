@@ -29,7 +29,7 @@ pub use names::*;
 pub use number::{Confidence, MAX_INTEGER, Weight};
 pub use parts::*;
 pub use rst::RstEvent;
-pub use stats::{HookStats, StatsEvent};
+pub use stats::{HookStats, OutputStats, StatsEvent};
 pub use taxonomy::{Cause, Class};
 pub use time::Timestamp;
 pub use vocabulary::UnknownName;
@@ -52,6 +52,15 @@ pub enum Event {
 }
 
 impl Event {
+    /// Gives the line its number.
+    pub fn number(&mut self, seq: u64) {
+        match self {
+            Self::Rst(body) => body.seq = seq,
+            Self::Finding(body) => body.seq = seq,
+            Self::Stats(body) => body.seq = seq,
+        }
+    }
+
     /// The value of the key `type`.
     pub fn type_id(&self) -> &'static str {
         match self {

@@ -16,6 +16,12 @@ pub(super) fn bounded<S: Serializer>(count: &u64, serializer: S) -> Result<S::Ok
     serializer.serialize_u64((*count).min(MAX_INTEGER))
 }
 
+/// For a count that is left out where there is none.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]
+pub(super) fn is_zero(count: &u64) -> bool {
+    *count == 0
+}
+
 /// [`bounded`] for a key that may be absent.
 pub(super) fn bounded_option<S: Serializer>(n: &Option<u64>, s: S) -> Result<S::Ok, S::Error> {
     n.map(|n| n.min(MAX_INTEGER)).serialize(s)

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::number::{bounded, bounded_option};
+use super::number::{bounded, bounded_option, is_zero};
 use super::{
     Alternative, AtFault, Basis, Cause, Class, Confidence, ConnState, Direction, Effect, Endpoint,
     Evidence, Flow, Hook, Initiator, Kernel, LocalRole, Origin, Process, Recent, Segment, SentBy,
@@ -16,6 +16,10 @@ use super::{
 pub struct RstEvent {
     /// Identifies the event; the same in every output format.
     pub id: String,
+    /// Counts the lines of a run from 1, whatever their type: where one is missing, it was lost on its way. Left out
+    /// where nobody counts.
+    #[serde(default, skip_serializing_if = "is_zero", serialize_with = "bounded")]
+    pub seq: u64,
     /// When the reset was first seen.
     pub time: Timestamp,
     /// Name of the observing host.
@@ -125,6 +129,7 @@ impl RstEvent {
     ) -> Self {
         Self {
             id: String::new(),
+            seq: 0,
             time,
             host: String::new(),
             interface: None,

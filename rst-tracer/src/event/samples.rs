@@ -170,6 +170,7 @@ fn finding() -> impl Strategy<Value = Finding> {
     (head, btree_map(text(), any::<u64>(), 0..4), vec(source, 0..4), any::<bool>()).prop_map(
         |((id, time, host, kind, severity, text), counts, sources, truncated)| Finding {
             id,
+            seq: 7,
             time,
             host,
             kind,

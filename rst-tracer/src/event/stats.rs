@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::number::{bounded, bounded_map};
+use super::number::{bounded, bounded_map, is_zero};
 use super::{Hook, Text, Timestamp};
 
 /// What was seen, kept and lost since the start. `rsts` is the sum of `events`, `merged`,
@@ -15,6 +15,10 @@ use super::{Hook, Text, Timestamp};
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct StatsEvent {
+    /// Counts the lines of a run from 1, whatever their type: where one is missing, it was lost on its way. Left out
+    /// where nobody counts.
+    #[serde(default, skip_serializing_if = "is_zero", serialize_with = "bounded")]
+    pub seq: u64,
     /// When the counters were read.
     pub time: Timestamp,
     /// Name of the observing host.
@@ -55,6 +59,9 @@ pub struct StatsEvent {
     /// Connections that were pushed out of the flow table.
     #[serde(serialize_with = "bounded")]
     pub evictions: u64,
+    /// What became of the lines at each output; left out where outputs are waited for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub outputs: Vec<OutputStats>,
     /// The counters of each hook.
     pub hooks: Vec<HookStats>,
     /// Present when hooks were left out to keep the line short.
@@ -76,6 +83,23 @@ impl StatsEvent {
         ];
         sum(&ends) == self.rsts.into() && self.hooks.iter().all(HookStats::balanced)
     }
+}
+
+/// What became of the lines at one output: `written`, `waiting` and `dropped` are together all that there were.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct OutputStats {
+    /// Format and place, as `--output` names them.
+    pub output: String,
+    /// Lines that the output took.
+    #[serde(serialize_with = "bounded")]
+    pub written: u64,
+    /// Lines that wait for it.
+    #[serde(serialize_with = "bounded")]
+    pub waiting: u64,
+    /// Lines for which there was no more room while it took none.
+    #[serde(serialize_with = "bounded")]
+    pub dropped: u64,
 }
 
 /// The counters of one hook. `segments` is the sum of `tracked` and of all in `untracked`.

@@ -15,7 +15,7 @@ use rst_tracer_common::event::Hook;
 use super::{filter::Filter, tally::Tally};
 use crate::{
     correlate::{Correlator, Joined, Rules, Scene, describe},
-    event::Event,
+    event::{Event, OutputStats},
     processes::Processes,
     sink::Sink,
     source::Record,
@@ -48,6 +48,7 @@ pub struct Pipeline<'a> {
     processes: Option<Processes>,
     own_addresses: Option<AskAddresses>,
     asked: Option<Instant>,
+    next_seq: u64,
     /// What became of the resets.
     pub tally: Tally,
 }
@@ -63,7 +64,19 @@ impl<'a> Pipeline<'a> {
     ) -> Self {
         let correlator = Correlator::new(rules);
         let (processes, own_addresses, asked, tally) = Default::default();
-        Self { correlator, scene, filter, sink, limit, processes, own_addresses, asked, tally }
+        let next_seq = 1;
+        Self {
+            correlator,
+            scene,
+            filter,
+            sink,
+            limit,
+            processes,
+            own_addresses,
+            asked,
+            next_seq,
+            tally,
+        }
     }
 
     /// The same, of a host whose processes are known.
@@ -124,7 +137,7 @@ impl<'a> Pipeline<'a> {
             return ControlFlow::Continue(());
         }
         let repeats = event.repeats;
-        self.emit(&event.into())?;
+        self.emit(event)?;
         self.tally.events += 1;
         self.tally.repeated += repeats;
         if self.is_full() {
@@ -134,8 +147,11 @@ impl<'a> Pipeline<'a> {
     }
 
     /// Writes a line that is no reset.
-    pub fn emit(&mut self, event: &Event) -> ControlFlow<Stop> {
-        stop_on(self.sink.write(event))
+    pub fn emit(&mut self, event: impl Into<Event>) -> ControlFlow<Stop> {
+        let mut event = event.into();
+        event.number(self.next_seq);
+        self.next_seq += 1;
+        stop_on(self.sink.write(&event))
     }
 
     /// Sends what is buffered on its way.
@@ -143,11 +159,14 @@ impl<'a> Pipeline<'a> {
         stop_on(self.sink.flush())
     }
 
-    /// Writes what is buffered to the present sink, and everything from now on to another.
-    pub fn redirect(&mut self, sink: Box<dyn Sink + 'a>) -> ControlFlow<Stop> {
-        self.flush()?;
-        self.sink = sink;
-        ControlFlow::Continue(())
+    /// Where everything goes.
+    pub fn sink(&mut self) -> &mut (dyn Sink + 'a) {
+        &mut *self.sink
+    }
+
+    /// What became of the lines at each output.
+    pub fn accounts(&self) -> Vec<OutputStats> {
+        self.sink.accounts()
     }
 
     /// When something is due next, on the clock of the source.

@@ -26,7 +26,7 @@ use rst_tracer_common::event::{Counters, Hook};
 /// When the output cannot be opened or written.
 pub fn replay(args: &ReplayArgs) -> anyhow::Result<Code> {
     let rules = Rules { settle_ns: nanos(args.output.settle), merge_ns: 0, ..Rules::default() };
-    let sink = output::open(&args.output)?;
+    let sink = output::direct(&args.output)?;
     let filter = args.filter.clone().into();
     let mut pipeline = Pipeline::new(rules, scene(), filter, sink, args.output.count);
     let mut source = Replay::new(args.table.flows, !args.table.no_tunnels, random_keys()?)?;
@@ -51,11 +51,12 @@ pub fn replay(args: &ReplayArgs) -> anyhow::Result<Code> {
         tally: pipeline.tally(),
         hooks,
         statements: Default::default(),
+        outputs: pipeline.accounts(),
     };
     if args.stats && stop.is_none() {
         let time = Timestamp(crate::clock::epoch_ns());
         let event = summary(&pipeline).to_event(time, pipeline.host());
-        if let ControlFlow::Break(reason) = pipeline.emit(&event.into()) {
+        if let ControlFlow::Break(reason) = pipeline.emit(event) {
             stop = Some(reason);
         }
     }

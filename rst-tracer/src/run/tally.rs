@@ -8,7 +8,7 @@ use rst_tracer_common::{
     wire::{Malformed, NotOurs},
 };
 
-use crate::event::{self, HookStats, StatsEvent, Text, Timestamp};
+use crate::event::{self, HookStats, OutputStats, StatsEvent, Text, Timestamp};
 
 /// What the agent did with the resets it was handed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -34,6 +34,8 @@ pub struct Summary {
     pub hooks: [Counters; Hook::COUNT],
     /// What became of the kernel's statements.
     pub statements: Statements,
+    /// What became of the lines at each output.
+    pub outputs: Vec<OutputStats>,
 }
 
 impl Summary {
@@ -50,6 +52,7 @@ impl Summary {
         let evictions = total.evicted_finished + total.evicted_half_open;
         StatsEvent {
             time,
+            seq: 0,
             host: host.to_owned(),
             segments: total.segments,
             rsts: total.rsts,
@@ -63,6 +66,7 @@ impl Summary {
             malformed: total.malformed.iter().sum(),
             flows: total.flows.saturating_sub(evictions),
             evictions,
+            outputs: self.outputs.clone(),
             hooks: self.hooks.iter().enumerate().filter_map(hook_stats).collect(),
             truncated: false,
         }
@@ -144,6 +148,12 @@ impl fmt::Display for Summary {
         let lost: Vec<String> = lost.map(|(point, n)| format!("{point} {n}")).collect();
         if !lost.is_empty() {
             write!(f, "; statements of the kernel lost: {}", lost.join(", "))?;
+        }
+        // One that took everything has nothing to tell that is not said above.
+        let is_alone = self.outputs.len() == 1;
+        for output in self.outputs.iter().filter(|output| !is_alone || output.dropped > 0) {
+            let OutputStats { output, written, dropped, .. } = output;
+            write!(f, "\nsummary: output {output}: {written} lines written, {dropped} dropped")?;
         }
         Ok(())
     }

@@ -12,7 +12,7 @@ use super::{
     tell,
 };
 use crate::{
-    cli::{OutputArgs, TraceArgs},
+    cli::TraceArgs,
     clock::{epoch_ns, monotonic_ns},
     correlate::{Rules, Scene},
     detect::flood::{self, Counted, Flood},
@@ -41,8 +41,8 @@ const EVERY_SO_OFTEN: Duration = Duration::from_secs(5);
 pub fn trace(args: &TraceArgs) -> Result<Code> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
-        let signals = Signals::new(output::file(&args.output).is_some())?;
-        let sink = output::open(&args.output)?;
+        let signals = Signals::new(output::has_file(&args.output))?;
+        let sink = Box::new(output::queued(&args.output)?);
         let live = Live::start(live_options(args)?, tell)?;
         let settle_ns = nanos(args.output.settle);
         let netns = live::own_netns();
@@ -56,12 +56,15 @@ pub fn trace(args: &TraceArgs) -> Result<Code> {
         if let Some(netns) = netns {
             pipeline = pipeline.with(Processes::start(netns, !only_netns));
         }
-        let mut tracing = Tracing::new(live, pipeline, args.stats);
+        let mut tracing = Tracing::new(live, pipeline, args.heartbeat);
         tell(format_args!("tracing {}; Ctrl-C ends", interfaces(tracing.live.traced())));
         let stop = tracing.run(signals, args).await?;
         let stop = tracing.end(stop);
+        // A reader that takes nothing is waited for; a second signal does not wait.
+        let written = tracing.pipeline.sink().finish();
         tell(tracing.summary()?);
         outcome(stop)?;
+        written?;
         Ok(Code::OK)
     })
 }
@@ -136,16 +139,12 @@ impl<'a> Tracing<'a> {
                 wish = signals.next() => match wish {
                     Wish::Stop => return Ok(Stop::Enough),
                     Wish::Numbers => tell(self.summary()?),
-                    Wish::Reopen => {
-                        if let ControlFlow::Break(stop) = self.reopen(&args.output) {
-                            return Ok(stop);
-                        }
-                    }
+                    Wish::Reopen => self.pipeline.sink().reopen(),
                 },
                 () = &mut end => return Ok(Stop::Enough),
                 () = next_tick(&mut stats) => {
                     let event = self.summary()?.to_event(Timestamp(epoch_ns()), self.pipeline.host());
-                    if let ControlFlow::Break(stop) = self.pipeline.emit(&event.into()) {
+                    if let ControlFlow::Break(stop) = self.pipeline.emit(event) {
                         return Ok(stop);
                     }
                 }
@@ -157,17 +156,6 @@ impl<'a> Tracing<'a> {
                     }
                 }
                 () = sleep_until(nap) => {}
-            }
-        }
-    }
-
-    /// Opens the output file anew; if that fails, the one that is open is good enough.
-    fn reopen(&mut self, args: &OutputArgs) -> ControlFlow<Stop> {
-        match output::open(args) {
-            Ok(sink) => self.pipeline.redirect(sink),
-            Err(error) => {
-                tell(format_args!("rst-tracer: {error:#}; going on with the file that is open"));
-                ControlFlow::Continue(())
             }
         }
     }
@@ -225,7 +213,7 @@ impl<'a> Tracing<'a> {
         });
         let sources = sources.into_iter().map(|(ip, resets)| Source { ip, port: None, resets });
         let finding = flood.finding(Timestamp(epoch_ns()), self.pipeline.host(), sources.collect());
-        self.pipeline.emit(&finding.into())
+        self.pipeline.emit(finding)
     }
 
     /// Looks whether statements of the kernel were lost since the last look.
@@ -257,6 +245,7 @@ impl<'a> Tracing<'a> {
             tally: self.pipeline.tally(),
             hooks: self.live.counters()?,
             statements: self.live.statements()?,
+            outputs: self.pipeline.accounts(),
         })
     }
 

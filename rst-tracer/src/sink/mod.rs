@@ -14,7 +14,7 @@ mod words;
 
 use std::io;
 
-use crate::event::Event;
+use crate::event::{Event, OutputStats};
 
 pub use json::JsonSink;
 pub use limit::{LINE_LIMIT, shorten};
@@ -34,4 +34,20 @@ pub trait Sink {
 
     /// Hands everything taken so far to the output.
     fn flush(&mut self) -> io::Result<()>;
+
+    /// Closes every file and opens it anew, if there are files.
+    fn reopen(&mut self) {}
+
+    /// What became of the lines at each output, where nobody waits for them.
+    fn accounts(&self) -> Vec<OutputStats> {
+        Vec::new()
+    }
+
+    /// Waits until everything is written; nothing more comes.
+    ///
+    /// # Errors
+    /// Names the output that could not be written in the end.
+    fn finish(&mut self) -> anyhow::Result<()> {
+        Ok(())
+    }
 }

@@ -80,6 +80,19 @@ impl Ended {
         Summary::last_of(&self.err)
     }
 
+    /// How many lines an output took, and how many it had no room for, by the summary.
+    ///
+    /// # Panics
+    /// If the summary does not speak of it.
+    #[track_caller]
+    pub fn output(&self, name: &str) -> (u64, u64) {
+        let begin = format!("summary: output {name}: ");
+        let line = self.err.iter().find_map(|line| line.strip_prefix(&begin));
+        let line = line.unwrap_or_else(|| panic!("no output {name} in {self:#?}"));
+        let mut numbers = line.split(' ').filter_map(|word| word.parse().ok());
+        (numbers.next().expect("written"), numbers.next().expect("dropped"))
+    }
+
     /// Whether some line on stderr contains this.
     pub fn said(&self, what: &str) -> bool {
         self.err.iter().any(|line| line.contains(what))

@@ -3,13 +3,14 @@
 use std::{
     fs::{self, OpenOptions},
     io,
+    os::unix::fs::PermissionsExt,
 };
 
 use nix::sys::signal::Signal;
 use rst_tracer::demo::wait;
 use rst_tracer_tests::{
     capture::Folder,
-    tracer::{Tracer, command},
+    tracer::{Tracer, command, run},
 };
 
 use crate::{
@@ -46,17 +47,114 @@ fn nobody_reading_standard_error_is_no_reason_to_stop() {
 }
 
 #[test]
-fn a_full_disk_ends_it_with_a_failure_and_a_summary() {
+fn a_full_disk_is_said_and_a_failure_in_the_end() {
     in_namespace(|| {
         set_up("lo");
         let full = OpenOptions::new().write(true).open("/dev/full").expect("/dev/full");
         let tracer = Tracer::spawn_into(&mut command(&TRACE), full.into());
         tracer.await_ready();
         refuse_on_loopback(1);
-        let ended = tracer.wait();
+        const SAID: &str = "cannot write the output text:-: No space left on device";
+        tracer.err.await_line("it to say so", |line| line.contains(SAID));
+        refuse_on_loopback(1);
+        let ended = tracer.interrupt();
         ended.assert_code(1);
-        assert!(ended.said("cannot write the output: No space left on device"), "{ended:#?}");
+        assert_eq!(ended.err.iter().filter(|line| line.contains(SAID)).count(), 2, "{ended:#?}");
+        assert_eq!(ended.output("text:-"), (0, 2));
         ended.summary().assert_balanced();
+    });
+}
+
+#[test]
+fn outputs_differ_in_format_and_place() {
+    in_namespace(|| {
+        set_up("lo");
+        let folder = Folder::new();
+        let file = folder.path("events");
+        let json = format!("json:{}", file.display());
+        let all = [&TRACE[..], &["-o", "text", "-o", &json, "--count", "3"]].concat();
+        let tracer = Tracer::spawn(&mut command(&all));
+        tracer.await_ready();
+        refuse_on_loopback(3);
+        let ended = tracer.wait();
+        ended.assert_code(0);
+        assert_eq!(ended.out.len(), 3);
+        let text = fs::read_to_string(&file).expect("its file");
+        for (line, told) in text.lines().zip(&ended.out) {
+            let event: serde_json::Value = serde_json::from_str(line).expect("JSON");
+            assert!(told.contains(&format!(":{} ", event["src"]["port"])), "{told}");
+        }
+        assert_eq!((ended.output("text:-"), ended.output(&json)), ((3, 0), (3, 0)));
+        let mode = fs::metadata(&file).expect("its file").permissions().mode();
+        assert_eq!(mode & 0o777, 0o640);
+
+        let twice =
+            run(&[&TRACE[..], &["-o", &json, "-o", file.to_str().expect("UTF-8")]].concat());
+        twice.assert_code(2);
+        assert!(twice.said("name another file"), "{twice:#?}");
+    });
+}
+
+#[test]
+fn an_output_that_takes_nothing_costs_the_others_nothing() {
+    in_namespace(|| {
+        set_up("lo");
+        let folder = Folder::new();
+        let (slow, fast) = (folder.path("slow"), folder.path("fast"));
+        nix::unistd::mkfifo(&slow, nix::sys::stat::Mode::S_IRWXU).expect("a pipe with a name");
+        // Somebody who opens it and does not read.
+        let mut reader = OpenOptions::new().read(true).write(true).open(&slow).expect("opened");
+        let [to_slow, to_fast] = [&slow, &fast].map(|path| format!("json:{}", path.display()));
+        let outputs =
+            ["-o", &to_slow, "-o", &to_fast, "--output-queue", "1", "--heartbeat", "100ms"];
+        let tracer = Tracer::spawn(&mut command(&[&TRACE[..], &outputs].concat()));
+        tracer.await_ready();
+        const RESETS: usize = 2000;
+        refuse_on_loopback(RESETS);
+        let lines = || -> Vec<serde_json::Value> {
+            let text = fs::read_to_string(&fast).unwrap_or_default();
+            let whole = text.lines().filter_map(|line| serde_json::from_str(line).ok());
+            whole.collect()
+        };
+        let resets =
+            |lines: &[serde_json::Value]| lines.iter().filter(|line| line["type"] == "rst").count();
+        wait::until("every reset", || Ok(resets(&lines()) == RESETS)).expect("written");
+        // The stats say which output is in trouble while it is.
+        wait::until("a heartbeat", || {
+            Ok(lines().last().is_some_and(|last| {
+                last["type"] == "stats" && last["outputs"][0]["dropped"].as_u64() > Some(0)
+            }))
+        })
+        .expect("told");
+        std::thread::spawn(move || io::copy(&mut reader, &mut io::sink()));
+        let ended = tracer.interrupt();
+        ended.assert_code(0);
+        let (written, dropped) = ended.output(&to_slow);
+        assert!(dropped > 0 && written > 0, "{ended:#?}");
+        let all = lines();
+        assert_eq!(ended.output(&to_fast), (all.len() as u64, 0));
+        assert_eq!(written + dropped, all.len() as u64);
+        let in_order = all.iter().zip(1..).all(|(line, number)| line["seq"] == number);
+        assert!(in_order, "every line has its number");
+    });
+}
+
+#[test]
+fn a_file_that_was_renamed_is_noticed_without_a_signal() {
+    in_namespace(|| {
+        set_up("lo");
+        let folder = Folder::new();
+        let (now, before) = (folder.path("events"), folder.path("events.1"));
+        let tracer = Tracer::trace(&["--settle", "0s", "-o", now.to_str().expect("UTF-8")]);
+        let lines = |path| fs::read_to_string(path).map_or(0, |text| text.lines().count());
+        refuse_on_loopback(1);
+        wait::until("an event", || Ok(lines(&now) == 1)).expect("written");
+        fs::rename(&now, &before).expect("renamed");
+        wait::until("the file to be opened anew", || Ok(now.exists())).expect("opened");
+        refuse_on_loopback(1);
+        wait::until("an event", || Ok(lines(&now) == 1)).expect("written");
+        assert_eq!(lines(&before), 1);
+        tracer.interrupt().assert_code(0);
     });
 }
 

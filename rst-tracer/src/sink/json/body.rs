@@ -6,8 +6,8 @@ use bytes::BytesMut;
 
 use super::write::{Encode, Object};
 use crate::event::{
-    Alternative, Endpoint, Event, Evidence, Finding, Flow, HookStats, Kernel, Process, Recent,
-    RstEvent, SCHEMA, Segment, Side, Sighting, Source, StatsEvent,
+    Alternative, Endpoint, Event, Evidence, Finding, Flow, HookStats, Kernel, OutputStats, Process,
+    Recent, RstEvent, SCHEMA, Segment, Side, Sighting, Source, StatsEvent,
 };
 
 /// Appends the event as one JSON object, of whatever length.
@@ -28,7 +28,7 @@ trait Keys {
 }
 
 /// Declares the keys of a type. An `Option` is left out when nothing is known; `if_any` leaves
-/// out an empty list, `if_set` what is false.
+/// out an empty list, `if_some` zero, `if_set` what is false.
 macro_rules! keys {
     ($type:ident { $($key:ident $($when:ident)?),+ $(,)? }) => {
         impl Keys for $type {
@@ -63,7 +63,7 @@ macro_rules! object {
 
 #[rustfmt::skip] // A line of keys a thought.
 keys!(RstEvent {
-    id, time, host,
+    id, seq if_some, time, host,
     interface, netns, hook, file, frame, direction, local_role,
     src, dst, client, server, initiator,
     sent_by, session_end_reason, origin, effect,
@@ -75,13 +75,13 @@ keys!(RstEvent {
 });
 #[rustfmt::skip]
 keys!(Finding {
-    id, time, host, kind, severity, text, counts, sources, truncated if_set,
+    id, seq if_some, time, host, kind, severity, text, counts, sources, truncated if_set,
 });
 #[rustfmt::skip]
 keys!(StatsEvent {
-    time, host, segments,
+    seq if_some, time, host, segments,
     rsts, events, merged, repeated, filtered, pending, suppressed, lost,
-    malformed, flows, evictions, hooks, truncated if_set,
+    malformed, flows, evictions, outputs if_any, hooks, truncated if_set,
 });
 
 object!(Endpoint { ip, port });
@@ -95,4 +95,5 @@ object!(Process { pid, name, known_by, uid, cgroup, container_id });
 object!(Kernel { reason, state, netns });
 object!(Sighting { interface, hook, direction });
 object!(Source { ip, port, resets });
+object!(OutputStats { output, written, waiting, dropped });
 object!(HookStats { hook, interface, segments, tracked, untracked, malformed });

@@ -60,6 +60,7 @@ fn an_oversized_event_still_fits_and_says_that_it_was_truncated() {
 fn findings_and_statistics_are_kept_short_too() {
     let source = Source { ip: "2001:db8::9".parse().unwrap(), port: Some(443), resets: u64::MAX };
     let finding = Finding {
+        seq: 4,
         id: "f-1".into(),
         time: Timestamp(0),
         host: "web-1".into(),

@@ -53,6 +53,13 @@ impl<'a> Object<'a> {
         }
     }
 
+    /// A number that is left out when it is zero.
+    pub(super) fn if_some(&mut self, key: &'static str, number: &u64) {
+        if *number != 0 {
+            self.key(key, number);
+        }
+    }
+
     /// A key that is left out when false.
     pub(super) fn if_set(&mut self, key: &'static str, set: &bool) {
         if *set {

@@ -187,6 +187,7 @@ fn suspected() -> RstEvent {
 
 fn finding() -> Finding {
     Finding {
+        seq: 4,
         id: "f-1".into(),
         time: Timestamp(1_700_000_000_000_000_000),
         host: "web-1".into(),

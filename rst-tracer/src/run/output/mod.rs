@@ -1,0 +1,204 @@
+//! Where events go: any number of outputs, each with its format, to standard output or a file.
+//!
+//! A capture file waits for its outputs ([`direct`]). Live traffic does not wait: each output has a writer of its own
+//! behind a bounded queue ([`queued`]), and what finds no room in one is counted there.
+
+mod place;
+mod queue;
+mod writer;
+
+use std::{
+    cell::Cell,
+    io::{self, IsTerminal, Write},
+    rc::Rc,
+    thread::{self, JoinHandle},
+};
+
+use anyhow::{Context, Result, bail};
+
+pub use place::{Place, Wanted};
+use queue::{Accounts, Chunk, Ending, Queue};
+use writer::{Target, Writer};
+
+use crate::{
+    cli::{Colour, Format, OutputArgs},
+    event::{Event, OutputStats},
+    sink::{JsonSink, Sink, Style, TextSink},
+};
+
+/// Opens the outputs of the command line for a source that waits for them.
+///
+/// # Errors
+/// Names the file that cannot be opened; with exit code 2 when two outputs go to one place.
+pub fn direct(args: &OutputArgs) -> Result<Box<dyn Sink>> {
+    let open = |wanted: &Wanted| -> Result<Box<dyn Sink>> {
+        let is_terminal = wanted.place == Place::Stdout && io::stdout().is_terminal();
+        Ok(sink(wanted.format, args, target(&wanted.place)?, is_terminal))
+    };
+    let mut all: Vec<_> = Wanted::all(args)?.iter().map(open).collect::<Result<_>>()?;
+    Ok(if all.len() == 1 { all.remove(0) } else { Box::new(Direct(all)) })
+}
+
+/// Opens the outputs of the command line, and starts a writer for each.
+///
+/// # Errors
+/// As [`direct`].
+pub fn queued(args: &OutputArgs) -> Result<Outputs> {
+    let limit = usize::try_from(args.output_queue)? << 20;
+    let open = |wanted: &Wanted| Queued::open(wanted, args, limit);
+    Ok(Outputs(Wanted::all(args)?.iter().map(open).collect::<Result<_>>()?))
+}
+
+/// Whether an output of the command line is a file, which can be opened anew.
+pub fn has_file(args: &OutputArgs) -> bool {
+    Wanted::all(args)
+        .is_ok_and(|all| all.iter().any(|wanted| matches!(wanted.place, Place::File(_))))
+}
+
+fn target(place: &Place) -> Result<Target> {
+    match place {
+        Place::Stdout => Target::stdout(),
+        Place::File(path) => Target::open(path),
+    }
+}
+
+fn sink(
+    format: Format,
+    args: &OutputArgs,
+    out: impl Write + 'static,
+    is_terminal: bool,
+) -> Box<dyn Sink> {
+    match format {
+        Format::Json => Box::new(JsonSink::new(out)),
+        Format::Text => {
+            let style = Style { colour: colour(args.color, is_terminal), explain: args.explain };
+            Box::new(TextSink::new(out, style))
+        }
+    }
+}
+
+/// Whether text is coloured. <https://no-color.org>: any non-empty value switches it off.
+pub fn colour(when: Colour, is_terminal: bool) -> bool {
+    match when {
+        Colour::Always => true,
+        Colour::Never => false,
+        Colour::Auto => {
+            is_terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+        }
+    }
+}
+
+/// Several outputs that are waited for, one after the other.
+struct Direct(Vec<Box<dyn Sink>>);
+
+impl Sink for Direct {
+    fn write(&mut self, event: &Event) -> io::Result<()> {
+        self.0.iter_mut().try_for_each(|sink| sink.write(event))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.iter_mut().try_for_each(|sink| sink.flush())
+    }
+}
+
+/// Outputs that nobody waits for.
+pub struct Outputs(Vec<Queued>);
+
+/// One of them.
+struct Queued {
+    name: String,
+    sink: Box<dyn Sink>,
+    entry: Entry,
+    queue: Queue,
+    writer: Option<JoinHandle<()>>,
+}
+
+/// Where the sink writes to: its lines go into the queue as they are flushed.
+#[derive(Clone)]
+struct Entry {
+    queue: Queue,
+    /// Lines that the sink took and did not hand on yet.
+    lines: Rc<Cell<u64>>,
+}
+
+impl Write for Entry {
+    /// Never fails: what finds no room is counted.
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.queue.push(Chunk { bytes: bytes.to_vec(), lines: self.lines.take() });
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Queued {
+    fn open(wanted: &Wanted, args: &OutputArgs, limit: usize) -> Result<Self> {
+        let (name, queue) = (wanted.to_string(), Queue::new(limit));
+        let target = target(&wanted.place)?;
+        let is_terminal = matches!(target, Target::Stdout(_)) && io::stdout().is_terminal();
+        let entry = Entry { queue: queue.clone(), lines: Rc::default() };
+        let sink = sink(wanted.format, args, entry.clone(), is_terminal);
+        let writer = Writer { name: name.clone(), target, queue: queue.clone(), is_failing: false };
+        let thread = thread::Builder::new().name("output".into()).spawn(|| writer.run());
+        let writer = Some(thread.context("cannot start a thread for an output")?);
+        Ok(Self { name, sink, entry, queue, writer })
+    }
+
+    fn write(&mut self, event: &Event) -> io::Result<()> {
+        self.sink.write(event)?;
+        // Whatever the sink handed on meanwhile was of earlier lines.
+        self.entry.lines.set(self.entry.lines.get() + 1);
+        Ok(())
+    }
+
+    /// Waits until everything is written, or cannot be.
+    fn finish(&mut self) {
+        self.queue.close();
+        if let Some(writer) = self.writer.take() {
+            // A panic of its own was said by it.
+            let _ = writer.join();
+        }
+    }
+}
+
+impl Sink for Outputs {
+    fn write(&mut self, event: &Event) -> io::Result<()> {
+        self.0.iter_mut().try_for_each(|output| output.write(event))
+    }
+
+    /// Fails when a reader has gone: that is how a pipeline ends.
+    fn flush(&mut self) -> io::Result<()> {
+        for output in &mut self.0 {
+            output.sink.flush()?;
+            if output.queue.ending() == Some(Ending::ReaderGone) {
+                return Err(io::ErrorKind::BrokenPipe.into());
+            }
+        }
+        Ok(())
+    }
+
+    fn reopen(&mut self) {
+        self.0.iter().for_each(|output| output.queue.reopen());
+    }
+
+    fn accounts(&self) -> Vec<OutputStats> {
+        let stats = |output: &Queued| {
+            let Accounts { written, waiting, dropped } = output.queue.accounts();
+            let waiting = waiting + output.entry.lines.get();
+            OutputStats { output: output.name.clone(), written, waiting, dropped }
+        };
+        self.0.iter().map(stats).collect()
+    }
+
+    fn finish(&mut self) -> Result<()> {
+        self.0.iter_mut().for_each(Queued::finish);
+        for Queued { name, queue, .. } in &self.0 {
+            if let Some(Ending::Failed(why)) = queue.ending() {
+                bail!("cannot write the output {name}: {why}");
+            }
+        }
+        Ok(())
+    }
+}
