@@ -11,7 +11,7 @@ use anyhow::{Context, Result};
 
 use crate::{
     cli::{Colour, Format, OutputArgs},
-    sink::{JsonSink, Sink, Style, TextSink},
+    sink::{DocumentSink, JsonSink, Sink, Style, TextSink},
 };
 
 /// Opens the output that the command line names.
@@ -40,6 +40,8 @@ pub fn file(args: &OutputArgs) -> Option<&Path> {
 fn sink(args: &OutputArgs, out: impl Write + 'static, is_terminal: bool) -> Box<dyn Sink> {
     match args.format {
         Format::Json => Box::new(JsonSink::new(out)),
+        Format::Ecs => Box::new(DocumentSink::ecs(out)),
+        Format::Ocsf => Box::new(DocumentSink::ocsf(out)),
         Format::Text => {
             let style = Style { colour: colour(args.color, is_terminal), explain: args.explain };
             Box::new(TextSink::new(out, style))
