@@ -165,6 +165,10 @@ pub enum Format {
     Text,
     /// One JSON object a line (see `rst-tracer schema`)
     Json,
+    /// Elastic Common Schema 9.4, one document a line
+    Ecs,
+    /// OCSF 1.8 (valid from 1.4 on), one document a line
+    Ocsf,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

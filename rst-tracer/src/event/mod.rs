@@ -52,6 +52,16 @@ pub enum Event {
 }
 
 impl Event {
+    /// The number of the line; `None` where nobody counts.
+    pub fn seq(&self) -> Option<u64> {
+        let seq = match self {
+            Self::Rst(body) => body.seq,
+            Self::Finding(body) => body.seq,
+            Self::Stats(body) => body.seq,
+        };
+        Some(seq).filter(|seq| *seq > 0)
+    }
+
     /// Gives the line its number.
     pub fn number(&mut self, seq: u64) {
         match self {

@@ -12,6 +12,77 @@ pub(crate) fn unread_data() -> Event {
     serde_json::from_str(include_str!("samples/unread_data.json")).unwrap()
 }
 
+/// The contract's example with every list and every stranger's string far too long.
+pub(crate) fn oversized(string: &str) -> Event {
+    let Event::Rst(mut rst) = unread_data() else { panic!("the example is a reset") };
+    let long = || string.to_owned();
+    rst.interface = Some(long());
+    (rst.file, rst.history, rst.payload_text) = (Some(long()), Some(long()), Some(long()));
+    (rst.host, rst.app) = (long(), long().into());
+    (rst.signature, rst.mptcp_reason) = (Some(long().into()), Some(long().into()));
+    rst.tunnel = Some(long().into());
+    if let Some(process) = &mut rst.process {
+        (process.name, process.cgroup) = (long(), Some(long()));
+        process.container_id = Some(long());
+    }
+    if let Some(kernel) = &mut rst.kernel {
+        (kernel.reason, kernel.state) = (Some(long().into()), Some(long().into()));
+    }
+    rst.evidence[0].id = long().into();
+    rst.evidence[0].text = long().into();
+    rst.evidence = vec![rst.evidence[0].clone(); 40];
+    rst.alternatives = vec![rst.alternatives[0]; 40];
+    rst.recent = vec![rst.recent[0]; 64];
+    rst.vlan = vec![u16::MAX; 64];
+    let ip = "2001:db8:ffff:ffff:ffff:ffff:ffff:ffff".parse().unwrap();
+    for end in [&mut rst.src, &mut rst.dst] {
+        (end.ip, end.port) = (ip, u16::MAX);
+    }
+    (rst.client, rst.server) = (Some(rst.src), Some(rst.dst));
+    rst.repeats = u64::MAX;
+    (rst.netns, rst.frame) = (Some(u32::MAX), Some(u64::MAX));
+    let (seq, ack, payload_len) = (u32::MAX, u32::MAX, u32::MAX);
+    let (ip_id, flow_label) = (Some(u16::MAX), Some(u32::MAX));
+    rst.segment = Segment { seq, ack, payload_len, ip_id, flow_label, ..rst.segment };
+    if let Some(flow) = &mut rst.flow {
+        (flow.duration_ms, flow.idle_ms, flow.rtt_us) = (u64::MAX, u64::MAX, Some(u32::MAX));
+        for side in [&mut flow.client, &mut flow.server].into_iter().flatten() {
+            (side.packets, side.bytes, side.retransmits) = (u64::MAX, u64::MAX, u64::MAX);
+        }
+    }
+    Event::Rst(rst)
+}
+
+/// A finding that is far too long.
+pub(crate) fn oversized_finding(string: &str) -> Event {
+    let source = Source { ip: "2001:db8::9".parse().unwrap(), port: Some(443), resets: u64::MAX };
+    Event::from(Finding {
+        id: "f-1".into(),
+        seq: 4,
+        time: Timestamp(0),
+        host: "web-1".into(),
+        kind: FindingKind::PortScan,
+        severity: Severity::High,
+        text: string.to_owned().into(),
+        counts: [("ports".into(), 7)].into(),
+        sources: vec![source; 5_000],
+        truncated: false,
+    })
+}
+
+/// The counters of far too many hooks.
+pub(crate) fn oversized_stats() -> Event {
+    let hook = HookStats {
+        hook: Hook::Xdp,
+        interface: Some("eth0".into()),
+        segments: 1,
+        tracked: 1,
+        untracked: [("set_full".into(), 0)].into(),
+        malformed: [].into(),
+    };
+    StatsEvent { rsts: 3, hooks: vec![hook; 200], ..StatsEvent::default() }.into()
+}
+
 /// Any event.
 pub(crate) fn event() -> impl Strategy<Value = Event> {
     prop_oneof![

@@ -49,6 +49,11 @@ fn shorten_rst(event: &mut RstEvent, step: usize) -> bool {
             cut_strings(event, 32);
             keep(event, 3, 1, 0);
         }
+        // For formats that say things twice.
+        12 => {
+            cut_strings(event, 16);
+            keep(event, 1, 0, 0);
+        }
         _ => return false,
     }
     true

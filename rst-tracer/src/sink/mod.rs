@@ -2,6 +2,7 @@
 //!
 //! In: [`Event`]s. Out: whole lines, buffered; when to flush is the caller's choice.
 
+mod document;
 mod explain;
 mod json;
 mod ladder;
@@ -16,6 +17,7 @@ use std::io;
 
 use crate::event::{Event, OutputStats};
 
+pub use document::DocumentSink;
 pub use json::JsonSink;
 pub use limit::{LINE_LIMIT, shorten};
 pub use paint::Style;

@@ -1,13 +1,12 @@
 //! The shared set of captures that others wrote: every RST of the oracle is one event, and no more.
-//!
-//! They lie in `../shared/captures` beside the repository, or where `RST_TRACER_CAPTURES` says.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::{env, fs, thread};
+use std::{fs, thread};
 
+use rst_tracer_tests::shared_captures::{files_under, root};
 use serde_json::Value;
 
 use super::run::replay;
@@ -19,30 +18,6 @@ const NOT_FOLLOWED: [(&str, &str); 1] =
 
 fn why_not_followed(file: &str) -> Option<&'static str> {
     NOT_FOLLOWED.iter().find(|(name, _)| file.ends_with(name)).map(|(_, why)| *why)
-}
-
-/// The folder of the set, or a loud word.
-fn root() -> Option<PathBuf> {
-    let beside = concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/captures");
-    let root = env::var_os("RST_TRACER_CAPTURES").map_or_else(|| beside.into(), PathBuf::from);
-    if root.is_dir() {
-        return Some(root);
-    }
-    eprintln!(
-        "SKIPPED: no captures in {}; set RST_TRACER_CAPTURES to the folder of the shared set",
-        root.display()
-    );
-    None
-}
-
-fn files_under(folder: &Path) -> Vec<PathBuf> {
-    let mut files = Vec::new();
-    for entry in fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() { files.extend(files_under(&path)) } else { files.push(path) }
-    }
-    files.sort();
-    files
 }
 
 /// What `check` complains about, over all files, on all cores.

@@ -23,7 +23,7 @@ use writer::{Target, Writer};
 use crate::{
     cli::{Colour, Format, OutputArgs},
     event::{Event, OutputStats},
-    sink::{JsonSink, Sink, Style, TextSink},
+    sink::{DocumentSink, JsonSink, Sink, Style, TextSink},
 };
 
 /// Opens the outputs of the command line for a source that waits for them.
@@ -70,6 +70,8 @@ fn sink(
 ) -> Box<dyn Sink> {
     match format {
         Format::Json => Box::new(JsonSink::new(out)),
+        Format::Ecs => Box::new(DocumentSink::ecs(out)),
+        Format::Ocsf => Box::new(DocumentSink::ocsf(out)),
         Format::Text => {
             let style = Style { colour: colour(args.color, is_terminal), explain: args.explain };
             Box::new(TextSink::new(out, style))

@@ -1,0 +1,156 @@
+//! Lines in the schemas of others: a function from an event to a JSON document, and the sink around it.
+//!
+//! In: events. Out: one document a line, with the rules of our own JSON: nothing is null, integers are below
+//! 2^53, a line is short. Built as [`Value`]s, which is slower than our JSON and easier to hold against a
+//! schema.
+
+mod ecs;
+mod ocsf;
+mod own;
+
+use std::collections::VecDeque;
+use std::io::{self, Write};
+
+use bytes::{BufMut, BytesMut};
+use serde_json::Value;
+
+use super::lines::Lines;
+use super::{LINE_LIMIT, Sink, shorten};
+use crate::event::{
+    Cause, Class, ConnState, Event, Initiator, MAX_INTEGER, RstEvent, SentBy, Side, Stage,
+};
+
+/// So many findings are remembered as told.
+const REMEMBERED: usize = 256;
+
+/// Writes events as documents of another schema.
+#[derive(Debug)]
+pub struct DocumentSink<W> {
+    lines: Lines<W>,
+    document: fn(&Event, bool) -> Value,
+    told: VecDeque<String>,
+}
+
+impl<W: Write> DocumentSink<W> {
+    /// Elastic Common Schema.
+    pub fn ecs(out: W) -> Self {
+        Self::of(out, |event, _| ecs::document(event))
+    }
+
+    /// Open Cybersecurity Schema Framework.
+    pub fn ocsf(out: W) -> Self {
+        Self::of(out, ocsf::document)
+    }
+
+    /// `document` is told whether the event is a finding that was written before.
+    fn of(out: W, document: fn(&Event, bool) -> Value) -> Self {
+        Self { lines: Lines::new(out), document, told: VecDeque::new() }
+    }
+
+    /// Whether it is a finding that was written before.
+    fn was_told(&self, event: &Event) -> bool {
+        matches!(event, Event::Finding(finding) if self.told.contains(&finding.id))
+    }
+
+    fn remember(&mut self, event: &Event) {
+        if let Event::Finding(finding) = event {
+            self.told.truncate(REMEMBERED - 1);
+            self.told.push_front(finding.id.clone());
+        }
+    }
+}
+
+impl<W: Write> Sink for DocumentSink<W> {
+    fn write(&mut self, event: &Event) -> io::Result<()> {
+        let (document, is_update) = (self.document, self.was_told(event));
+        self.lines.push(|out| line(event, |event| document(event, is_update), out))?;
+        if !is_update {
+            self.remember(event);
+        }
+        Ok(())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.lines.flush()
+    }
+}
+
+/// Appends the event's document and a line feed, less than [`LINE_LIMIT`] bytes together.
+fn line(event: &Event, document: impl Fn(&Event) -> Value, out: &mut BytesMut) {
+    let text = |event: &Event| {
+        let mut document = document(event);
+        tidy(&mut document);
+        document.to_string()
+    };
+    let fits = |text: &str| text.len() + 1 < LINE_LIMIT;
+    let mut whole = text(event);
+    if !fits(&whole) {
+        let short = shorten(event, |event| fits(&text(event)));
+        whole = text(&short);
+    }
+    out.put_slice(whole.as_bytes());
+    out.put_u8(b'\n');
+}
+
+/// Removes what is null or empty, and bounds integers.
+fn tidy(value: &mut Value) {
+    let says_nothing = |value: &Value| match value {
+        Value::Null => true,
+        Value::Array(items) => items.is_empty(),
+        Value::Object(object) => object.is_empty(),
+        _ => false,
+    };
+    match value {
+        Value::Array(items) => {
+            items.iter_mut().for_each(tidy);
+            items.retain(|item| !says_nothing(item));
+        }
+        Value::Object(object) => {
+            object.values_mut().for_each(tidy);
+            object.retain(|_, value| !says_nothing(value));
+        }
+        Value::Number(n) if n.as_u64().is_some_and(|n| n > MAX_INTEGER) => {
+            *value = MAX_INTEGER.into();
+        }
+        _ => {}
+    }
+}
+
+/// Whether the reset answers a SYN: nobody was connected, and nobody is now. Zeek says `REJ` of some connections
+/// that had come further.
+fn is_refusal(event: &RstEvent) -> bool {
+    let is_early = matches!(event.stage, Stage::NoFlow | Stage::PostSyn);
+    is_early && event.conn_state == Some(ConnState::Rej)
+        || event.class == Class::ConnectionRefused && event.cause != Cause::ClientGaveUp
+}
+
+/// Whether a handshake or a listening socket told which side opened the connection. Ports alone are a guess:
+/// `sent_by` and `initiator` say it, the fields of the schemas do not.
+fn knows_sides(event: &RstEvent) -> bool {
+    matches!(event.initiator, Initiator::Syn | Initiator::SynAck | Initiator::Listener)
+        && event.client.is_some()
+        && event.server.is_some()
+        && event.sent_by != SentBy::Unknown
+}
+
+/// What the source and the destination of the reset had sent before it.
+fn sides(event: &RstEvent) -> (Option<Side>, Option<Side>) {
+    let Some(flow) = event.flow else { return (None, None) };
+    match event.sent_by {
+        SentBy::Client => (flow.client, flow.server),
+        SentBy::Server => (flow.server, flow.client),
+        SentBy::Unknown => (flow.src, flow.dst),
+    }
+}
+
+/// The protocol inside TCP, if it is known.
+fn protocol(event: &RstEvent) -> Option<String> {
+    let is_one = !matches!(
+        &*event.app,
+        "incomplete" | "insufficient-data" | "not-applicable" | "unknown-tcp"
+    );
+    is_one.then(|| event.app.to_lowercase())
+}
+
+#[cfg(test)]
+mod tests;
