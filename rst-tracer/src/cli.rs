@@ -155,6 +155,14 @@ pub enum Format {
     Text,
     /// One JSON object a line (see `rst-tracer schema`)
     Json,
+    /// JSON lines as Suricata's EVE log has them
+    Eve,
+    /// ArcSight's Common Event Format, version 0
+    Cef,
+    /// OpenTelemetry log records, as JSON lines of its file exporter
+    Otlp,
+    /// Each reset and the last segments before it as packets with comments, for Wireshark
+    Pcapng,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

@@ -11,7 +11,7 @@ use anyhow::{Context, Result};
 
 use crate::{
     cli::{Colour, Format, OutputArgs},
-    sink::{JsonSink, Sink, Style, TextSink},
+    sink::{CefSink, EveSink, JsonSink, OtlpSink, PcapNgSink, Sink, Style, TextSink},
 };
 
 /// Opens the output that the command line names.
@@ -40,6 +40,10 @@ pub fn file(args: &OutputArgs) -> Option<&Path> {
 fn sink(args: &OutputArgs, out: impl Write + 'static, is_terminal: bool) -> Box<dyn Sink> {
     match args.format {
         Format::Json => Box::new(JsonSink::new(out)),
+        Format::Eve => Box::new(EveSink::new(out)),
+        Format::Cef => Box::new(CefSink::new(out)),
+        Format::Otlp => Box::new(OtlpSink::new(out)),
+        Format::Pcapng => Box::new(PcapNgSink::new(out)),
         Format::Text => {
             let style = Style { colour: colour(args.color, is_terminal), explain: args.explain };
             Box::new(TextSink::new(out, style))

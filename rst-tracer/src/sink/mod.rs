@@ -2,12 +2,19 @@
 //!
 //! In: [`Event`]s. Out: whole lines, buffered; when to flush is the caller's choice.
 
+mod cef;
+mod eve;
 mod explain;
+mod fit;
 mod json;
 mod ladder;
 mod limit;
 mod lines;
+mod otlp;
 mod paint;
+mod pcapng;
+#[cfg(test)]
+mod samples;
 mod schema;
 mod text;
 mod words;
@@ -16,9 +23,13 @@ use std::io;
 
 use crate::event::Event;
 
+pub use cef::CefSink;
+pub use eve::EveSink;
 pub use json::JsonSink;
 pub use limit::{LINE_LIMIT, shorten};
+pub use otlp::OtlpSink;
 pub use paint::Style;
+pub use pcapng::PcapNgSink;
 pub use schema::schema;
 pub use text::TextSink;
 

@@ -7,6 +7,7 @@ use super::*;
 use crate::event::{
     Event, Finding, FindingKind, Hook, HookStats, Severity, Source, StatsEvent, Timestamp, samples,
 };
+use crate::sink::{LINE_LIMIT, samples as shared};
 
 fn written(event: &Event) -> String {
     let mut out = BytesMut::new();
@@ -14,41 +15,10 @@ fn written(event: &Event) -> String {
     String::from_utf8(out.to_vec()).unwrap()
 }
 
-/// The contract's example with every list and every stranger's string far too long.
-fn oversized(string: &str) -> Event {
-    let Event::Rst(mut rst) = samples::unread_data() else { panic!("the example is a reset") };
-    let long = || string.to_owned();
-    rst.interface = Some(long());
-    (rst.file, rst.history, rst.payload_text) = (Some(long()), Some(long()), Some(long()));
-    (rst.host, rst.app) = (long(), long().into());
-    (rst.signature, rst.mptcp_reason) = (Some(long().into()), Some(long().into()));
-    rst.tunnel = Some(long().into());
-    if let Some(process) = &mut rst.process {
-        (process.name, process.cgroup) = (long(), Some(long()));
-        process.container_id = Some(long());
-    }
-    if let Some(kernel) = &mut rst.kernel {
-        (kernel.reason, kernel.state) = (Some(long().into()), Some(long().into()));
-    }
-    rst.evidence[0].id = long().into();
-    rst.evidence[0].text = long().into();
-    rst.evidence = vec![rst.evidence[0].clone(); 40];
-    rst.alternatives = vec![rst.alternatives[0]; 40];
-    rst.recent = vec![rst.recent[0]; 64];
-    rst.vlan = vec![u16::MAX; 64];
-    let ip = "2001:db8:ffff:ffff:ffff:ffff:ffff:ffff".parse().unwrap();
-    for end in [&mut rst.src, &mut rst.dst] {
-        (end.ip, end.port) = (ip, u16::MAX);
-    }
-    (rst.client, rst.server) = (Some(rst.src), Some(rst.dst));
-    rst.repeats = u64::MAX;
-    Event::Rst(rst)
-}
-
 #[test]
 fn an_oversized_event_still_fits_and_says_that_it_was_truncated() {
     for string in ["x".repeat(10_000), "\u{1}".repeat(10_000), "é\"".repeat(5_000)] {
-        let line = written(&oversized(&string));
+        let line = written(&shared::oversized(&string));
         assert!(line.len() < LINE_LIMIT, "{} bytes", line.len());
         let read: Value = serde_json::from_str(&line).unwrap();
         assert_eq!(read["truncated"], true);
