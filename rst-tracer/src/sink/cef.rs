@@ -17,9 +17,6 @@ use crate::event::{
     Severity, Side, StatsEvent, Timestamp,
 };
 
-/// The most characters that the dictionary allows in a string.
-const LONGEST: usize = 1023;
-
 /// Writes events in CEF.
 #[derive(Debug)]
 pub struct CefSink<W> {
@@ -85,7 +82,7 @@ fn of_rst(rst: &RstEvent) -> String {
     line.labelled("flexString1", "stage", rst.stage);
     line.labelled("flexString2", "atFault", rst.at_fault);
     details(rst, &mut line);
-    line.0
+    line.text
 }
 
 /// What the dictionary has no key for.
@@ -121,7 +118,7 @@ fn of_finding(finding: &Finding) -> String {
     let sources = finding.sources.iter().map(|source| format!("{} {}", source.ip, source.resets));
     line.labelled("cs2", "sources", listed(sources));
     line.if_known("rstTracerTruncated", finding.truncated.then_some(true));
-    line.0
+    line.text
 }
 
 fn of_stats(stats: &StatsEvent) -> String {
@@ -139,7 +136,7 @@ fn of_stats(stats: &StatsEvent) -> String {
         .key("rstTracerMalformed", stats.malformed)
         .key("rstTracerFlows", stats.flows)
         .key("rstTracerEvictions", stats.evictions);
-    line.0
+    line.text
 }
 
 /// The header. Only our own fixed words stand in it, and they are escaped all the same.
@@ -161,7 +158,10 @@ fn header(id: &str, name: &str, severity: u8) -> String {
 }
 
 /// A line whose extension grows.
-struct Extension(String);
+struct Extension {
+    text: String,
+    has_keys: bool,
+}
 
 /// The keys of an end: IPv4 address, IPv6 address with its label, port.
 struct EndKeys {
@@ -178,20 +178,22 @@ const DST: EndKeys =
 
 impl Extension {
     fn after(header: &str) -> Self {
-        let mut line = String::with_capacity(1024);
-        line.push_str(header);
-        Self(line)
+        let mut text = String::with_capacity(1024);
+        text.push_str(header);
+        Self { text, has_keys: false }
     }
 
     /// A key and its value; an empty value is left out.
     fn key(&mut self, key: &str, value: impl Display) -> &mut Self {
         let value = value.to_string();
         if !value.is_empty() {
-            if !self.0.ends_with('|') {
-                self.0.push(' ');
+            if std::mem::replace(&mut self.has_keys, true) {
+                self.text.push(' ');
             }
-            self.0.extend([key, "="]);
-            escape(&value, &mut self.0);
+            self.text.extend([key, "="]);
+            let shown = harmless(&value);
+            let end = shown.char_indices().nth(longest(key)).map_or(shown.len(), |(at, _)| at);
+            escape(&shown[..end], &mut self.text);
         }
         self
     }
@@ -221,21 +223,38 @@ impl Extension {
     }
 }
 
-/// Appends a value of the extension, without what is beyond [`LONGEST`] characters. CEF escapes
-/// the backslash, the equals sign and ends of lines; other characters that control a terminal or
-/// end a line are shown as escapes of Rust.
+/// The most characters that the dictionary allows in the value of a key.
+fn longest(key: &str) -> usize {
+    match key {
+        "app" | "proto" => 31,
+        "externalId" => 40,
+        "act" => 63,
+        "dvchost" => 100,
+        "deviceInboundInterface" | "deviceOutboundInterface" | "flexString1" | "flexString2" => 128,
+        "cs1" | "cs2" | "cs3" | "cs4" | "cs5" | "cs6" => 4000,
+        _ => 1023,
+    }
+}
+
+/// The text with what controls a terminal, or ends a line without being a line feed or a carriage
+/// return, shown as escapes of Rust.
+fn harmless(text: &str) -> String {
+    let lines = text.split_inclusive(['\n', '\r']).map(|line| {
+        let rest = line.trim_end_matches(['\n', '\r']);
+        [&clean(rest), &line[rest.len()..]].concat()
+    });
+    lines.collect()
+}
+
+/// Appends a value of the extension. CEF escapes the backslash, the equals sign and ends of lines,
+/// and nothing else.
 fn escape(value: &str, out: &mut String) {
-    let end = value.char_indices().nth(LONGEST).map_or(value.len(), |(at, _)| at);
-    let mut shown = [0; 4];
-    for c in value[..end].chars() {
+    for c in value.chars() {
         match c {
             '\n' => out.push_str("\\n"),
             '\r' => out.push_str("\\r"),
             '\\' | '=' => out.extend(['\\', c]),
-            _ => match clean(c.encode_utf8(&mut shown)) {
-                std::borrow::Cow::Borrowed(harmless) => out.push_str(harmless),
-                std::borrow::Cow::Owned(escaped) => out.extend(["\\", &escaped]),
-            },
+            c => out.push(c),
         }
     }
 }

@@ -47,7 +47,7 @@ const WRONG: [(&[&str], &str); 16] = [
     (&["--no-such-option"], "--no-such-option"),
     (&["tracee"], "tracee"),
     (&["replay"], "<FILE>"),
-    (&["replay", "x", "--format", "xml"], "[possible values: text, json]"),
+    (&["replay", "x", "--format", "xml"], "[possible values: text, json, "),
     (&["replay", "x", "--port", "70000"], "70000"),
     (&["replay", "x", "--net", "10.0.0.0/33"], "neither an address nor a network"),
     (&["replay", "x", "--cause", "bad_luck"], "bad_luck"),

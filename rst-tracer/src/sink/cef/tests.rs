@@ -45,7 +45,8 @@ fn a_stranger_can_neither_add_a_key_nor_a_line() {
 fn a_value_is_no_longer_than_the_dictionary_allows() {
     let mut line = Extension::after("|");
     line.key("msg", "=".repeat(5000));
-    assert_eq!(line.0, format!("|msg={}", "\\=".repeat(LONGEST)));
+    line.key("act", "a|").key("reason", "b");
+    assert_eq!(line.text, format!("|msg={} act=a| reason=b", "\\=".repeat(1023)));
 }
 
 #[test]
