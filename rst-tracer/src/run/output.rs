@@ -7,7 +7,7 @@ use std::{
     path::Path,
 };
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 
 use crate::{
     cli::{Colour, Format, OutputArgs},
@@ -17,7 +17,7 @@ use crate::{
 /// Opens the output that the command line names.
 ///
 /// # Errors
-/// Names the file that cannot be opened.
+/// Names the file that cannot be opened. Packets are not for terminals.
 pub fn open(args: &OutputArgs) -> Result<Box<dyn Sink>> {
     match file(args) {
         Some(path) => {
@@ -28,7 +28,14 @@ pub fn open(args: &OutputArgs) -> Result<Box<dyn Sink>> {
                 .with_context(|| format!("cannot open {} for appending", path.display()))?;
             Ok(sink(args, file, false))
         }
-        None => Ok(sink(args, io::stdout(), io::stdout().is_terminal())),
+        None => {
+            let is_terminal = io::stdout().is_terminal();
+            ensure!(
+                args.format != Format::Pcapng || !is_terminal,
+                "pcapng is binary: name a file with --output, or pipe it into wireshark -k -i -"
+            );
+            Ok(sink(args, io::stdout(), is_terminal))
+        }
     }
 }
 

@@ -113,8 +113,8 @@ pub(super) fn read(file: &Path) -> Result<Vec<Frame>, String> {
     ];
     let mut tshark = Command::new("tshark");
     tshark.arg("-n").arg("-r").arg(file).args(["-T", "json"]);
-    options.iter().for_each(|option| drop(tshark.args(["-o", option])));
-    FIELDS.iter().chain(&COMPLAINTS).for_each(|field| drop(tshark.args(["-e", field])));
+    tshark.args(options.iter().flat_map(|option| ["-o", option]));
+    tshark.args(FIELDS.iter().chain(&COMPLAINTS).flat_map(|field| ["-e", field]));
     let output = tshark.output().map_err(|e| e.to_string())?;
     let said = String::from_utf8_lossy(&output.stderr);
     let said: Vec<_> = said.lines().filter(|line| !line.starts_with("Running as user")).collect();
