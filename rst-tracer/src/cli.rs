@@ -169,6 +169,14 @@ pub enum Format {
     Ecs,
     /// OCSF 1.8 (valid from 1.4 on), one document a line
     Ocsf,
+    /// JSON lines as Suricata's EVE log has them
+    Eve,
+    /// ArcSight's Common Event Format, version 0
+    Cef,
+    /// OpenTelemetry log records, as JSON lines of its file exporter
+    Otlp,
+    /// Each reset and the last segments before it as packets with comments, for Wireshark
+    Pcapng,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

@@ -2,6 +2,7 @@
 
 mod handshake;
 mod home;
+mod keys;
 mod lifecycle;
 mod resets;
 mod reuse;

@@ -29,6 +29,11 @@ impl<W: Write> Lines<W> {
         Ok(())
     }
 
+    /// Whether all that waits is handed on before more is taken.
+    pub(super) fn is_full(&self) -> bool {
+        self.waiting.len() >= FULL
+    }
+
     /// Hands on all that waits.
     pub(super) fn flush(&mut self) -> io::Result<()> {
         self.drain()?;

@@ -2,13 +2,20 @@
 //!
 //! In: [`Event`]s. Out: whole lines, buffered; when to flush is the caller's choice.
 
+mod cef;
 mod document;
+mod eve;
 mod explain;
+mod fit;
 mod json;
 mod ladder;
 mod limit;
 mod lines;
+mod otlp;
 mod paint;
+mod pcapng;
+#[cfg(test)]
+mod samples;
 mod schema;
 mod text;
 mod words;
@@ -17,10 +24,14 @@ use std::io;
 
 use crate::event::{Event, OutputStats};
 
+pub use cef::CefSink;
 pub use document::DocumentSink;
+pub use eve::EveSink;
 pub use json::JsonSink;
 pub use limit::{LINE_LIMIT, shorten};
+pub use otlp::OtlpSink;
 pub use paint::Style;
+pub use pcapng::PcapNgSink;
 pub use schema::schema;
 pub use text::TextSink;
 

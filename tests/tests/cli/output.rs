@@ -10,7 +10,7 @@ use std::{
 
 use rst_tracer_tests::{
     capture::{Folder, many_refused, pcap},
-    tracer::{Stream, Tracer, command, run},
+    tracer::{Ended, Stream, Tracer, command, run},
 };
 use serde_json::Value;
 
@@ -120,6 +120,13 @@ fn nobody_reading_standard_error_is_no_failure() {
 
 /// The lines that the program writes to a terminal.
 fn on_a_terminal(arguments: &[&str], variables: &[(&str, &str)]) -> Vec<String> {
+    let (screen, ended) = end_on_a_terminal(arguments, variables);
+    ended.assert_code(0);
+    screen
+}
+
+/// The same of a program that may fail.
+fn end_on_a_terminal(arguments: &[&str], variables: &[(&str, &str)]) -> (Vec<String>, Ended) {
     let (mut ours, mut its) = (-1, -1);
     // SAFETY: the two pointers are to live integers; the others may be null.
     let made = unsafe {
@@ -133,8 +140,17 @@ fn on_a_terminal(arguments: &[&str], variables: &[(&str, &str)]) -> Vec<String> 
     let tracer = Tracer::spawn_into(&mut command, its.into());
     drop(command);
     let screen = Stream::read(File::from(ours));
-    tracer.wait().assert_code(0);
-    screen.await_end()
+    let ended = tracer.wait();
+    (screen.await_end(), ended)
+}
+
+#[test]
+fn packets_are_not_written_to_a_terminal() {
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/cases/6in4/capture.pcap");
+    let (screen, ended) = end_on_a_terminal(&["replay", file, "--format", "pcapng"], &[]);
+    ended.assert_code(1);
+    assert!(ended.said("pcapng is binary: name a file with --output"), "{ended:#?}");
+    assert_eq!(screen, [""; 0]);
 }
 
 #[test]

@@ -45,6 +45,7 @@ fn finding(kind: FindingKind, sources: u8, text: &str) -> Event {
         resets: n.into(),
     };
     Event::from(Finding {
+        seq: 5,
         id: format!("{kind}-1"),
         time: Timestamp(1_795_340_545_123_456_789),
         host: "web-1".into(),

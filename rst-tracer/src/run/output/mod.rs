@@ -14,7 +14,7 @@ use std::{
     thread::{self, JoinHandle},
 };
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 
 pub use place::{Place, Wanted};
 use queue::{Accounts, Chunk, Ending, Queue};
@@ -23,7 +23,7 @@ use writer::{Target, Writer};
 use crate::{
     cli::{Colour, Format, OutputArgs},
     event::{Event, OutputStats},
-    sink::{DocumentSink, JsonSink, Sink, Style, TextSink},
+    sink::{CefSink, DocumentSink, EveSink, JsonSink, OtlpSink, PcapNgSink, Sink, Style, TextSink},
 };
 
 /// Opens the outputs of the command line for a source that waits for them.
@@ -33,7 +33,7 @@ use crate::{
 pub fn direct(args: &OutputArgs) -> Result<Box<dyn Sink>> {
     let open = |wanted: &Wanted| -> Result<Box<dyn Sink>> {
         let is_terminal = wanted.place == Place::Stdout && io::stdout().is_terminal();
-        Ok(sink(wanted.format, args, target(&wanted.place)?, is_terminal))
+        Ok(sink(wanted.format, args, target(wanted)?, is_terminal))
     };
     let mut all: Vec<_> = Wanted::all(args)?.iter().map(open).collect::<Result<_>>()?;
     Ok(if all.len() == 1 { all.remove(0) } else { Box::new(Direct(all)) })
@@ -55,8 +55,14 @@ pub fn has_file(args: &OutputArgs) -> bool {
         .is_ok_and(|all| all.iter().any(|wanted| matches!(wanted.place, Place::File(_))))
 }
 
-fn target(place: &Place) -> Result<Target> {
-    match place {
+/// Opens a place. Packets are not for terminals.
+fn target(wanted: &Wanted) -> Result<Target> {
+    let is_terminal = wanted.place == Place::Stdout && io::stdout().is_terminal();
+    ensure!(
+        wanted.format != Format::Pcapng || !is_terminal,
+        "pcapng is binary: name a file with --output, or pipe it into wireshark -k -i -"
+    );
+    match &wanted.place {
         Place::Stdout => Target::stdout(),
         Place::File(path) => Target::open(path),
     }
@@ -72,6 +78,10 @@ fn sink(
         Format::Json => Box::new(JsonSink::new(out)),
         Format::Ecs => Box::new(DocumentSink::ecs(out)),
         Format::Ocsf => Box::new(DocumentSink::ocsf(out)),
+        Format::Eve => Box::new(EveSink::new(out)),
+        Format::Cef => Box::new(CefSink::new(out)),
+        Format::Otlp => Box::new(OtlpSink::new(out)),
+        Format::Pcapng => Box::new(PcapNgSink::new(out)),
         Format::Text => {
             let style = Style { colour: colour(args.color, is_terminal), explain: args.explain };
             Box::new(TextSink::new(out, style))
@@ -138,7 +148,7 @@ impl Write for Entry {
 impl Queued {
     fn open(wanted: &Wanted, args: &OutputArgs, limit: usize) -> Result<Self> {
         let (name, queue) = (wanted.to_string(), Queue::new(limit));
-        let target = target(&wanted.place)?;
+        let target = target(wanted)?;
         let is_terminal = matches!(target, Target::Stdout(_)) && io::stdout().is_terminal();
         let entry = Entry { queue: queue.clone(), lines: Rc::default() };
         let sink = sink(wanted.format, args, entry.clone(), is_terminal);

@@ -8,10 +8,10 @@ mod write;
 
 use std::io::{self, Write};
 
-use bytes::{BufMut, BytesMut};
+use bytes::BytesMut;
 
 use super::lines::Lines;
-use super::{LINE_LIMIT, Sink, shorten};
+use super::{Sink, fit};
 use crate::event::Event;
 
 /// Writes events as JSON Lines.
@@ -37,21 +37,9 @@ impl<W: Write> Sink for JsonSink<W> {
     }
 }
 
-/// Appends the event and a line feed, less than [`LINE_LIMIT`] bytes together.
+/// Appends the event and a line feed.
 fn line(event: &Event, out: &mut BytesMut) {
-    let start = out.len();
-    body::event(event, out);
-    if out.len() - start + 1 >= LINE_LIMIT {
-        out.truncate(start);
-        let mut scratch = BytesMut::with_capacity(LINE_LIMIT);
-        let short = shorten(event, |event| {
-            scratch.clear();
-            body::event(event, &mut scratch);
-            scratch.len() + 1 < LINE_LIMIT
-        });
-        body::event(&short, out);
-    }
-    out.put_u8(b'\n');
+    fit::line(event, out, body::event);
 }
 
 #[cfg(test)]

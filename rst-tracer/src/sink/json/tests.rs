@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use super::*;
 use crate::event::{Event, samples};
+use crate::sink::LINE_LIMIT;
 
 fn written(event: &Event) -> String {
     let mut out = BytesMut::new();

@@ -1,0 +1,75 @@
+//! The keys of CEF, its escapes, and lines that are never too long.
+
+use insta::assert_snapshot;
+use proptest::prelude::*;
+
+use super::*;
+use crate::sink::{LINE_LIMIT, samples};
+
+fn written(event: &Event) -> String {
+    let mut out = BytesMut::new();
+    fit::line(event, &mut out, body);
+    String::from_utf8(out.to_vec()).unwrap()
+}
+
+#[test]
+fn a_reset() {
+    assert_snapshot!(written(&samples::unread_data()));
+}
+
+#[test]
+fn a_refusal_between_ipv6_hosts() {
+    assert_snapshot!(written(&samples::refusal()));
+}
+
+#[test]
+fn a_finding() {
+    assert_snapshot!(written(&samples::scan()));
+}
+
+#[test]
+fn counters() {
+    assert_snapshot!(written(&samples::stats()));
+}
+
+#[test]
+fn a_stranger_can_neither_add_a_key_nor_a_line() {
+    let line = written(&samples::hostile());
+    assert_eq!(line.matches('\n').count(), 1);
+    assert!(!line.contains(['\r', '\0', '\t', '\u{1b}', '\u{202e}']), "{line}");
+    let value = r#"sproc=a|b\=c\\d"e\r\nCEF:0|x| src\=1.2.3.4 \\u{1b}[2J\\u{0}\\t\\u{202e}"#;
+    assert!(line.contains(value), "{line}");
+}
+
+#[test]
+fn a_value_is_no_longer_than_the_dictionary_allows() {
+    let mut line = Extension::after("|");
+    line.key("msg", "=".repeat(5000));
+    line.key("act", "a|").key("reason", "b");
+    assert_eq!(line.text, format!("|msg={} act=a| reason=b", "\\=".repeat(1023)));
+}
+
+#[test]
+fn numbers_that_the_dictionary_has_no_room_for_are_the_largest_it_has() {
+    assert_eq!(integer(7), 7);
+    assert_eq!(integer(u64::MAX), i32::MAX);
+}
+
+#[test]
+fn the_largest_event_fits() {
+    for string in ["x".repeat(10_000), "\u{1}=".repeat(5_000), "é\"\\".repeat(5_000)] {
+        let line = written(&samples::largest(&string));
+        assert!(line.len() < LINE_LIMIT, "{} bytes", line.len());
+        assert!(line.contains("runcated"));
+    }
+}
+
+proptest! {
+    #[test]
+    fn every_line_is_one_short_line(event in samples::event()) {
+        let line = written(&event);
+        prop_assert!(line.len() < LINE_LIMIT, "{} bytes", line.len());
+        prop_assert_eq!(line.find('\n'), Some(line.len() - 1));
+        prop_assert!(line.starts_with("CEF:0|rst-tracer|rst-tracer|"));
+    }
+}
