@@ -138,6 +138,7 @@ impl Bench {
             flows: slots,
             rings: Cut::one(8 << 20),
             no_flow_rate: 0,
+            wanted: None,
             tunnels: true,
             clock: Default::default(),
             keys: kernel::random_keys()?,

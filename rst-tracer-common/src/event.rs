@@ -224,6 +224,8 @@ pub struct Counters {
     pub suppressed: u64,
     /// RSTs of no known flow beyond what a CPU hands over of them: counted, not handed over.
     pub suppressed_no_flow: u64,
+    /// RSTs between ends that nobody wanted to hear of: counted, not handed over.
+    pub filtered: u64,
     /// RSTs that found the ring full.
     pub ring_full: u64,
     /// Segments after a RST handed over.

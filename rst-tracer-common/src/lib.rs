@@ -14,5 +14,6 @@ pub mod flow;
 pub mod notice;
 pub mod places;
 pub mod verifier;
+pub mod wanted;
 pub mod wire;
 mod words;

@@ -14,7 +14,8 @@ use rst_tracer_common::{
     },
     notice::{Point, Statements, Task},
     places::{Arguments, Drops, Places},
-    wire::Segment,
+    wanted::Wanted,
+    wire::{Endpoint, Segment},
 };
 
 /// Hot entries, eight to a bucket. Resized at load, as the two below.
@@ -67,6 +68,10 @@ static ANSWERED: PerCpuArray<Answered> = PerCpuArray::with_max_entries(1, 0);
 /// What became of the statements.
 #[map]
 static STATEMENTS: PerCpuArray<Statements> = PerCpuArray::with_max_entries(1, 0);
+
+/// Which resets are wanted, if not all.
+#[map]
+static WANTED: Array<Wanted> = Array::with_max_entries(1, 0);
 
 /// A tick of the kernel's timer, and when it was first asked for.
 #[repr(C)]
@@ -134,6 +139,10 @@ static TUNNELS: u32 = 1;
 #[unsafe(no_mangle)]
 static FINE_CLOCK: u32 = 0;
 
+/// 1 when not all resets are wanted.
+#[unsafe(no_mangle)]
+static HAS_FILTER: u32 = 0;
+
 /// 1 when the kernel has `bpf_xdp_get_buff_len` (5.18, commit 0165cc817075).
 #[unsafe(no_mangle)]
 static HAS_BUFF_LEN: u32 = 1;
@@ -174,6 +183,16 @@ pub fn clock() -> (u64, u8) {
     // SAFETY: likewise.
     tick.time_ns = unsafe { bpf_ktime_get_ns() };
     (tick.time_ns, 0)
+}
+
+/// Whether a reset between these ends is wanted.
+#[inline(always)]
+pub fn wants(src: &Endpoint, dst: &Endpoint) -> bool {
+    if set_at_load!(HAS_FILTER) == 0 {
+        return true;
+    }
+    // SAFETY: written once, before the programs are attached.
+    WANTED.get_ptr(0).is_none_or(|wanted| unsafe { &*wanted }.lets_pass(src, dst))
 }
 
 /// Whether the length of a multi-buffer frame can be asked for.

@@ -100,6 +100,10 @@ pub fn see<B: Bytes>(frame: &B, seen: &Seen) -> Option<Malformed> {
             rings::note_source(&segment.src, id.source);
         }
         Observed::Reset(None) => {
+            if !maps::wants(&segment.src, &segment.dst) {
+                counters.filtered += 1;
+                return None;
+            }
             if !rings::lets_pass(now) {
                 counters.suppressed_no_flow += 1;
                 rings::note_source(&segment.src, id.source);
@@ -124,6 +128,9 @@ fn report_aftermath<B: Bytes>(
     sighting: &Sighting,
     segment: &Segment,
 ) {
+    if !maps::wants(&segment.src, &segment.dst) {
+        return;
+    }
     let Some(mut slot) = rings::reserve::<Head>() else {
         counters.aftermath_lost += 1;
         return;
@@ -158,6 +165,10 @@ fn report_with_flow<B: Bytes>(
     place: Place,
 ) {
     let mut table = Table;
+    if !maps::wants(&segment.src, &segment.dst) {
+        counters.filtered += 1;
+        return;
+    }
     let Some(entry) = table.entry(place.bucket, place.way) else { return };
     let Some(mut slot) = rings::reserve::<RstWithFlow>() else {
         counters.ring_full += 1;

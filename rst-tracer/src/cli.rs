@@ -8,6 +8,10 @@ use clap::{
 };
 use clap_complete::Shell;
 use ipnet::IpNet;
+use rst_tracer_common::{
+    wanted::{Net, Wanted},
+    wire::Address,
+};
 
 use crate::{
     demo::DemoArgs,
@@ -211,6 +215,15 @@ pub struct FilterArgs {
     /// Only with at least this confidence, from 0 to 1
     #[arg(long, value_name = "P", value_parser = probability)]
     pub min_confidence: Option<f64>,
+}
+
+impl FilterArgs {
+    /// What of it the kernel programs decide, before anything is handed over.
+    pub fn in_kernel(&self) -> Option<Wanted> {
+        let net = |net: &IpNet| Net::new(Address::from_ip(net.addr()), net.prefix_len());
+        let nets: Vec<Net> = self.nets.iter().map(net).collect();
+        Wanted::new(&self.ports, &nets)
+    }
 }
 
 /// A time with its unit.

@@ -353,6 +353,7 @@ pub const OPTIONS: Options = Options {
     flows: 64,
     rings: Cut::one(1 << 20),
     no_flow_rate: 0,
+    wanted: None,
     tunnels: true,
     clock: Clock::Fine,
     keys: KEYS,

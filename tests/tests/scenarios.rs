@@ -27,6 +27,7 @@ fn options(xdp_mode: XdpMode) -> live::Options {
             flows: 8192,
             rings: Cut::for_this_host(4 << 20),
             no_flow_rate: 0,
+            wanted: None,
             tunnels: true,
             clock: Default::default(),
             keys: kernel::random_keys().expect("random numbers"),

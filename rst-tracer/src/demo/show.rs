@@ -84,6 +84,7 @@ pub fn run(args: &DemoArgs) -> Result<Code> {
             flows: 1024 * WAYS,
             rings: Cut::for_this_host(4 << 20),
             no_flow_rate: 0,
+            wanted: None,
             tunnels: true,
             clock: Default::default(),
             keys: kernel::random_keys()?,

@@ -36,6 +36,7 @@ const SMALL: kernel_side::Options = kernel_side::Options {
     flows: 1024,
     rings: Cut::one(1 << 16),
     no_flow_rate: 0,
+    wanted: None,
     tunnels: true,
     clock: kernel_side::Clock::Coarse,
     keys: Keys([0; 6]),

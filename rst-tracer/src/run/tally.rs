@@ -59,7 +59,7 @@ impl Summary {
             events: self.tally.events,
             merged: self.tally.merged,
             repeated: self.tally.repeated,
-            filtered: self.tally.filtered,
+            filtered: self.filtered(&total),
             pending: self.tally.pending + self.in_transit(&total),
             suppressed: self.suppressed(&total),
             lost: total.ring_full,
@@ -70,6 +70,11 @@ impl Summary {
             hooks: self.hooks.iter().enumerate().filter_map(hook_stats).collect(),
             truncated: false,
         }
+    }
+
+    /// Left out by the filters, here or in the kernel.
+    const fn filtered(&self, total: &Counters) -> u64 {
+        self.tally.filtered + total.filtered
     }
 
     /// Only counted by the kernel, and told by no event.
@@ -110,7 +115,8 @@ impl fmt::Display for Summary {
     /// Two or three lines for people.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let total = self.total();
-        let Tally { events, filtered, repeated, merged, pending } = self.tally;
+        let Tally { events, repeated, merged, pending, .. } = self.tally;
+        let filtered = self.filtered(&total);
         let evicted = total.evicted_finished + total.evicted_half_open;
         let malformed: u64 = total.malformed.iter().sum();
         write!(

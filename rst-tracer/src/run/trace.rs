@@ -81,6 +81,7 @@ pub fn live_options(args: &TraceArgs) -> Result<live::Options> {
             flows: args.table.flows,
             rings: Cut::for_this_host(args.ring_size << 20),
             no_flow_rate: args.no_flow_rate,
+            wanted: args.filter.in_kernel(),
             tunnels: !args.table.no_tunnels,
             clock: args.clock,
             keys: kernel::random_keys()?,

@@ -81,6 +81,7 @@ fn options(xdp_mode: XdpMode) -> Result<live::Options> {
             flows: 1 << 16,
             rings: Cut::for_this_host(8 << 20),
             no_flow_rate: 0,
+            wanted: None,
             tunnels: true,
             clock: Default::default(),
             keys: kernel::random_keys()?,

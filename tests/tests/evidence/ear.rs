@@ -70,6 +70,7 @@ pub(crate) fn options(interfaces: &[&str], xdp_mode: XdpMode, scope: Scope) -> l
             flows: 8192,
             rings: Cut::for_this_host(8 << 20),
             no_flow_rate: 0,
+            wanted: None,
             tunnels: false,
             clock: Default::default(),
             keys: kernel::random_keys().expect("random numbers"),

@@ -19,3 +19,4 @@ mod talk;
 mod translated;
 mod tunnels;
 mod verifier;
+mod wanted;

@@ -5,7 +5,7 @@ use std::{collections::HashMap, net::IpAddr};
 use anyhow::Context;
 use aya::{
     Ebpf, EbpfLoader, Pod,
-    maps::{MapData, PerCpuArray, PerCpuValues},
+    maps::{Array, MapData, PerCpuArray, PerCpuValues},
     util::KernelVersion,
 };
 use clap::ValueEnum;
@@ -13,6 +13,7 @@ use rst_tracer_common::{
     event::{Counters, Hook},
     flood::{SOURCES, Source, Sources},
     flow::{Keys, WAYS},
+    wanted::Wanted,
 };
 use zerocopy::{FromBytes, IntoBytes};
 
@@ -32,6 +33,8 @@ pub struct Options {
     pub rings: Cut,
     /// How many resets of no known connection a CPU hands over in a second; 0: all of them.
     pub no_flow_rate: u32,
+    /// Which resets are handed over, if not all.
+    pub wanted: Option<Wanted>,
     /// Whether one level of encapsulation is looked into.
     pub tunnels: bool,
     /// How exact the times of segments are.
@@ -92,14 +95,16 @@ pub fn load_for(
     let has_buff_len = u32::from(has_multi_buffer_xdp());
     let no_flow_cost_ns = 1_000_000_000 / u64::from(options.no_flow_rate.max(1));
     let no_flow_cost_ns = if options.no_flow_rate == 0 { 0 } else { no_flow_cost_ns };
+    let has_filter = u32::from(options.wanted.is_some());
     let fine_clock = u32::from(options.clock == Clock::Fine);
     let mut loader = EbpfLoader::new();
     globals.set(&mut loader);
-    loader
+    let mut ebpf = loader
         .override_global("KEYS", &options.keys.0, true)
         .override_global("MASK", &mask, true)
         .override_global("TUNNELS", &tunnels, true)
         .override_global("FINE_CLOCK", &fine_clock, true)
+        .override_global("HAS_FILTER", &has_filter, true)
         .override_global("RING_COUNT", &options.rings.count, true)
         .override_global("NO_FLOW_COST_NS", &no_flow_cost_ns, true)
         .override_global("HAS_BUFF_LEN", &has_buff_len, true)
@@ -109,7 +114,19 @@ pub fn load_for(
         .map_max_entries("RECORDERS", places)
         .map_max_entries("RINGS", options.rings.count)
         .load(bytes)
-        .map_err(|error| object::explain_load(&error))
+        .map_err(|error| object::explain_load(&error))?;
+    if let Some(wanted) = options.wanted {
+        want(&mut ebpf, wanted)?;
+    }
+    Ok(ebpf)
+}
+
+/// Tells the programs which resets are wanted.
+fn want(ebpf: &mut Ebpf, wanted: Wanted) -> Result<(), Failure> {
+    let map = ebpf.map_mut("WANTED").ok_or_else(|| not_ours("WANTED"))?;
+    let mut map: Array<_, Plain<Wanted>> = map.try_into().map_err(|_| not_ours("WANTED"))?;
+    let refused = |error| Failure::new(Code::FAILURE, format!("cannot set the filter: {error}"));
+    map.set(0, Plain(wanted), 0).map_err(refused)
 }
 
 /// What the programs log, by aya's numbers. They speak of single malformed frames only, at debug
