@@ -46,7 +46,7 @@ pub fn replay(args: &ReplayArgs) -> anyhow::Result<Code> {
         }
     }
     let mut hooks = [Counters::default(); Hook::COUNT];
-    hooks[usize::from(Hook::PCAP.0)] = *source.counters();
+    hooks[usize::from(Hook::PCAP.0)] = source.counters();
     let summary = |pipeline: &Pipeline<'_>| Summary {
         tally: pipeline.tally(),
         hooks,
@@ -82,22 +82,29 @@ fn read(
         (Box::new(file), metadata.is_file().then_some(metadata.len()))
     };
     let bar = progress(name, len);
-    let mut frames = 0_u64;
+    let mut shown = 0_u64;
     let mut stop = ControlFlow::Continue(());
+    let mut due = pipeline.next_due();
     let result = source.read(
         &name.into(),
         reader,
         |bytes| {
-            frames += 1;
-            if frames.is_multiple_of(4096) {
+            if bytes >> 20 != shown {
+                shown = bytes >> 20;
                 bar.set_position(bytes);
             }
         },
         |time_ns, record| {
+            // Most frames are no record, and nothing is due at their time.
+            if record.is_none() && due.is_none_or(|due| time_ns < due) {
+                return ControlFlow::Continue(());
+            }
             if let Some(record) = record {
                 pipeline.take(record);
             }
-            match pipeline.write_due(time_ns) {
+            let written = pipeline.write_due(time_ns);
+            due = pipeline.next_due();
+            match written {
                 ControlFlow::Continue(()) => ControlFlow::Continue(()),
                 ControlFlow::Break(reason) => {
                     stop = ControlFlow::Break(reason);

@@ -1,6 +1,7 @@
 //! Where records come from: the running kernel or capture files. Both yield the same [`Record`]s.
 
 pub mod capture;
+mod foresee;
 pub mod live;
 mod notice;
 mod record;
