@@ -7,7 +7,7 @@ use std::{
     io::{BufRead, BufReader},
     net::{Ipv4Addr, SocketAddr, TcpStream},
     path::Path,
-    process::{Child, Command, Stdio},
+    process::{Child, ChildStdout, Command, Stdio},
     sync::atomic::{AtomicBool, Ordering},
     thread,
     time::{Duration, Instant},
@@ -69,23 +69,23 @@ impl Listener {
             Self::Tcpdump => &["-l", "-n", "-i", "lo", "tcp[tcpflags] & tcp-rst != 0"],
         });
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
-        let child = command.spawn().with_context(|| format!("starting {}", self.name()))?;
-        Ok(Running(child))
+        let mut child = command.spawn().with_context(|| format!("starting {}", self.name()))?;
+        let output = child.stdout.take().context("its output is a pipe")?;
+        Ok(Running(child, BufReader::new(output)))
     }
 }
 
-/// A program that ends with this value.
-struct Running(Child);
+/// A program that ends with this value, and what it writes: without a reader it would end by itself.
+struct Running(Child, BufReader<ChildStdout>);
 
 impl Running {
     /// Waits for the first line of its output, while resets are provoked.
     fn first_line(&mut self) -> Result<()> {
-        let output = self.0.stdout.take().context("its output was taken before")?;
         let is_over = AtomicBool::new(false);
         let mut line = String::new();
         thread::scope(|scope| {
             scope.spawn(|| provoke(&is_over));
-            let read = BufReader::new(output).read_line(&mut line);
+            let read = self.1.read_line(&mut line);
             is_over.store(true, Ordering::Relaxed);
             read
         })?;

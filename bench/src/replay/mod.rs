@@ -25,8 +25,8 @@ Memory is the most that was resident at once. Beside `rst-tracer replay`, which 
 each reset:
 
 - **tcpdump** `-n -r FILE 'tcp[tcpflags] & tcp-rst != 0'`, which looks at each packet alone, and at IPv4 only;
-- **tshark** `-n -r FILE -Y tcp.flags.reset==1 -T fields -e frame.number`, in the first round only where the file is
-  large.";
+- **tshark** `-n -r FILE -Y tcp.flags.reset==1 -T fields -e frame.number`, in the first round only, and not for the
+  large file, which takes it minutes: what it needs for a packet does not become less.";
 
 const NO_SURICATA: &str = "\n\nSuricata, which follows connections too, is not here: it is not installed, and this distribution has no package.";
 
@@ -68,18 +68,17 @@ impl Reader {
 /// What the rounds over one file brought: medians, none of a program that cannot read it or is not there.
 type Medians = [Option<Took>; Reader::ALL.len()];
 
-/// Reads a file by turns. `once`: a program that takes part in the first round only.
-fn measure(binary: &Path, file: &Path, rounds: usize, once: Option<Reader>) -> Result<Medians> {
+/// Reads a file by turns; `tshark`: in so many rounds.
+fn measure(binary: &Path, file: &Path, rounds: usize, tshark: usize) -> Result<Medians> {
     let mut all: [Vec<Took>; Reader::ALL.len()] = Default::default();
     for round in 0..rounds {
         for turn in 0..Reader::ALL.len() {
             let reader = Reader::ALL[(turn + round) % Reader::ALL.len()];
             let mut command = reader.command(binary, file);
             let is_there = child::is_there(&command.get_program().to_string_lossy());
-            if !is_there || once == Some(reader) && round > 0 {
-                continue;
+            if is_there && (reader != Reader::Tshark || round < tshark) {
+                all[reader as usize].extend(child::run(&mut command)?);
             }
-            all[reader as usize].extend(child::run(&mut command)?);
         }
     }
     Ok(all.map(median))
@@ -145,8 +144,7 @@ pub(crate) fn section(binary: &Path, captures: Option<&Path>, quick: bool) -> Re
         let file = directory.0.join(format!("{segments}.pcap"));
         let written = traffic::write(&file, Size { segments, flows })?;
         check(binary, &file, written)?;
-        let is_large = segments > 1_000_000;
-        let medians = measure(binary, &file, rounds, is_large.then_some(Reader::Tshark))?;
+        let medians = measure(binary, &file, rounds, usize::from(segments <= 1_000_000))?;
         fs::remove_file(&file)?;
         let what = format!(
             "{} segments of {} connections, {} resets",
@@ -188,26 +186,53 @@ fn check(binary: &Path, file: &Path, written: Written) -> Result<()> {
     Ok(())
 }
 
-/// Captures of a directory, as they are.
+/// Captures under a directory, as they are, all of them together; what one of the programs cannot read is left out.
 fn real(binary: &Path, directory: &Path, rounds: usize, columns: &[&str]) -> Result<Table> {
     let mut table = Table::new("Captures from elsewhere", columns);
-    let context = || format!("reading {}", directory.display());
-    let mut files: Vec<PathBuf> = fs::read_dir(directory)
-        .with_context(context)?
-        .map(|entry| Ok(entry?.path()))
-        .collect::<std::io::Result<_>>()
-        .with_context(context)?;
-    files.retain(|file| {
-        let extension = file.extension().unwrap_or_default();
-        ["pcap", "pcapng", "cap"].iter().any(|known| extension == *known)
-    });
+    let mut files = Vec::new();
+    find(directory, &mut files).with_context(|| format!("reading {}", directory.display()))?;
     files.sort();
+    let (mut count, mut bytes, mut packets) = (0, 0, 0);
+    let mut sums: Medians = Default::default();
     for file in files {
-        let medians = measure(binary, &file, rounds, None)?;
-        let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        add(&mut table, name, fs::metadata(&file)?.len(), frames(&file), &medians);
+        let medians = measure(binary, &file, rounds.min(3), 1)?;
+        let is_read = |reader: &Reader| {
+            let program =
+                reader.command(binary, &file).get_program().to_string_lossy().into_owned();
+            medians[*reader as usize].is_some() == child::is_there(&program)
+        };
+        let Some(frames) = frames(&file).filter(|_| Reader::ALL.iter().all(is_read)) else {
+            continue;
+        };
+        count += 1;
+        bytes += fs::metadata(&file)?.len();
+        packets += frames;
+        for (sum, one) in sums.iter_mut().zip(medians) {
+            let Some(one) = one else { continue };
+            let before = sum.unwrap_or_default();
+            *sum = Some(Took {
+                seconds: before.seconds + one.seconds,
+                cpu: before.cpu + one.cpu,
+                memory: before.memory.max(one.memory),
+            });
+        }
     }
+    let what = format!("{count} files with {packets} packets, one by one");
+    add(&mut table, what, bytes, Some(packets), &sums);
     Ok(table)
+}
+
+/// Every capture under a directory.
+fn find(directory: &Path, files: &mut Vec<PathBuf>) -> std::io::Result<()> {
+    for entry in fs::read_dir(directory)? {
+        let path = entry?.path();
+        if path.is_dir() {
+            find(&path, files)?;
+        } else if let Some("pcap" | "pcapng" | "cap") = path.extension().and_then(|e| e.to_str()) {
+            files.push(path);
+        }
+    }
+    Ok(())
 }
 
 /// How many packets a capture has; none if it cannot be read to its end.

@@ -29,7 +29,8 @@ pub fn replay(args: &ReplayArgs) -> anyhow::Result<Code> {
     let sink = output::open(&args.output)?;
     let filter = args.filter.clone().into();
     let mut pipeline = Pipeline::new(rules, scene(), filter, sink, args.output.count);
-    let mut source = Replay::new(args.table.flows, !args.table.no_tunnels, random_keys()?)?;
+    let mut source = Replay::new(args.table.flows, !args.table.no_tunnels, random_keys()?)?
+        .expecting(args.files.iter().filter_map(|name| length(name)).sum())?;
     let mut code = Code::OK;
     let mut stop = None;
     for name in &args.files {
@@ -65,6 +66,12 @@ pub fn replay(args: &ReplayArgs) -> anyhow::Result<Code> {
     tell(summary(&pipeline));
     outcome(stop.unwrap_or(Stop::Enough))?;
     Ok(code)
+}
+
+/// How long a regular file is.
+fn length(name: &str) -> Option<u64> {
+    let metadata = std::fs::metadata(name).ok()?;
+    metadata.is_file().then_some(metadata.len())
 }
 
 /// Reads one file and writes its events; what waits at its end has nothing more to wait for.

@@ -7,6 +7,7 @@ mod notice;
 mod record;
 pub mod replay;
 pub mod table;
+mod zeroed;
 
 pub use notice::Notice;
 pub use record::{After, FlowState, Origin, Record, Reset};

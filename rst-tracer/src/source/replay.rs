@@ -36,6 +36,8 @@ pub struct Replay {
     segment: Segment,
     record: Box<RstWithFlow>,
     last_ns: Option<u64>,
+    /// So many bytes are to be read.
+    expected: u64,
 }
 
 impl Replay {
@@ -46,7 +48,7 @@ impl Replay {
     pub fn new(flows: u32, tunnels: bool, keys: Keys) -> anyhow::Result<Self> {
         let record = RstWithFlow::new_box_zeroed();
         Ok(Self {
-            table: Table::with_room_for(flows)?.reporting_every_reset(),
+            table: table(flows, 0)?,
             flows,
             keys,
             tunnels,
@@ -54,7 +56,16 @@ impl Replay {
             segment: Segment::default(),
             record: record.map_err(|_| anyhow::anyhow!("not enough memory"))?,
             last_ns: None,
+            expected: 0,
         })
+    }
+
+    /// The same, before anything is read, when it is known that so many bytes are to come.
+    ///
+    /// # Errors
+    /// As [`Replay::new`].
+    pub fn expecting(self, bytes: u64) -> anyhow::Result<Self> {
+        Ok(Self { table: table(self.flows, bytes)?, expected: bytes, ..self })
     }
 
     /// What was counted so far, over all files.
@@ -126,7 +137,7 @@ impl Replay {
         let continues =
             self.last_ns.is_none_or(|last| time_ns >= last && time_ns - last <= LONGEST_GAP_NS);
         if !continues {
-            self.table = Table::with_room_for(self.flows)?.reporting_every_reset();
+            self.table = table(self.flows, self.expected)?;
         }
         Ok(())
     }
@@ -209,6 +220,12 @@ impl Replay {
         }
         None
     }
+}
+
+/// A table for what so many bytes of captures hold: in large pages if they can be expected to fill it.
+fn table(flows: u32, bytes: u64) -> anyhow::Result<Table> {
+    let table = Table::with_room_for(flows)?.reporting_every_reset();
+    Ok(if bytes / 2 > table.bytes() { table.in_large_pages() } else { table })
 }
 
 /// Why a capture could not be read to its end.

@@ -1,26 +1,19 @@
 //! The flow table in plain memory: what the kernel keeps in maps, for capture files.
 
+use super::{foresee::fetch, zeroed::Zeroed};
 use rst_tracer_common::flow::{
     self, Bucket, Entry, Flow, Identity, Memory, RESET_BUDGET, Recorder, SERVERS, SLOTS, Server,
     WAYS,
 };
-use zerocopy::{FromBytes, FromZeros};
-
-use super::foresee::fetch;
-
-/// A value that begins where a cache line does, so that as few as possible are touched.
-#[derive(FromBytes)]
-#[repr(C, align(64))]
-struct Aligned<T>(T);
 
 /// A flow table of a fixed number of places. Memory is touched only as flows come.
 pub struct Table {
     mask: u32,
     reset_budget: u16,
-    buckets: Box<[Aligned<Bucket>]>,
-    flows: Box<[Aligned<Flow>]>,
-    recorders: Box<[Aligned<Recorder>]>,
-    servers: Box<[Server]>,
+    buckets: Zeroed<Bucket>,
+    flows: Zeroed<Flow>,
+    recorders: Zeroed<Recorder>,
+    servers: Zeroed<Server>,
 }
 
 impl Table {
@@ -40,11 +33,27 @@ impl Table {
         Ok(Self {
             mask: buckets - 1,
             reset_budget: RESET_BUDGET,
-            buckets: FromZeros::new_box_zeroed_with_elems(buckets as usize).map_err(no_memory)?,
-            flows: FromZeros::new_box_zeroed_with_elems(places).map_err(no_memory)?,
-            recorders: FromZeros::new_box_zeroed_with_elems(places).map_err(no_memory)?,
-            servers: <[Server]>::new_box_zeroed_with_elems(SERVERS as usize).map_err(no_memory)?,
+            buckets: Zeroed::new(buckets as usize).map_err(no_memory)?,
+            flows: Zeroed::new(places).map_err(no_memory)?,
+            recorders: Zeroed::new(places).map_err(no_memory)?,
+            servers: Zeroed::new(SERVERS as usize).map_err(no_memory)?,
         })
+    }
+
+    /// The same in large pages, while nothing is in it: soon all of its memory is taken then.
+    pub fn in_large_pages(self) -> Self {
+        Self {
+            buckets: self.buckets.in_large_pages(),
+            flows: self.flows.in_large_pages(),
+            recorders: self.recorders.in_large_pages(),
+            ..self
+        }
+    }
+
+    /// How many bytes it takes when all of it is in use.
+    pub fn bytes(&self) -> u64 {
+        (size_of_val(&*self.buckets) + size_of_val(&*self.flows) + size_of_val(&*self.recorders))
+            as u64
     }
 
     /// Reports every reset one by one: a file cannot flood anybody.
@@ -53,25 +62,30 @@ impl Table {
         self
     }
 
-    /// Fetches what a search for this flow reads first into the cache.
+    /// Has what a search for this flow reads fetched into the cache.
     #[inline]
     pub(super) fn foresee_search(&self, id: &Identity) {
-        if let Some(Aligned(bucket)) = self.buckets.get(id.bucket(self.mask) as usize) {
-            fetch(&bucket.hot[id.way(0) as usize]);
+        if let Some(bucket) = self.buckets.get(id.bucket(self.mask) as usize) {
+            fetch(bucket);
         }
     }
 
-    /// Fetches what the next segment of this flow writes into the cache, if the flow is known.
+    /// Has what the next segment of this flow reads and writes fetched into the cache, if the flow is known.
     #[inline]
     pub(super) fn foresee_segment(&self, id: &Identity) {
         let index = id.bucket(self.mask);
-        let Some(Aligned(bucket)) = self.buckets.get(index as usize) else { return };
+        let Some(bucket) = self.buckets.get(index as usize) else { return };
         let Some(way) = flow::find(bucket, id) else { return };
         let place = (index * WAYS + way) as usize;
-        let slot = usize::from(bucket.hot[way as usize].recorded) % SLOTS as usize;
+        let recorded = u32::from(bucket.hot[way as usize].recorded);
         if let (Some(flow), Some(recorder)) = (self.flows.get(place), self.recorders.get(place)) {
-            fetch(&flow.0.sides);
-            fetch(&recorder.0.slots[slot]);
+            fetch(&recorder.slots[(recorded % SLOTS) as usize]);
+            if recorded < SLOTS {
+                // Of a young connection everything is written.
+                fetch(flow);
+            } else {
+                fetch(&flow.sides);
+            }
         }
     }
 }
@@ -86,15 +100,15 @@ impl Memory for Table {
     }
 
     fn bucket(&mut self, bucket: u32) -> Option<&mut Bucket> {
-        Some(&mut self.buckets.get_mut(bucket as usize)?.0)
+        self.buckets.get_mut(bucket as usize)
     }
 
     fn entry(&mut self, bucket: u32, way: u32) -> Option<Entry<'_>> {
         let place = (bucket * WAYS + way) as usize;
         Some(Entry {
-            hot: self.buckets.get_mut(bucket as usize)?.0.hot.get_mut(way as usize)?,
-            flow: &mut self.flows.get_mut(place)?.0,
-            recorder: &mut self.recorders.get_mut(place)?.0,
+            hot: self.buckets.get_mut(bucket as usize)?.hot.get_mut(way as usize)?,
+            flow: self.flows.get_mut(place)?,
+            recorder: self.recorders.get_mut(place)?,
         })
     }
 

@@ -217,3 +217,24 @@ fn without_the_capability_the_failure_names_it() {
         assert!(failure.message.contains("CAP_NET_ADMIN"), "{failure}");
     });
 }
+
+#[test]
+fn only_what_an_interface_needs_is_loaded() {
+    in_namespace(|| {
+        let (v0, _) = veth("v0", "v1");
+        let (_file, tun0) = tun("tun0");
+        let mut ebpf = programs();
+        let mut hooks = Hooks::load_least(&mut ebpf).expect("loads");
+        let names = |hooks: &Hooks| hooks.loaded().map(|(name, _)| name).collect::<Vec<_>>();
+        assert_eq!(names(&hooks), ["tc_egress"]);
+        let failure = hooks.attach(&tun0, XdpMode::Auto).expect_err("nothing to attach");
+        assert!(failure.message.contains("not loaded"), "{failure}");
+
+        hooks.prepare(&mut ebpf, &v0, XdpMode::Auto);
+        assert_eq!(names(&hooks), ["tc_ingress", "tc_egress"]);
+        hooks.attach(&v0, XdpMode::Auto).expect("attaches");
+        hooks.prepare(&mut ebpf, &tun0, XdpMode::Auto);
+        assert_eq!(names(&hooks), ["tc_ingress", "tc_egress", "tc_ingress_l3", "tc_egress_l3"]);
+        hooks.attach(&tun0, XdpMode::Auto).expect("attaches");
+    });
+}

@@ -91,8 +91,8 @@ pub struct Live {
     undecoded: u64,
     /// What the programs log, when somebody listens.
     kernel_log: Option<EbpfLogger<&'static dyn log::Log>>,
-    /// Keeps the maps that are not taken out.
-    _ebpf: Ebpf,
+    /// Loads the programs that are needed later, and keeps the maps that are not taken out.
+    ebpf: Ebpf,
 }
 
 impl Live {
@@ -126,7 +126,7 @@ impl Live {
             .then(|| EbpfLogger::init(&mut ebpf))
             .transpose()
             .context("the BPF object has no log")?;
-        let hooks = Hooks::load(&mut ebpf)?;
+        let hooks = Hooks::load_least(&mut ebpf)?;
         let counters = kernel::CounterMap::take(&mut ebpf)?;
         let statements = StatementMap::take(&mut ebpf);
         let sources = kernel::SourceMap::take(&mut ebpf)?;
@@ -155,7 +155,7 @@ impl Live {
             refused: BTreeSet::new(),
             undecoded: 0,
             kernel_log,
-            _ebpf: ebpf,
+            ebpf,
         };
         let mut failures = Vec::new();
         for chosen in &selection.chosen {
@@ -178,6 +178,7 @@ impl Live {
     }
 
     fn attach(&mut self, link: &Link) -> Result<String, Failure> {
+        self.hooks.prepare(&mut self.ebpf, link, self.options.xdp_mode);
         let attached = self.hooks.attach(link, self.options.xdp_mode)?;
         let line = attached.to_string();
         self.attached.insert(link.index, attached);

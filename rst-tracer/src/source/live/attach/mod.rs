@@ -59,7 +59,7 @@ pub enum TrafficControl {
     Clsact,
 }
 
-/// The programs, loaded once and attached to any number of interfaces.
+/// The programs, each loaded once, and attached to any number of interfaces.
 #[derive(Debug)]
 pub struct Hooks {
     ethernet: Programs,
@@ -78,7 +78,8 @@ struct Programs {
 #[derive(Debug)]
 struct Loaded {
     name: &'static str,
-    fd: Result<ProgramFd, Failure>,
+    /// None: nobody needed it yet.
+    fd: Option<Result<ProgramFd, Failure>>,
 }
 
 impl Hooks {
@@ -90,25 +91,58 @@ impl Hooks {
     /// # Errors
     /// A [`Failure`] with exit code 77 or 69 when not even egress of Ethernet can be traced.
     pub fn load(ebpf: &mut Ebpf) -> Result<Self, Failure> {
-        let mut programs = |xdp, ingress, egress| Programs {
-            xdp: load(ebpf, xdp),
-            ingress: load(ebpf, ingress),
-            egress: load(ebpf, egress),
+        let mut hooks = Self::load_least(ebpf)?;
+        for programs in [&mut hooks.ethernet, &mut hooks.ip] {
+            for program in [&mut programs.xdp, &mut programs.ingress, &mut programs.egress] {
+                program.load(ebpf);
+            }
+        }
+        Ok(hooks)
+    }
+
+    /// Loads only what nothing works without; [`Hooks::prepare`] loads the rest where it is needed. The kernel
+    /// takes its time to verify each.
+    ///
+    /// # Errors
+    /// As [`Hooks::load`].
+    pub fn load_least(ebpf: &mut Ebpf) -> Result<Self, Failure> {
+        let program = |name| Loaded { name, fd: None };
+        let programs = |xdp, ingress, egress| Programs {
+            xdp: program(xdp),
+            ingress: program(ingress),
+            egress: program(egress),
         };
-        let ethernet = programs("xdp_ingress", "tc_ingress", "tc_egress");
+        let mut ethernet = programs("xdp_ingress", "tc_ingress", "tc_egress");
         let ip = programs("xdp_ingress_l3", "tc_ingress_l3", "tc_egress_l3");
-        if let Err(failure) = &ethernet.egress.fd {
+        ethernet.egress.load(ebpf);
+        if let Some(Err(failure)) = &ethernet.egress.fd {
             return Err(Failure::new(failure.code, failure.message.clone()));
         }
         Ok(Self { ethernet, ip })
     }
 
-    /// Every program by name, with the reason of those that the kernel refused.
+    /// Loads what an interface needs, with what its plan falls back to.
+    pub fn prepare(&mut self, ebpf: &mut Ebpf, link: &Link, mode: XdpMode) {
+        let programs = match link.layer {
+            Layer::Ethernet => &mut self.ethernet,
+            Layer::Ip => &mut self.ip,
+            Layer::Unsupported(_) => return,
+        };
+        programs.egress.load(ebpf);
+        for step in plan(link, mode).steps {
+            match step {
+                Step::Traffic => programs.ingress.load(ebpf),
+                Step::Native | Step::Generic => programs.xdp.load(ebpf),
+            }
+        }
+    }
+
+    /// Every program that somebody needed, by name, with the reason of those that the kernel refused.
     pub fn loaded(&self) -> impl Iterator<Item = (&'static str, Option<&Failure>)> {
         [&self.ethernet, &self.ip]
             .into_iter()
             .flat_map(|p| [&p.xdp, &p.ingress, &p.egress])
-            .map(|program| (program.name, program.fd.as_ref().err()))
+            .filter_map(|program| Some((program.name, program.fd.as_ref()?.as_ref().err())))
     }
 
     /// Attaches to one interface with the best hooks that it and the kernel offer.
@@ -190,7 +224,7 @@ fn attach_xdp(
     how: How,
     notes: &mut Vec<String>,
 ) -> Result<Half, Refusal> {
-    let fd = program.fd.as_ref().map_err(Refusal::not_loaded)?;
+    let fd = program.fd()?;
     let point = if how == How::NativeXdp { Point::NativeXdp } else { Point::GenericXdp };
     match bpf_link::create(fd, link.index, point) {
         Ok(guard) => {
@@ -231,12 +265,27 @@ fn cautions(link: &Link, how: How) -> impl Iterator<Item = String> {
     [vlan, generic, veth].into_iter().flatten()
 }
 
-fn load(ebpf: &mut Ebpf, name: &'static str) -> Loaded {
+impl Loaded {
+    fn fd(&self) -> Result<&ProgramFd, Refusal> {
+        match &self.fd {
+            Some(fd) => fd.as_ref().map_err(Refusal::not_loaded),
+            None => Err(Refusal::new("the program", "it was not loaded")),
+        }
+    }
+
+    /// Loads it, unless that was tried before.
+    fn load(&mut self, ebpf: &mut Ebpf) {
+        let name = self.name;
+        self.fd.get_or_insert_with(|| load(ebpf, name));
+    }
+}
+
+fn load(ebpf: &mut Ebpf, name: &str) -> Result<ProgramFd, Failure> {
     let missing = || {
         let message = format!("the kernel object has no program {name}; rebuild it");
         Failure::new(Code::FAILURE, message)
     };
-    let fd = ebpf.program_mut(name).ok_or_else(missing).and_then(|program| {
+    ebpf.program_mut(name).ok_or_else(missing).and_then(|program| {
         let loaded = match program {
             Program::Xdp(xdp) => xdp.load(),
             Program::SchedClassifier(tc) => tc.load(),
@@ -249,6 +298,5 @@ fn load(ebpf: &mut Ebpf, name: &'static str) -> Loaded {
         present
             .and_then(|()| program.fd()?.try_clone().map_err(Into::into))
             .map_err(|error| object::explain_program(name, &error))
-    });
-    Loaded { name, fd }
+    })
 }

@@ -22,7 +22,7 @@ pub(super) fn attach(
     via: TrafficControl,
     notes: &mut Vec<String>,
 ) -> Result<Half, Refusal> {
-    let fd = program.fd.as_ref().map_err(Refusal::not_loaded)?;
+    let fd = program.fd()?;
     if via == TrafficControl::Auto {
         let point = if side == Side::Ingress { Point::TcxIngress } else { Point::TcxEgress };
         match bpf_link::create(fd, link.index, point) {
