@@ -1,5 +1,7 @@
 //! Which client comes when: the sequences that the feeding program writes into its frames.
 
+use crate::random::Random;
+
 /// How many flows there are, and how they take turns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Crowd {
@@ -28,27 +30,10 @@ impl Order {
     }
 }
 
-/// xorshift64* (Vigna, 2016): the same sequence in every run.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        self.0.wrapping_mul(0x2545_f491_4f6c_dd1d)
-    }
-
-    /// Below `bound`.
-    fn below(&mut self, bound: u32) -> u32 {
-        (((self.next() >> 32) * u64::from(bound)) >> 32) as u32
-    }
-}
-
 impl Crowd {
     /// The clients in the order in which they come: `length` of them, a power of two.
     pub(crate) fn sequence(self, length: usize) -> Vec<u32> {
-        let mut random = Random(0x9e37_79b9_7f4a_7c15);
+        let mut random = Random::new(0x9e37_79b9_7f4a_7c15);
         match self.order {
             Order::Uniform => (0..length).map(|_| random.below(self.flows)).collect(),
             Order::Trains => {
@@ -88,7 +73,7 @@ impl Crowd {
 
 /// Clients that never came before: `length` of them, of a range that no crowd uses.
 pub(crate) fn strangers(length: usize) -> Vec<u32> {
-    let mut random = Random(0xdead_beef_cafe_f00d);
+    let mut random = Random::new(0xdead_beef_cafe_f00d);
     (0..length).map(|_| 0x0080_0000 | random.below(1 << 23)).collect()
 }
 

@@ -1,8 +1,12 @@
 //! `cargo xtask bench`: what rst-tracer costs, beside what people use.
 
+mod agent;
+mod child;
 mod crowd;
 mod frames;
 mod packet;
+mod random;
+mod replay;
 mod report;
 mod rounds;
 mod subject;
@@ -25,12 +29,18 @@ struct Arguments {
     /// What is measured, if not everything; may be given more than once.
     #[arg(long, value_enum)]
     part: Vec<Part>,
-    /// The object of the baselines.
+    /// The object of the baselines, for the part `packet`.
     #[arg(long)]
-    baselines: PathBuf,
+    baselines: Option<PathBuf>,
     /// The object that is measured, if not the prebuilt one.
     #[arg(long)]
     object: Option<PathBuf>,
+    /// The program that is measured, a release build, for the parts `replay` and `agent`.
+    #[arg(long)]
+    binary: Option<PathBuf>,
+    /// A directory of captures that the part `replay` reads too.
+    #[arg(long)]
+    captures: Option<PathBuf>,
     /// A smoke run: few rounds, few flows.
     #[arg(long)]
     quick: bool,
@@ -50,39 +60,51 @@ struct Arguments {
 enum Part {
     /// One frame inside the kernel
     Packet,
+    /// Capture files
+    Replay,
+    /// The program that runs all the time
+    Agent,
 }
 
 impl Part {
     /// Their names in the report, with their titles, in its order.
-    const TITLES: [(&'static str, &'static str); 1] = [("packet", "A frame inside the kernel")];
+    const TITLES: [(&'static str, &'static str); 3] = [
+        ("packet", "A frame inside the kernel"),
+        ("replay", "A capture file"),
+        ("agent", "The program that runs all the time"),
+    ];
 
     const fn name(self) -> &'static str {
         Self::TITLES[self as usize].0
     }
 
-    fn measure(self, objects: &Objects<'_>, quick: bool) -> Result<Section> {
-        let effort = if quick { Effort::QUICK } else { Effort::WHOLE };
+    fn measure(self, arguments: &Arguments) -> Result<Section> {
+        let quick = arguments.quick;
+        let binary =
+            || arguments.binary.as_deref().context("which program is measured? --binary FILE");
         match self {
-            Self::Packet => packet::section(objects, effort, quick),
+            Self::Packet => {
+                let effort = if quick { Effort::QUICK } else { Effort::WHOLE };
+                let baselines = arguments.baselines.as_deref();
+                let baselines = read(baselines.context("beside what? --baselines FILE")?)?;
+                let ours = arguments.object.as_deref().map(read).transpose()?;
+                let ours = ours.as_deref().unwrap_or(OBJECT);
+                packet::section(&Objects { baselines: &baselines, ours }, effort, quick)
+            }
+            Self::Replay => replay::section(binary()?, arguments.captures.as_deref(), quick),
+            Self::Agent => agent::section(binary()?, quick),
         }
     }
 }
 
 fn main() -> Result<()> {
     let arguments = Arguments::parse();
-    let read =
-        |path: &Path| std::fs::read(path).with_context(|| format!("reading {}", path.display()));
-    let ours = arguments.object.as_deref().map(read).transpose()?;
-    let objects = Objects {
-        baselines: &read(&arguments.baselines)?,
-        ours: ours.as_deref().unwrap_or(OBJECT),
-    };
     let machine = machine()?;
     let kernel = nix::sys::utsname::uname()?.release().to_string_lossy().into_owned();
     let all = Part::value_variants();
     let parts = if arguments.part.is_empty() { all } else { &arguments.part };
     for part in parts {
-        let section = part.measure(&objects, arguments.quick)?;
+        let section = part.measure(&arguments)?;
         let (machine, kernel, commit) = (machine.clone(), kernel.clone(), arguments.commit.clone());
         let section = Section { machine, kernel, commit, ..section };
         if let (Some(json), Some(markdown)) = (&arguments.json, &arguments.markdown) {
@@ -94,6 +116,10 @@ fn main() -> Result<()> {
         }
     }
     Ok(())
+}
+
+fn read(path: &Path) -> Result<Vec<u8>> {
+    std::fs::read(path).with_context(|| format!("reading {}", path.display()))
 }
 
 fn write(path: &Path, text: &str) -> Result<()> {

@@ -66,6 +66,11 @@ fn cause_parser() -> impl TypedValueParser<Value = Cause> {
     PossibleValuesParser::new(names).try_map(|name| name.parse::<Cause>())
 }
 
+/// Connections that are remembered when nothing is said.
+pub const FLOWS: u32 = 65_536;
+/// Memory for what the kernel hands over when nothing is said, in MiB.
+pub const RING_SIZE: u32 = 8;
+
 #[derive(Clone, Debug, Args)]
 pub struct TraceArgs {
     /// Interface to trace; repeatable, globs allowed [default: every interface that is up]
@@ -78,7 +83,7 @@ pub struct TraceArgs {
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub duration: Option<Duration>,
     /// Memory for what the kernel hands over, shared by a ring buffer per CPU, in MiB
-    #[arg(long, value_name = "MIB", default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=1024))]
+    #[arg(long, value_name = "MIB", default_value_t = RING_SIZE, value_parser = clap::value_parser!(u32).range(1..=1024))]
     pub ring_size: u32,
     /// Resets of no known connection that a CPU hands over in a second, after a burst of two seconds' worth; more
     /// are counted, and a finding names their sources. 0: all of them
@@ -124,7 +129,7 @@ pub struct ReplayArgs {
 #[derive(Clone, Debug, Args)]
 pub struct TableArgs {
     /// Connections to remember, rounded up to a power of two; one takes 928 bytes
-    #[arg(long, value_name = "N", default_value_t = 65_536, value_parser = clap::value_parser!(u32).range(8..=16_777_216))]
+    #[arg(long, value_name = "N", default_value_t = FLOWS, value_parser = clap::value_parser!(u32).range(8..=16_777_216))]
     pub flows: u32,
     /// Do not look into tunnels (IPIP, 6in4, GRE, VXLAN, Geneve)
     #[arg(long)]

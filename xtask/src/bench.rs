@@ -8,8 +8,8 @@ use std::process::Command;
 use anyhow::Result;
 
 use crate::command::{output_of, run};
-use crate::ebpf;
 use crate::workspace::{Workspace, cargo};
+use crate::{apt, ebpf, packages};
 
 /// What `bench` is asked to do.
 #[derive(clap::Args)]
@@ -20,41 +20,61 @@ pub(crate) struct Args {
     /// The kernel object to measure, if not the prebuilt one.
     #[arg(long, value_name = "FILE")]
     object: Option<PathBuf>,
-    /// What is measured, if not everything; may be given more than once.
+    /// What is measured, if not everything: packet, replay, agent; may be given more than once.
     #[arg(long, value_name = "PART")]
     part: Vec<String>,
+    /// Captures that `replay` is to read beside those it makes.
+    #[arg(long, value_name = "DIR")]
+    captures: Option<PathBuf>,
 }
 
 impl Args {
     /// As the tests do it.
     pub(crate) fn for_tests() -> Self {
-        Self { quick: true, object: None, part: Vec::new() }
+        Self { quick: true, object: None, part: Vec::new(), captures: None }
     }
 }
 
 /// Carries out the verb.
 ///
 /// # Errors
-/// When something cannot be built, loaded or measured.
+/// When something cannot be installed, built, loaded or measured.
 pub(crate) fn measure(workspace: &Workspace, args: &Args) -> Result<()> {
-    measure_with(workspace, &ebpf::baselines(workspace)?, args)
+    let needs_baselines = args.part.is_empty() || args.part.iter().any(|part| part == "packet");
+    let baselines = needs_baselines.then(|| ebpf::baselines(workspace)).transpose()?;
+    measure_with(workspace, baselines.as_deref(), args)
 }
 
 /// The same, beside baselines that are there.
 ///
 /// # Errors
 /// As [`measure`].
-pub(crate) fn measure_with(workspace: &Workspace, baselines: &Path, args: &Args) -> Result<()> {
+pub(crate) fn measure_with(
+    workspace: &Workspace,
+    baselines: Option<&Path>,
+    args: &Args,
+) -> Result<()> {
+    apt::install(packages::BENCH)?;
+    let mut build = cargo();
+    build.current_dir(&workspace.root);
+    run(build.args(["build", "--quiet", "--release", "-p", "rst-tracer"]))?;
     let mut command = cargo();
     command.current_dir(&workspace.root);
     command.args(["run", "--quiet", "-p", "rst-tracer-bench"]);
     if !args.quick {
-        // What is measured runs in the kernel; this only makes a million connections sooner.
+        // What is measured runs in the kernel or in the program just built; this only makes a million
+        // connections sooner.
         command.arg("--release");
     }
-    command.arg("--").arg("--baselines").arg(baselines);
+    command.arg("--").arg("--binary").arg(workspace.target.join("release/rst-tracer"));
+    if let Some(baselines) = baselines {
+        command.arg("--baselines").arg(baselines);
+    }
     if let Some(object) = &args.object {
         command.arg("--object").arg(std::path::absolute(object)?);
+    }
+    if let Some(captures) = &args.captures {
+        command.arg("--captures").arg(std::path::absolute(captures)?);
     }
     command.args(args.part.iter().flat_map(|part| ["--part", part]));
     if args.quick {

@@ -60,3 +60,9 @@ pub(crate) const VM: &[Package] = &[
 
 /// What `fuzz` compiles with.
 pub(crate) const FUZZ: &[Package] = &[package("g++", "libFuzzer is C++")];
+
+/// What `bench` measures beside.
+pub(crate) const BENCH: &[Package] = &[
+    package("tshark", "finds resets in capture files, by a display filter"),
+    package("tcpdump", "finds resets in capture files and on the wire, by a packet filter"),
+];

@@ -123,7 +123,7 @@ pub(crate) fn run_all(workspace: &Workspace, args: &Args) -> Result<()> {
         });
         steps.step("bench", || match ebpf::baselines(workspace) {
             Ok(baselines) => {
-                bench::measure_with(workspace, &baselines, &bench::Args::for_tests())?;
+                bench::measure_with(workspace, Some(&baselines), &bench::Args::for_tests())?;
                 passed("a smoke run")
             }
             Err(error) => Ok(Ending::NotChecked(format!("no object to compare with: {error:#}"))),

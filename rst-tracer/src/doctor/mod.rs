@@ -11,6 +11,7 @@ use serde::Serialize;
 mod evidence;
 mod interfaces;
 mod kernel;
+mod memory;
 mod programs;
 mod text;
 
@@ -29,6 +30,7 @@ use crate::{
 use evidence::Evidence;
 use interfaces::Interface;
 use kernel::Kernel;
+use memory::Memory;
 use programs::ProgramCheck;
 
 /// Maps that are large enough to load the programs with.
@@ -74,6 +76,8 @@ pub struct Report {
     pub programs: Vec<ProgramCheck>,
     /// The tracepoints that tell what the kernel knows about a reset.
     pub evidence: Vec<Evidence>,
+    /// What the memory options cost here.
+    pub memory: Memory,
     /// The interfaces of this network namespace.
     pub interfaces: Vec<Interface>,
     #[serde(skip)]
@@ -143,6 +147,7 @@ pub fn examine() -> Result<Report> {
         capabilities,
         programs,
         evidence: evidence::available(btf.as_ref(), listening.as_ref()),
+        memory: memory::describe(),
         interfaces: interfaces::describe(&links),
         code,
     })

@@ -59,6 +59,9 @@ pub(super) fn write(report: &Report, out: &mut impl Write) -> io::Result<()> {
         writeln!(out, "  {} {:<20} {said}", mark(evidence.loads), evidence.tracepoint)?;
     }
 
+    writeln!(out, "\nmemory that a tracer takes")?;
+    report.memory.lines().iter().try_for_each(|line| writeln!(out, "  {line}"))?;
+
     writeln!(out, "\ninterfaces")?;
     report.interfaces.iter().try_for_each(|interface| line(interface, out))
 }

@@ -29,7 +29,8 @@ pub fn replay(args: &ReplayArgs) -> anyhow::Result<Code> {
     let sink = output::direct(&args.output)?;
     let filter = args.filter.clone().into();
     let mut pipeline = Pipeline::new(rules, scene(), filter, sink, args.output.count);
-    let mut source = Replay::new(args.table.flows, !args.table.no_tunnels, random_keys()?)?;
+    let mut source = Replay::new(args.table.flows, !args.table.no_tunnels, random_keys()?)?
+        .expecting(args.files.iter().filter_map(|name| length(name)).sum())?;
     let mut code = Code::OK;
     let mut stop = None;
     for name in &args.files {
@@ -46,7 +47,7 @@ pub fn replay(args: &ReplayArgs) -> anyhow::Result<Code> {
         }
     }
     let mut hooks = [Counters::default(); Hook::COUNT];
-    hooks[usize::from(Hook::PCAP.0)] = *source.counters();
+    hooks[usize::from(Hook::PCAP.0)] = source.counters();
     let summary = |pipeline: &Pipeline<'_>| Summary {
         tally: pipeline.tally(),
         hooks,
@@ -68,6 +69,12 @@ pub fn replay(args: &ReplayArgs) -> anyhow::Result<Code> {
     Ok(code)
 }
 
+/// How long a regular file is.
+fn length(name: &str) -> Option<u64> {
+    let metadata = std::fs::metadata(name).ok()?;
+    metadata.is_file().then_some(metadata.len())
+}
+
 /// Reads one file and writes its events; what waits at its end has nothing more to wait for.
 fn read(
     source: &mut Replay,
@@ -83,22 +90,29 @@ fn read(
         (Box::new(file), metadata.is_file().then_some(metadata.len()))
     };
     let bar = progress(name, len);
-    let mut frames = 0_u64;
+    let mut shown = 0_u64;
     let mut stop = ControlFlow::Continue(());
+    let mut due = pipeline.next_due();
     let result = source.read(
         &name.into(),
         reader,
         |bytes| {
-            frames += 1;
-            if frames.is_multiple_of(4096) {
+            if bytes >> 20 != shown {
+                shown = bytes >> 20;
                 bar.set_position(bytes);
             }
         },
         |time_ns, record| {
+            // Most frames are no record, and nothing is due at their time.
+            if record.is_none() && due.is_none_or(|due| time_ns < due) {
+                return ControlFlow::Continue(());
+            }
             if let Some(record) = record {
                 pipeline.take(record);
             }
-            match pipeline.write_due(time_ns) {
+            let written = pipeline.write_due(time_ns);
+            due = pipeline.next_due();
+            match written {
                 ControlFlow::Continue(()) => ControlFlow::Continue(()),
                 ControlFlow::Break(reason) => {
                     stop = ControlFlow::Break(reason);

@@ -8,19 +8,23 @@ use std::{io::Read, ops::ControlFlow, sync::Arc};
 use rst_tracer_common::{
     event::{Counters, Head, Hook, Kind, Rst, RstWithFlow, Sighting},
     flow::{self, Began, Identity, Keys, Memory, Observed, Place, Port},
-    wire::{self, Flags, Segment, Stop},
+    wire::{self, Flags, LinkType, Segment, Stop},
 };
 use zerocopy::FromZeros;
 
 use super::{
     After, Origin, Record, Reset,
     capture::{self, Capture, CaptureError},
+    foresee,
     table::Table,
 };
 use crate::event::Timestamp;
 
 /// A file that begins so long after the last one ended is taken for another story.
 const LONGEST_GAP_NS: u64 = 60_000_000_000;
+
+/// How many frames are looked at together, so that memory is fetched for some while others are seen.
+const TOGETHER: usize = 32;
 
 /// Reads captures, one after the other.
 pub struct Replay {
@@ -32,6 +36,8 @@ pub struct Replay {
     segment: Segment,
     record: Box<RstWithFlow>,
     last_ns: Option<u64>,
+    /// So many bytes are to be read.
+    expected: u64,
 }
 
 impl Replay {
@@ -42,7 +48,7 @@ impl Replay {
     pub fn new(flows: u32, tunnels: bool, keys: Keys) -> anyhow::Result<Self> {
         let record = RstWithFlow::new_box_zeroed();
         Ok(Self {
-            table: Table::with_room_for(flows)?.reporting_every_reset(),
+            table: table(flows, 0)?,
             flows,
             keys,
             tunnels,
@@ -50,16 +56,27 @@ impl Replay {
             segment: Segment::default(),
             record: record.map_err(|_| anyhow::anyhow!("not enough memory"))?,
             last_ns: None,
+            expected: 0,
         })
     }
 
+    /// The same, before anything is read, when it is known that so many bytes are to come.
+    ///
+    /// # Errors
+    /// As [`Replay::new`].
+    pub fn expecting(self, bytes: u64) -> anyhow::Result<Self> {
+        Ok(Self { table: table(self.flows, bytes)?, expected: bytes, ..self })
+    }
+
     /// What was counted so far, over all files.
-    pub fn counters(&self) -> &Counters {
-        &self.counters
+    pub fn counters(&self) -> Counters {
+        let mut counters = self.counters;
+        counters.tell_usual();
+        counters
     }
 
     /// Reads one capture to its end and hands over its records, each with the time of its frame.
-    /// `progress` is told after every frame how many bytes were read.
+    /// `progress` is told now and then how many bytes were read.
     ///
     /// # Errors
     /// What is wrong with the file; every record before that was handed over.
@@ -74,24 +91,45 @@ impl Replay {
         let mut names = Names::default();
         let mut is_first = true;
         loop {
-            let Some(frame) = capture.next().map_err(Problem::Capture)? else {
+            let at_hand = capture.next_at_hand(TOGETHER).map_err(Problem::Capture)?;
+            if at_hand.is_empty() {
                 return Ok(ControlFlow::Continue(()));
-            };
-            let (time_ns, number, interface) = (frame.time_ns, frame.number, frame.interface);
-            if std::mem::take(&mut is_first) {
-                self.forget_unless_continued(time_ns).map_err(Problem::Memory)?;
             }
-            self.last_ns = Some(time_ns);
-            let mut record = self.see(&frame);
-            if let Some(Record::Reset(reset)) = &mut record {
-                let interface = interface.and_then(|id| names.of(id, capture.interface_name(id)));
-                let file = Some(name.clone());
-                reset.origin = Origin { interface, file, frame: Some(number) };
+            self.foresee(at_hand.frames());
+            for frame in at_hand.frames() {
+                let time_ns = frame.time_ns;
+                if std::mem::take(&mut is_first) {
+                    self.forget_unless_continued(time_ns).map_err(Problem::Memory)?;
+                }
+                self.last_ns = Some(time_ns);
+                let mut record = self.see(&frame);
+                if let Some(Record::Reset(reset)) = &mut record {
+                    let name_of = |id| names.of(id, at_hand.interface_name(id));
+                    let interface = frame.interface.and_then(name_of);
+                    let (file, frame) = (Some(name.clone()), Some(frame.number));
+                    reset.origin = Origin { interface, file, frame };
+                }
+                if each(time_ns, record).is_break() {
+                    return Ok(ControlFlow::Break(()));
+                }
             }
-            progress(capture.bytes_read());
-            if each(time_ns, record).is_break() {
-                return Ok(ControlFlow::Break(()));
+            progress(at_hand.bytes_read());
+        }
+    }
+
+    /// Has the memory that these frames will need fetched: first what the search for their flows reads, then what
+    /// they write.
+    fn foresee<'a>(&self, frames: impl Iterator<Item = capture::Frame<'a>>) {
+        let mut ids = [None; TOGETHER];
+        for (id, frame) in ids.iter_mut().zip(frames) {
+            let bytes = wire::Frame { data: frame.data, wire_len: frame.original_len };
+            *id = foresee::identity(&bytes, frame.link, &self.keys);
+            if let Some(id) = id {
+                self.table.foresee_search(id);
             }
+        }
+        for id in ids.iter().flatten() {
+            self.table.foresee_segment(id);
         }
     }
 
@@ -99,7 +137,7 @@ impl Replay {
         let continues =
             self.last_ns.is_none_or(|last| time_ns >= last && time_ns - last <= LONGEST_GAP_NS);
         if !continues {
-            self.table = Table::with_room_for(self.flows)?.reporting_every_reset();
+            self.table = table(self.flows, self.expected)?;
         }
         Ok(())
     }
@@ -107,8 +145,17 @@ impl Replay {
     /// What the kernel programs do with a frame (`rst-tracer-ebpf/src/see.rs`), step by step.
     fn see(&mut self, frame: &capture::Frame<'_>) -> Option<Record> {
         let counters = &mut self.counters;
-        counters.frames += 1;
         let bytes = wire::Frame { data: frame.data, wire_len: frame.original_len };
+        let ifindex = frame.interface.unwrap_or(0) + 1;
+        let port = Port::ingress(ifindex);
+        let now = frame.time_ns;
+        let is_usual = frame.link == LinkType::ETHERNET
+            && flow::take_usual(&mut self.table, &bytes, port, || self.keys, || (now, 0));
+        if is_usual {
+            counters.usual += 1;
+            return None;
+        }
+        counters.frames += 1;
         let segment = &mut self.segment;
         match wire::locate(&bytes, frame.link, self.tunnels, segment) {
             Ok(()) => {}
@@ -126,9 +173,6 @@ impl Replay {
             counters.rsts += 1;
         }
         let id = Identity::of(&segment.src, &segment.dst, &self.keys);
-        let ifindex = frame.interface.unwrap_or(0) + 1;
-        let port = Port::ingress(ifindex);
-        let now = frame.time_ns;
         let mut sighting = Sighting {
             time_ns: now,
             flow_hash: id.hash,
@@ -176,6 +220,12 @@ impl Replay {
         }
         None
     }
+}
+
+/// A table for what so many bytes of captures hold: in large pages if they can be expected to fill it.
+fn table(flows: u32, bytes: u64) -> anyhow::Result<Table> {
+    let table = Table::with_room_for(flows)?.reporting_every_reset();
+    Ok(if bytes / 2 > table.bytes() { table.in_large_pages() } else { table })
 }
 
 /// Why a capture could not be read to its end.

@@ -1,18 +1,19 @@
 //! The flow table in plain memory: what the kernel keeps in maps, for capture files.
 
+use super::{foresee::fetch, zeroed::Zeroed};
 use rst_tracer_common::flow::{
-    Bucket, Entry, Flow, Memory, RESET_BUDGET, Recorder, SERVERS, Server, WAYS,
+    self, Bucket, Entry, Flow, Identity, Memory, RESET_BUDGET, Recorder, SERVERS, SLOTS, Server,
+    WAYS,
 };
-use zerocopy::FromZeros;
 
 /// A flow table of a fixed number of places. Memory is touched only as flows come.
 pub struct Table {
     mask: u32,
     reset_budget: u16,
-    buckets: Box<[Bucket]>,
-    flows: Box<[Flow]>,
-    recorders: Box<[Recorder]>,
-    servers: Box<[Server]>,
+    buckets: Zeroed<Bucket>,
+    flows: Zeroed<Flow>,
+    recorders: Zeroed<Recorder>,
+    servers: Zeroed<Server>,
 }
 
 impl Table {
@@ -32,17 +33,60 @@ impl Table {
         Ok(Self {
             mask: buckets - 1,
             reset_budget: RESET_BUDGET,
-            buckets: <[Bucket]>::new_box_zeroed_with_elems(buckets as usize).map_err(no_memory)?,
-            flows: <[Flow]>::new_box_zeroed_with_elems(places).map_err(no_memory)?,
-            recorders: <[Recorder]>::new_box_zeroed_with_elems(places).map_err(no_memory)?,
-            servers: <[Server]>::new_box_zeroed_with_elems(SERVERS as usize).map_err(no_memory)?,
+            buckets: Zeroed::new(buckets as usize).map_err(no_memory)?,
+            flows: Zeroed::new(places).map_err(no_memory)?,
+            recorders: Zeroed::new(places).map_err(no_memory)?,
+            servers: Zeroed::new(SERVERS as usize).map_err(no_memory)?,
         })
+    }
+
+    /// The same in large pages, while nothing is in it: soon all of its memory is taken then.
+    pub fn in_large_pages(self) -> Self {
+        Self {
+            buckets: self.buckets.in_large_pages(),
+            flows: self.flows.in_large_pages(),
+            recorders: self.recorders.in_large_pages(),
+            ..self
+        }
+    }
+
+    /// How many bytes it takes when all of it is in use.
+    pub fn bytes(&self) -> u64 {
+        (size_of_val(&*self.buckets) + size_of_val(&*self.flows) + size_of_val(&*self.recorders))
+            as u64
     }
 
     /// Reports every reset one by one: a file cannot flood anybody.
     pub fn reporting_every_reset(mut self) -> Self {
         self.reset_budget = u16::MAX;
         self
+    }
+
+    /// Has what a search for this flow reads fetched into the cache.
+    #[inline]
+    pub(super) fn foresee_search(&self, id: &Identity) {
+        if let Some(bucket) = self.buckets.get(id.bucket(self.mask) as usize) {
+            fetch(bucket);
+        }
+    }
+
+    /// Has what the next segment of this flow reads and writes fetched into the cache, if the flow is known.
+    #[inline]
+    pub(super) fn foresee_segment(&self, id: &Identity) {
+        let index = id.bucket(self.mask);
+        let Some(bucket) = self.buckets.get(index as usize) else { return };
+        let Some(way) = flow::find(bucket, id) else { return };
+        let place = (index * WAYS + way) as usize;
+        let recorded = u32::from(bucket.hot[way as usize].recorded);
+        if let (Some(flow), Some(recorder)) = (self.flows.get(place), self.recorders.get(place)) {
+            fetch(&recorder.slots[(recorded % SLOTS) as usize]);
+            if recorded < SLOTS {
+                // Of a young connection everything is written.
+                fetch(flow);
+            } else {
+                fetch(&flow.sides);
+            }
+        }
     }
 }
 

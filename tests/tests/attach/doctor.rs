@@ -38,6 +38,11 @@ fn the_report_has_what_this_kernel_offers() {
         let programs = report["programs"].as_array().expect("a list");
         assert_eq!(programs.len(), 6);
         assert!(programs.iter().all(|p| p["loads"] == true), "{programs:?}");
+        let [table, rings] = ["table", "rings"].map(|part| &report["memory"][part]);
+        assert_eq!(table["bytes"], 65_536 * 928);
+        let each = rings["bytes_each"].as_u64().expect("a number");
+        assert_eq!(rings["bytes"], each * rings["count"].as_u64().expect("a number"));
+        assert!(each >= 256 << 10 && each.is_power_of_two(), "{rings}");
         assert_eq!(interface(&report, "lo")["ingress"], "nothing");
         assert_eq!(interface(&report, "v0")["egress"], "tcx");
         assert_eq!(interface(&report, "v0")["native_xdp"], true);

@@ -217,3 +217,20 @@ fn without_the_capability_the_failure_names_it() {
         assert!(failure.message.contains("CAP_NET_ADMIN"), "{failure}");
     });
 }
+
+#[test]
+fn only_what_an_interface_needs_is_loaded() {
+    in_namespace(|| {
+        let (v0, _) = veth("v0", "v1");
+        let (_file, tun0) = tun("tun0");
+        let mut hooks = hooks();
+        let names = |hooks: &Hooks| hooks.loaded().collect::<Vec<_>>();
+        assert_eq!(names(&hooks), ["tc_egress"]);
+        let on_v0 = hooks.attach(&v0, XdpMode::Auto).expect("attached");
+        assert_eq!(names(&hooks), ["tc_egress", "tc_ingress"]);
+        let on_tun0 = hooks.attach(&tun0, XdpMode::Auto).expect("attached");
+        let all = ["tc_egress", "tc_egress_l3", "tc_ingress", "tc_ingress_l3"];
+        assert_eq!(names(&hooks), all);
+        drop((on_v0, on_tun0));
+    });
+}

@@ -25,11 +25,7 @@ pub(super) struct Input<R> {
     pub(super) frames: u64,
 }
 
-impl<R: Read> Input<R> {
-    pub(super) fn new(reader: R) -> Self {
-        Self { reader, buffer: vec![0; INITIAL], unread: 0..0, offset: 0, frames: 0 }
-    }
-
+impl<R> Input<R> {
     /// The offset of the first unread byte from the start of the stream.
     #[inline]
     pub(super) fn offset(&self) -> u64 {
@@ -46,6 +42,22 @@ impl<R: Read> Input<R> {
     #[inline]
     pub(super) fn slice(&self, at: Range<usize>) -> &[u8] {
         &self.buffer[at]
+    }
+
+    /// Moves past this many unread bytes and says where in memory they lie.
+    #[inline]
+    pub(super) fn consume(&mut self, length: usize) -> Range<usize> {
+        let length = length.min(self.unread.len());
+        let at = self.unread.start..self.unread.start + length;
+        self.unread.start = at.end;
+        self.offset += length as u64;
+        at
+    }
+}
+
+impl<R: Read> Input<R> {
+    pub(super) fn new(reader: R) -> Self {
+        Self { reader, buffer: vec![0; INITIAL], unread: 0..0, offset: 0, frames: 0 }
     }
 
     /// Reads until this many bytes are unread; false when the stream ends before.
@@ -90,16 +102,6 @@ impl<R: Read> Input<R> {
             }
         }
         Ok(true)
-    }
-
-    /// Moves past this many unread bytes and says where in memory they lie.
-    #[inline]
-    pub(super) fn consume(&mut self, length: usize) -> Range<usize> {
-        let length = length.min(self.unread.len());
-        let at = self.unread.start..self.unread.start + length;
-        self.unread.start = at.end;
-        self.offset += length as u64;
-        at
     }
 
     /// Moves past bytes that nobody wants to see, without keeping them.

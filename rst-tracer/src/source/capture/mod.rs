@@ -34,6 +34,7 @@ pub use content::Content;
 pub use error::CaptureError;
 
 use input::Input;
+use packet::Packet;
 use pcap::{Flavour, Pcap};
 use pcapng::PcapNg;
 
@@ -64,7 +65,15 @@ pub struct Capture<R> {
     format: Format,
     /// Set at the end and at the first error, after which nothing can be read.
     ended: bool,
+    /// What was wrong behind the packets that are at hand.
+    failed: Option<CaptureError>,
+    /// Packets that are in memory together.
+    at_hand: Vec<Packet>,
 }
+
+/// Frames of a capture that are in memory together.
+#[derive(Debug)]
+pub struct AtHand<'a, R>(&'a Capture<R>);
 
 #[derive(Debug)]
 enum Format {
@@ -95,7 +104,8 @@ impl<R: Read> Capture<R> {
                 return Err(CaptureError::NotACapture(content));
             }
         };
-        Ok(Self { input, format, ended: false })
+        let (ended, failed, at_hand) = Default::default();
+        Ok(Self { input, format, ended, failed, at_hand })
     }
 
     /// The next frame, or `None` at the end. It waits only for the bytes of this frame, so that a
@@ -106,22 +116,60 @@ impl<R: Read> Capture<R> {
     /// that the capture is at its end.
     #[allow(clippy::should_implement_trait, reason = "a frame borrows from the capture")]
     pub fn next(&mut self) -> Result<Option<Frame<'_>>, CaptureError> {
+        Ok(self.packet()?.map(|packet| self.frame(&packet)))
+    }
+
+    /// The next frame and those behind it, up to `most`, that are in memory already; none at the end. It waits
+    /// only for the bytes of the first.
+    ///
+    /// # Errors
+    /// As [`next`](Self::next), when every frame before was handed over.
+    pub fn next_at_hand(&mut self, most: usize) -> Result<AtHand<'_, R>, CaptureError> {
+        self.at_hand.clear();
+        if let Some(first) = self.packet()? {
+            self.at_hand.push(first);
+            while self.at_hand.len() < most {
+                let packet = match &mut self.format {
+                    Format::Pcap(file) => file.next_at_hand(&mut self.input).map(Ok),
+                    Format::PcapNg(file) => file.next_at_hand(&mut self.input),
+                };
+                match packet {
+                    Some(Ok(packet)) => self.at_hand.push(packet),
+                    Some(Err(error)) => {
+                        self.failed = Some(error);
+                        break;
+                    }
+                    None => break,
+                }
+            }
+        }
+        Ok(AtHand(self))
+    }
+
+    fn packet(&mut self) -> Result<Option<Packet>, CaptureError> {
         if self.ended {
             return Ok(None);
         }
-        let packet = match &mut self.format {
-            Format::Pcap(file) => file.next(&mut self.input),
-            Format::PcapNg(file) => file.next(&mut self.input),
+        let packet = match (self.failed.take(), &mut self.format) {
+            (Some(error), _) => Err(error),
+            (None, Format::Pcap(file)) => file.next(&mut self.input),
+            (None, Format::PcapNg(file)) => file.next(&mut self.input),
         };
         self.ended = !matches!(packet, Ok(Some(_)));
-        Ok(packet?.map(|packet| Frame {
-            number: self.input.frames,
+        packet
+    }
+}
+
+impl<R> Capture<R> {
+    fn frame(&self, packet: &Packet) -> Frame<'_> {
+        Frame {
+            number: packet.number,
             time_ns: packet.time_ns,
             link: packet.link,
             original_len: packet.original_len,
-            data: self.input.slice(packet.data),
+            data: self.input.slice(packet.data.clone()),
             interface: packet.interface,
-        }))
+        }
     }
 
     /// The name of an interface as [`Frame::interface`] counts them, up to 255 bytes of what the
@@ -136,5 +184,28 @@ impl<R: Read> Capture<R> {
     /// How many bytes of the stream have been made into frames or passed over, for progress.
     pub fn bytes_read(&self) -> u64 {
         self.input.offset()
+    }
+}
+
+impl<'a, R> AtHand<'a, R> {
+    /// Whether the capture is at its end.
+    pub fn is_empty(&self) -> bool {
+        self.0.at_hand.is_empty()
+    }
+
+    /// The frames, in order.
+    pub fn frames(&self) -> impl ExactSizeIterator<Item = Frame<'a>> + use<'a, R> {
+        let capture = self.0;
+        capture.at_hand.iter().map(|packet| capture.frame(packet))
+    }
+
+    /// As [`Capture::interface_name`].
+    pub fn interface_name(&self, interface: u32) -> Option<&'a str> {
+        self.0.interface_name(interface)
+    }
+
+    /// How many bytes of the stream end with the last of these frames, for progress.
+    pub fn bytes_read(&self) -> u64 {
+        self.0.bytes_read()
     }
 }

@@ -7,7 +7,10 @@ use std::ops::Range;
 use rst_tracer_common::wire::LinkType;
 
 /// A packet record, its bytes still in the [`Input`](super::input::Input).
+#[derive(Debug)]
 pub(super) struct Packet {
+    /// As [`Frame::number`](super::Frame::number).
+    pub(super) number: u64,
     pub(super) time_ns: u64,
     pub(super) link: LinkType,
     pub(super) original_len: u32,

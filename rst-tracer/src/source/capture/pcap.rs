@@ -110,17 +110,10 @@ impl Pcap {
             return Ok(None);
         }
         let record = input.offset();
-        let Flavour { order, unit_ns, record_header } = self.flavour;
+        let record_header = self.flavour.record_header;
         input.require(record_header, record)?;
-        let seconds = input.u32(order, 0, record)?;
-        let fraction = input.u32(order, 4, record)?;
-        let first = input.u32(order, 8, record)?;
-        let second = input.u32(order, 12, record)?;
-        let (captured, original) = match self.lengths {
-            Lengths::OriginalFirst => (second, first),
-            Lengths::SmallerIsCaptured if first > second => (second, first),
-            _ => (first, second),
-        };
+        let header = self.header(input.unread()).ok_or_else(|| input.cut_off(record))?;
+        let captured = header.captured;
         if captured > self.longest {
             let what = format!(
                 "the record claims {captured} captured bytes, and no packet of this file can have \
@@ -130,16 +123,58 @@ impl Pcap {
             return Err(input.malformed(record, what));
         }
         input.require(record_header + captured as usize, record)?;
+        Ok(Some(self.take(input, &header)))
+    }
+
+    /// The next packet, if it is in memory already and nothing is wrong with it.
+    #[inline]
+    pub(super) fn next_at_hand<R>(&mut self, input: &mut Input<R>) -> Option<Packet> {
+        let unread = input.unread();
+        let header = self.header(unread)?;
+        let captured = header.captured;
+        let is_whole = unread.len() >= self.flavour.record_header + captured as usize;
+        (captured <= self.longest && is_whole).then(|| self.take(input, &header))
+    }
+
+    /// What the record that begins here says of its packet.
+    #[inline]
+    fn header(&self, record: &[u8]) -> Option<Header> {
+        let Flavour { order, unit_ns, .. } = self.flavour;
+        let record = record.first_chunk::<16>()?;
+        let field = |at| order.u32(record, at);
+        let (seconds, fraction) = (field(0)?, field(4)?);
+        let (first, second) = (field(8)?, field(12)?);
+        let (captured, original) = match self.lengths {
+            Lengths::OriginalFirst => (second, first),
+            Lengths::SmallerIsCaptured if first > second => (second, first),
+            _ => (first, second),
+        };
+        // u32::MAX seconds and u32::MAX microseconds are below 2^63 nanoseconds.
+        let time_ns = u64::from(seconds) * 1_000_000_000 + u64::from(fraction) * unit_ns;
+        Some(Header { time_ns, captured, original })
+    }
+
+    /// Moves past a record that is wholly in memory.
+    #[inline]
+    fn take<R>(&self, input: &mut Input<R>, header: &Header) -> Packet {
+        let record_header = self.flavour.record_header;
         input.frames += 1;
-        let start = input.consume(record_header + captured as usize).start + record_header;
-        let (kept, original_len) = without_fcs(captured, original, self.fcs);
-        Ok(Some(Packet {
-            // u32::MAX seconds and u32::MAX microseconds are below 2^63 nanoseconds.
-            time_ns: u64::from(seconds) * 1_000_000_000 + u64::from(fraction) * unit_ns,
+        let start = input.consume(record_header + header.captured as usize).start + record_header;
+        let (kept, original_len) = without_fcs(header.captured, header.original, self.fcs);
+        Packet {
+            number: input.frames,
+            time_ns: header.time_ns,
             link: self.link,
             original_len,
             interface: None,
             data: start..start + kept as usize,
-        }))
+        }
     }
+}
+
+/// What a record says of its packet.
+struct Header {
+    time_ns: u64,
+    captured: u32,
+    original: u32,
 }

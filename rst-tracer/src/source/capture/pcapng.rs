@@ -87,6 +87,27 @@ impl PcapNg {
         Ok(None)
     }
 
+    /// The next packet or what is wrong with it, if its block comes next and is in memory already.
+    pub(super) fn next_at_hand<R: Read>(
+        &mut self,
+        input: &mut Input<R>,
+    ) -> Option<Result<Packet, CaptureError>> {
+        let (unread, offset) = (input.unread(), input.offset());
+        let kind = self.order.u32(unread, 0)?;
+        let length = self.order.u32(unread, 4)?;
+        let is_packet = matches!(kind, ENHANCED_PACKET | OBSOLETE_PACKET | SIMPLE_PACKET);
+        // Padding that some writers do not count included.
+        let is_whole = unread.len() >= (length as usize).next_multiple_of(4);
+        if !is_packet || !is_whole {
+            return None;
+        }
+        let block = match Block::buffer(input, self.order, offset, length) {
+            Ok(block) => block,
+            Err(error) => return Some(Err(error)),
+        };
+        Some(self.read_packet(input, kind, block))
+    }
+
     /// Reads a section header, which alone says the byte order and voids the interfaces before.
     /// The length of the section is not needed: its blocks are walked one by one.
     fn begin_section<R: Read>(&mut self, input: &mut Input<R>) -> Result<(), CaptureError> {
@@ -143,6 +164,7 @@ impl PcapNg {
         };
         let mut packet = parsed.map_err(|what| input.malformed(block.offset, what))?;
         input.frames += 1;
+        packet.number = input.frames;
         let body_at = input.consume(block.padded).start + Block::BODY;
         packet.data = body_at + packet.data.start..body_at + packet.data.end;
         self.last_ns = packet.time_ns;
@@ -172,6 +194,7 @@ impl PcapNg {
         let fcs = fcs_of_packet(options, order).unwrap_or(interface.fcs);
         let (kept, original_len) = without_fcs(captured, original, fcs);
         Ok(Packet {
+            number: 0,
             time_ns: interface.clock.time_ns(ticks),
             link: interface.link,
             original_len,
@@ -195,6 +218,7 @@ impl PcapNg {
         }
         let (kept, original_len) = without_fcs(captured, original, interface.fcs);
         Ok(Packet {
+            number: 0,
             time_ns: self.last_ns,
             link: interface.link,
             original_len,

@@ -3,7 +3,7 @@
 use std::io::{self, ErrorKind, Read};
 
 use super::build::File;
-use super::{Capture, CaptureError, Trickle, complaint, read};
+use super::{Capture, CaptureError, Trickle, assert_same_at_hand, complaint, read};
 
 const INITIAL_BUFFER: usize = 256 * 1024;
 
@@ -42,6 +42,7 @@ fn a_cut_at_any_byte_yields_exactly_the_frames_wholly_before_it() {
             let before = ends.iter().filter(|end| **end <= cut).count();
             let (frames, error) = read(&file[..cut]);
             assert_eq!(frames, whole[..before], "cut at {cut}");
+            assert_same_at_hand(&file[..cut]);
             match error {
                 None => {}
                 Some(CaptureError::NotACapture(_)) => assert!(cut < 4),

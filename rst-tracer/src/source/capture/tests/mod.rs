@@ -52,15 +52,51 @@ fn read(reader: impl Read) -> (Vec<Kept>, Option<CaptureError>) {
     }
 }
 
+/// The same, several at a time.
+fn read_at_hand(reader: impl Read, most: usize) -> (Vec<Kept>, Option<CaptureError>) {
+    let mut capture = match Capture::open(reader) {
+        Ok(capture) => capture,
+        Err(e) => return (Vec::new(), Some(e)),
+    };
+    let mut frames: Vec<Kept> = Vec::new();
+    loop {
+        match capture.next_at_hand(most) {
+            Ok(at_hand) if at_hand.is_empty() => return (frames, None),
+            Ok(at_hand) => {
+                assert!(at_hand.frames().len() <= most);
+                frames.extend(at_hand.frames().map(Kept::from));
+            }
+            Err(e) => {
+                assert!(capture.next_at_hand(most).is_ok_and(|rest| rest.is_empty()));
+                return (frames, Some(e));
+            }
+        }
+    }
+}
+
+/// Reading several at a time and one by one is the same, to the last error.
+fn assert_same_at_hand(file: &[u8]) {
+    let said = |(frames, error): (Vec<Kept>, Option<CaptureError>)| {
+        (frames, error.map(|error| error.to_string()))
+    };
+    let one_by_one = said(read(file));
+    for most in [1, 2, 32] {
+        assert_eq!(said(read_at_hand(file, most)), one_by_one);
+    }
+    assert_eq!(said(read_at_hand(Trickle(file), 32)), one_by_one);
+}
+
 /// The frames of a file that must be sound.
 fn frames(file: &[u8]) -> Vec<Kept> {
     let (frames, error) = read(file);
     assert!(error.is_none(), "{error:?}");
+    assert_same_at_hand(file);
     frames
 }
 
 /// What is wrong with a malformed file, and the frame after which.
 fn complaint(file: &[u8]) -> (u64, String) {
+    assert_same_at_hand(file);
     match read(file).1 {
         Some(CaptureError::Malformed { after_frame, what, .. }) => (after_frame, what),
         other => panic!("not malformed: {other:?}"),

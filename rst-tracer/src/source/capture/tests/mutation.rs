@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::build::File;
-use super::{Capture, Trickle, read};
+use super::{Capture, Trickle, assert_same_at_hand, read};
 
 fn sample(kind: usize, big: bool) -> Vec<u8> {
     match kind {
@@ -89,6 +89,7 @@ proptest! {
         let (again, same) = read(Trickle(&file));
         prop_assert_eq!(frames, again);
         prop_assert_eq!(error.map(|e| e.to_string()), same.map(|e| e.to_string()));
+        assert_same_at_hand(&file);
     }
 
     #[test]

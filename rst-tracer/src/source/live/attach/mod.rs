@@ -116,6 +116,11 @@ impl Hooks {
         names.map(|name| (name, self.loaded[name].fd.as_ref().err()))
     }
 
+    /// The names of those that somebody needed so far.
+    pub fn loaded(&self) -> impl Iterator<Item = &'static str> {
+        self.loaded.keys().copied()
+    }
+
     /// The object.
     pub fn ebpf(&self) -> &Ebpf {
         &self.ebpf
