@@ -1,6 +1,6 @@
 //! The command line: verbs and options, as `--help` shows them.
 
-use std::{path::PathBuf, time::Duration};
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use clap::{
     Args, Parser, Subcommand, ValueEnum,
@@ -90,6 +90,10 @@ pub struct TraceArgs {
     /// Write a stats event at this interval: 10s, 1m
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub stats: Option<Duration>,
+    /// Serve metrics for Prometheus at http://ADDR:PORT/metrics, best on a loopback address: whoever
+    /// reaches it can read them
+    #[arg(long, value_name = "ADDR:PORT")]
+    pub metrics_listen: Option<SocketAddr>,
     /// Load this BPF object instead of the one inside this binary
     #[arg(long, value_name = "FILE")]
     pub bpf_object: Option<PathBuf>,

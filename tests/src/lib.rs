@@ -9,6 +9,7 @@ pub mod cases;
 pub mod frames;
 pub mod kernel;
 pub mod laboratory;
+pub mod scrape;
 pub mod skip;
 pub mod story;
 pub mod summary;

@@ -14,8 +14,10 @@ use rst_tracer_common::event::Hook;
 
 use super::{filter::Filter, tally::Tally};
 use crate::{
+    clock::monotonic_ns,
     correlate::{Correlator, Joined, Rules, Scene, describe},
     event::Event,
+    metrics::Metrics,
     processes::Processes,
     sink::Sink,
     source::Record,
@@ -50,6 +52,8 @@ pub struct Pipeline<'a> {
     asked: Option<Instant>,
     /// What became of the resets.
     pub tally: Tally,
+    /// Where events are counted for who asks for metrics.
+    pub metrics: Option<Arc<Metrics>>,
 }
 
 impl<'a> Pipeline<'a> {
@@ -62,8 +66,19 @@ impl<'a> Pipeline<'a> {
         limit: Option<u64>,
     ) -> Self {
         let correlator = Correlator::new(rules);
-        let (processes, own_addresses, asked, tally) = Default::default();
-        Self { correlator, scene, filter, sink, limit, processes, own_addresses, asked, tally }
+        let (processes, own_addresses, asked, tally, metrics) = Default::default();
+        Self {
+            correlator,
+            scene,
+            filter,
+            sink,
+            limit,
+            processes,
+            own_addresses,
+            asked,
+            tally,
+            metrics,
+        }
     }
 
     /// The same, of a host whose processes are known.
@@ -124,6 +139,10 @@ impl<'a> Pipeline<'a> {
             return ControlFlow::Continue(());
         }
         let repeats = event.repeats;
+        if let Some(metrics) = &self.metrics {
+            let waited_ns = monotonic_ns().saturating_sub(joined.reset.rst.head.time_ns);
+            metrics.count(&event, Duration::from_nanos(waited_ns));
+        }
         self.emit(&event.into())?;
         self.tally.events += 1;
         self.tally.repeated += repeats;
@@ -135,6 +154,9 @@ impl<'a> Pipeline<'a> {
 
     /// Writes a line that is no reset.
     pub fn emit(&mut self, event: &Event) -> ControlFlow<Stop> {
+        if let (Some(metrics), Event::Finding(finding)) = (&self.metrics, event) {
+            metrics.count_finding(finding);
+        }
         stop_on(self.sink.write(event))
     }
 

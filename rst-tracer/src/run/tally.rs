@@ -57,7 +57,7 @@ impl Summary {
             merged: self.tally.merged,
             repeated: self.tally.repeated,
             filtered: self.tally.filtered,
-            pending: self.tally.pending + self.in_transit(&total),
+            pending: self.pending(),
             suppressed: self.suppressed(&total),
             lost: total.ring_full,
             malformed: total.malformed.iter().sum(),
@@ -66,6 +66,11 @@ impl Summary {
             hooks: self.hooks.iter().enumerate().filter_map(hook_stats).collect(),
             truncated: false,
         }
+    }
+
+    /// Resets of which it is not yet said what became of them: in the ring buffer, or awaiting more.
+    pub fn pending(&self) -> u64 {
+        self.tally.pending + self.in_transit(&self.total())
     }
 
     /// Only counted by the kernel, and told by no event.
@@ -106,7 +111,7 @@ impl fmt::Display for Summary {
     /// Two or three lines for people.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let total = self.total();
-        let Tally { events, filtered, repeated, merged, pending } = self.tally;
+        let Tally { events, filtered, repeated, merged, .. } = self.tally;
         let evicted = total.evicted_finished + total.evicted_half_open;
         let malformed: u64 = total.malformed.iter().sum();
         write!(
@@ -118,7 +123,7 @@ impl fmt::Display for Summary {
             self.suppressed(&total),
             total.ring_full
         )?;
-        let unread = pending + self.in_transit(&total);
+        let unread = self.pending();
         if unread > 0 {
             write!(f, ", {unread} not written")?;
         }

@@ -26,6 +26,19 @@ pub enum How {
     Nothing,
 }
 
+impl How {
+    /// The name in metrics and in JSON.
+    pub const fn id(self) -> &'static str {
+        match self {
+            Self::NativeXdp => "native_xdp",
+            Self::GenericXdp => "generic_xdp",
+            Self::Tcx => "tcx",
+            Self::Clsact => "clsact",
+            Self::Nothing => "nothing",
+        }
+    }
+}
+
 impl fmt::Display for How {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
