@@ -23,7 +23,7 @@ fn look() -> Look {
     let mut summary =
         Summary { tally, hooks: Default::default(), statements: Statements::default() };
     let hook = &mut summary.hooks[usize::from(Hook::XDP.0)];
-    (hook.frames, hook.segments, hook.rsts, hook.delivered) = (20, 10, 9, 5);
+    (hook.frames, hook.segments, hook.rsts, hook.delivered) = (20, 10, 9, 6);
     (hook.suppressed, hook.ring_full, hook.flows, hook.evicted_finished) = (2, 1, 7, 3);
     hook.malformed[0] = 4;
     let tcx = Interface { name: "eth0".into(), ingress: How::NativeXdp, egress: How::Nothing };

@@ -69,13 +69,13 @@ fn mixed(pair: &Pair) -> u64 {
     let (client, server) = pair.talks(1).pop().expect("a talk");
     let port = client.local_addr().expect("its own").port();
     // Out of the window: the connection lives on.
-    let again = Tcp { from: port, to: 80, seq: 1, ..rst() };
+    let again = || Tcp { from: port, to: 80, seq: 1, ..rst() };
     for _ in 0..OF_ONE {
-        send(THERE, again);
+        send(THERE, again());
     }
     // The budget of a connection is for a second; the next one tells how many there were.
     thread::sleep(Duration::from_millis(1500));
-    send(THERE, again);
+    send(THERE, again());
     sockets::abort(client).expect("aborted");
     drop(server);
     u64::from(OF_NONE) + u64::from(OF_ONE) + 2
