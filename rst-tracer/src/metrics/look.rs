@@ -3,7 +3,7 @@
 //! In: one look at the counters of the kernel and of the agent. Out: metrics that add up among themselves,
 //! because all of them are of that one look.
 
-use std::{fmt, sync::Mutex, time::Instant};
+use std::{collections::BTreeMap, fmt, sync::Mutex, time::Instant};
 
 use prometheus_client::{
     collector::Collector,
@@ -30,8 +30,8 @@ use crate::{
 pub struct Interface {
     /// Its name.
     pub name: String,
-    /// How what arrives is seen.
-    pub ingress: How,
+    /// How what arrives is seen; `None` where there is nothing to see that egress does not, as on loopback.
+    pub ingress: Option<How>,
     /// How what leaves is seen.
     pub egress: How,
 }
@@ -56,7 +56,7 @@ impl Look {
     pub fn at(time_ns: u64, summary: Summary, live: &Live) -> Self {
         let interface = |(name, attached): (&str, &Attached)| Interface {
             name: name.to_owned(),
-            ingress: attached.ingress,
+            ingress: (!attached.needs_no_ingress()).then_some(attached.ingress),
             egress: attached.egress,
         };
         let interfaces = live.attached().map(interface).collect();
@@ -204,9 +204,12 @@ impl Page<'_> {
 
     /// Interfaces without a name of their own share a series.
     fn interfaces(&mut self, interfaces: &[Interface]) -> fmt::Result {
-        let mut attached = std::collections::BTreeMap::new();
+        let mut attached = BTreeMap::new();
         for interface in interfaces {
-            for (direction, how) in [("ingress", interface.ingress), ("egress", interface.egress)] {
+            let egress = Some(("egress", interface.egress));
+            for (direction, how) in
+                interface.ingress.map(|how| ("ingress", how)).into_iter().chain(egress)
+            {
                 let labels = (interface.name.as_str(), direction, how.id());
                 *attached.entry(labels).or_insert(0) += u32::from(how != How::Nothing);
             }

@@ -26,8 +26,11 @@ fn look() -> Look {
     (hook.frames, hook.segments, hook.rsts, hook.delivered) = (20, 10, 9, 6);
     (hook.suppressed, hook.ring_full, hook.flows, hook.evicted_finished) = (2, 1, 7, 3);
     hook.malformed[0] = 4;
-    let tcx = Interface { name: "eth0".into(), ingress: How::NativeXdp, egress: How::Nothing };
-    Look { time_ns: 1_500_000_000, summary, interfaces: vec![tcx], table_size: 64, undecoded: 0 }
+    let eth0 =
+        Interface { name: "eth0".into(), ingress: Some(How::NativeXdp), egress: How::Nothing };
+    let lo = Interface { name: "lo".into(), ingress: None, egress: How::Tcx };
+    let interfaces = vec![eth0, lo];
+    Look { time_ns: 1_500_000_000, summary, interfaces, table_size: 64, undecoded: 0 }
 }
 
 /// With one event, one output and one look.
@@ -64,6 +67,7 @@ fn everything_that_was_counted_is_told() {
         "rst_tracer_flow_table_flows 4",
         "rst_tracer_interface_attached{interface=\"eth0\",direction=\"ingress\",mode=\"native_xdp\"} 1",
         "rst_tracer_interface_attached{interface=\"eth0\",direction=\"egress\",mode=\"nothing\"} 0",
+        "rst_tracer_interface_attached{interface=\"lo\",direction=\"egress\",mode=\"tcx\"} 1",
         "rst_tracer_settle_seconds_bucket{le=\"0.05\"} 0",
         "rst_tracer_settle_seconds_bucket{le=\"0.1\"} 1",
         "rst_tracer_look_timestamp_seconds 1.5",
@@ -71,6 +75,7 @@ fn everything_that_was_counted_is_told() {
     ] {
         assert!(text.lines().any(|it| it == line), "no {line} in\n{text}");
     }
+    assert!(!text.contains("interface=\"lo\",direction=\"ingress\""), "nothing is missing there");
     let event = text.lines().find(|line| line.starts_with("rst_tracer_events_total{")).unwrap();
     let sample = sample();
     for label in [sample.class.id(), sample.cause.id(), sample.severity.id()] {

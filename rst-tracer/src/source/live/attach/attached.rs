@@ -104,6 +104,11 @@ impl Half {
 }
 
 impl Attached {
+    /// Whether what arrives is not hooked because everything is seen when it leaves, as on loopback.
+    pub fn needs_no_ingress(&self) -> bool {
+        self.ingress == How::Nothing && self.reason.is_some()
+    }
+
     /// Joins the two directions; one alone is kept, with a note about the other.
     pub(super) fn join(
         link: &Link,
