@@ -39,7 +39,7 @@ const MOST_NAMES: usize = 256;
 const OTHER: &str = "other";
 /// What an interface or a direction is called that is not known.
 const UNKNOWN: &str = "unknown";
-/// Upper bounds in seconds: an event waits for `--settle`, a second if nothing else is said.
+/// Upper bounds in seconds: an event waits up to `--settle`, a second if nothing else is said.
 const SETTLE_SECONDS: [f64; 14] =
     [0.001, 0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 1.05, 1.25, 1.5, 2.0, 5.0, 10.0, 30.0];
 /// A trace that has not looked at its counters for so long does not work.
