@@ -3,7 +3,12 @@
 //! In: one look at the counters of the kernel and of the agent. Out: metrics that add up among themselves,
 //! because all of them are of that one look.
 
-use std::{collections::BTreeMap, fmt, sync::Mutex, time::Instant};
+use std::{
+    collections::BTreeMap,
+    fmt,
+    sync::{Arc, Mutex},
+    time::Instant,
+};
 
 use prometheus_client::{
     collector::Collector,
@@ -68,13 +73,14 @@ impl Look {
 /// What the trace has left for the next scrape.
 #[derive(Debug, Default)]
 pub(super) struct Left {
-    pub(super) look: Mutex<Option<(Instant, Look)>>,
+    pub(super) look: Mutex<Option<(Instant, Arc<Look>)>>,
     pub(super) outputs: Mutex<Outputs>,
 }
 
 impl Collector for Left {
     fn encode(&self, encoder: DescriptorEncoder) -> fmt::Result {
         let outputs = lock(&self.outputs).clone();
+        // Shared, so that the trace never waits for a scrape.
         let Some((_, look)) = lock(&self.look).clone() else { return Ok(()) };
         let mut page = Page(encoder);
         page.segments(&look)?;

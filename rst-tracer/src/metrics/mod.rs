@@ -145,7 +145,7 @@ impl Metrics {
         for interface in &mut look.interfaces {
             interface.name = self.bounded(&interface.name);
         }
-        *lock(&self.left.look) = Some((Instant::now(), look));
+        *lock(&self.left.look) = Some((Instant::now(), Arc::new(look)));
     }
 
     /// Whether the trace has counted lately; else why it is thought to be ill.

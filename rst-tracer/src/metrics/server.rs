@@ -28,6 +28,8 @@ const TO_LEAVE: Duration = Duration::from_secs(1);
 const LONGEST_REST: u64 = 1 << 20;
 /// How long nobody is accepted after that failed: there may be no descriptors left.
 const AFTER_FAILURE: Duration = Duration::from_millis(100);
+/// How long nobody is accepted after a client: a hundred scrapes a second are enough for everybody.
+const BETWEEN_CLIENTS: Duration = Duration::from_millis(10);
 /// How much the thread stands back.
 const NICE: i32 = 10;
 
@@ -69,6 +71,7 @@ impl Server {
                         if let Err(error) = attend(client, &metrics) {
                             log::debug!("a client of the metrics: {error}");
                         }
+                        thread::sleep(BETWEEN_CLIENTS);
                     }
                     Err(error) => {
                         log::debug!("no client of the metrics is accepted: {error}");
