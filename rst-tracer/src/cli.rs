@@ -1,6 +1,6 @@
 //! The command line: verbs and options, as `--help` shows them.
 
-use std::{path::PathBuf, time::Duration};
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use clap::{
     Args, Parser, Subcommand, ValueEnum,
@@ -99,6 +99,10 @@ pub struct TraceArgs {
     /// Write a stats event at this interval, whatever happens: 10s, 1m
     #[arg(long, visible_alias = "stats", value_name = "TIME", value_parser = duration)]
     pub heartbeat: Option<Duration>,
+    /// Serve metrics for Prometheus at http://ADDR:PORT/metrics, best on a loopback address: whoever
+    /// reaches it can read them
+    #[arg(long, value_name = "ADDR:PORT")]
+    pub metrics_listen: Option<SocketAddr>,
     /// Load this BPF object instead of the one inside this binary
     #[arg(long, value_name = "FILE")]
     pub bpf_object: Option<PathBuf>,

@@ -16,6 +16,7 @@ pub mod event;
 pub mod exit;
 pub mod links;
 pub mod manual;
+pub mod metrics;
 pub mod processes;
 pub mod run;
 pub mod sink;

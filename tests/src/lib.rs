@@ -10,6 +10,7 @@ pub mod ecs;
 pub mod frames;
 pub mod kernel;
 pub mod laboratory;
+pub mod scrape;
 pub mod shared_captures;
 pub mod skip;
 pub mod story;

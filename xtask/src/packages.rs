@@ -36,6 +36,8 @@ pub(crate) const TEST: &[Package] = &[
     package("bpftool", "shows what the kernel made of the programs"),
     package("curl", "downloads that are given up"),
     package("openssl", "certificates, and a TLS client"),
+    package("prometheus", "scrapes the metrics; its promtool checks them and the alerts")
+        .with_service("prometheus"),
     package("python3", "small servers: HTTP, TLS"),
 ];
 

@@ -14,8 +14,10 @@ use rst_tracer_common::event::Hook;
 
 use super::{filter::Filter, tally::Tally};
 use crate::{
+    clock::monotonic_ns,
     correlate::{Correlator, Joined, Rules, Scene, describe},
     event::{Event, OutputStats},
+    metrics::Metrics,
     processes::Processes,
     sink::Sink,
     source::Record,
@@ -51,6 +53,8 @@ pub struct Pipeline<'a> {
     next_seq: u64,
     /// What became of the resets.
     pub tally: Tally,
+    /// Where events are counted for who asks for metrics.
+    pub metrics: Option<Arc<Metrics>>,
 }
 
 impl<'a> Pipeline<'a> {
@@ -63,8 +67,8 @@ impl<'a> Pipeline<'a> {
         limit: Option<u64>,
     ) -> Self {
         let correlator = Correlator::new(rules);
-        let (processes, own_addresses, asked, tally) = Default::default();
         let next_seq = 1;
+        let (processes, own_addresses, asked, tally, metrics) = Default::default();
         Self {
             correlator,
             scene,
@@ -76,6 +80,7 @@ impl<'a> Pipeline<'a> {
             asked,
             next_seq,
             tally,
+            metrics,
         }
     }
 
@@ -137,6 +142,10 @@ impl<'a> Pipeline<'a> {
             return ControlFlow::Continue(());
         }
         let repeats = event.repeats;
+        if let Some(metrics) = &self.metrics {
+            let waited_ns = monotonic_ns().saturating_sub(joined.reset.rst.head.time_ns);
+            metrics.count(&event, Duration::from_nanos(waited_ns));
+        }
         self.emit(event)?;
         self.tally.events += 1;
         self.tally.repeated += repeats;
@@ -149,6 +158,9 @@ impl<'a> Pipeline<'a> {
     /// Writes a line that is no reset.
     pub fn emit(&mut self, event: impl Into<Event>) -> ControlFlow<Stop> {
         let mut event = event.into();
+        if let (Some(metrics), Event::Finding(finding)) = (&self.metrics, &event) {
+            metrics.count_finding(finding);
+        }
         event.number(self.next_seq);
         self.next_seq += 1;
         stop_on(self.sink.write(&event))

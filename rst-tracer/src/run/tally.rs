@@ -60,7 +60,7 @@ impl Summary {
             merged: self.tally.merged,
             repeated: self.tally.repeated,
             filtered: self.filtered(&total),
-            pending: self.tally.pending + self.in_transit(&total),
+            pending: self.pending(),
             suppressed: self.suppressed(&total),
             lost: total.ring_full,
             malformed: total.malformed.iter().sum(),
@@ -73,8 +73,13 @@ impl Summary {
     }
 
     /// Left out by the filters, here or in the kernel.
-    const fn filtered(&self, total: &Counters) -> u64 {
+    pub const fn filtered(&self, total: &Counters) -> u64 {
         self.tally.filtered + total.filtered
+    }
+
+    /// Resets of which it is not yet said what became of them: in the ring buffer, or awaiting more.
+    pub fn pending(&self) -> u64 {
+        self.tally.pending + self.in_transit(&self.total())
     }
 
     /// Only counted by the kernel, and told by no event.
@@ -115,7 +120,7 @@ impl fmt::Display for Summary {
     /// Two or three lines for people.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let total = self.total();
-        let Tally { events, repeated, merged, pending, .. } = self.tally;
+        let Tally { events, repeated, merged, .. } = self.tally;
         let filtered = self.filtered(&total);
         let evicted = total.evicted_finished + total.evicted_half_open;
         let malformed: u64 = total.malformed.iter().sum();
@@ -128,7 +133,7 @@ impl fmt::Display for Summary {
             self.suppressed(&total),
             total.ring_full
         )?;
-        let unread = pending + self.in_transit(&total);
+        let unread = self.pending();
         if unread > 0 {
             write!(f, ", {unread} not written")?;
         }

@@ -1,6 +1,6 @@
 //! `rst-tracer trace`: live, until a signal, a limit or a closed pipe ends it.
 
-use std::{collections::HashMap, future::pending, ops::ControlFlow, time::Duration};
+use std::{collections::HashMap, future::pending, ops::ControlFlow, sync::Arc, time::Duration};
 
 use anyhow::Result;
 use rst_tracer_common::event::Counters;
@@ -19,6 +19,7 @@ use crate::{
     event::{Source, Timestamp},
     exit::Code,
     links,
+    metrics::{Look, Metrics, Server},
     processes::Processes,
     source::live::{self, Live, Wake, evidence::Scope, kernel, rings::Cut},
 };
@@ -43,6 +44,7 @@ pub fn trace(args: &TraceArgs) -> Result<Code> {
     runtime.block_on(async {
         let signals = Signals::new(output::has_file(&args.output))?;
         let sink = Box::new(output::queued(&args.output)?);
+        let server = args.metrics_listen.map(Server::bind).transpose()?;
         let live = Live::start(live_options(args)?, tell)?;
         let settle_ns = nanos(args.output.settle);
         let netns = live::own_netns();
@@ -57,6 +59,9 @@ pub fn trace(args: &TraceArgs) -> Result<Code> {
             pipeline = pipeline.with(Processes::start(netns, !only_netns));
         }
         let mut tracing = Tracing::new(live, pipeline, args.heartbeat);
+        if let Some(server) = server {
+            tracing.serve_metrics(server)?;
+        }
         tell(format_args!("tracing {}; Ctrl-C ends", interfaces(tracing.live.traced())));
         let stop = tracing.run(signals, args).await?;
         let stop = tracing.end(stop);
@@ -184,6 +189,7 @@ impl<'a> Tracing<'a> {
             return ControlFlow::Continue(());
         }
         self.next_watch = now + WATCH;
+        self.leave_metrics();
         // What cannot be read now is read with the summary, where it is an error.
         let Ok(counters) = self.live.counters() else { return ControlFlow::Continue(()) };
         let mut total = Counters::default();
@@ -198,6 +204,26 @@ impl<'a> Tracing<'a> {
             self.blamed = counted.suppressed;
         }
         ControlFlow::Continue(())
+    }
+
+    /// Serves what is counted from now on.
+    fn serve_metrics(&mut self, server: Server) -> Result<()> {
+        let (metrics, address) = (Arc::<Metrics>::default(), server.address());
+        self.pipeline.metrics = Some(metrics.clone());
+        self.leave_metrics();
+        server.serve(metrics)?;
+        tell(format_args!("metrics at http://{address}/metrics"));
+        Ok(())
+    }
+
+    /// Leaves what was counted until now for who asks for metrics.
+    fn leave_metrics(&self) {
+        // What cannot be read now is read with the summary, where it is an error.
+        let (Some(metrics), Ok(summary)) = (&self.pipeline.metrics, self.summary()) else { return };
+        for output in &summary.outputs {
+            metrics.set_output(&output.output, output.written, output.dropped);
+        }
+        metrics.look(Look::at(epoch_ns(), summary, &self.live));
     }
 
     fn forget_sources(&mut self) {

@@ -6,6 +6,7 @@ mod flood;
 mod foreign;
 mod interfaces;
 mod leftovers;
+mod metrics;
 #[path = "../attach/lab.rs"]
 #[expect(dead_code, reason = "the tests of attaching use more of it")]
 mod net;

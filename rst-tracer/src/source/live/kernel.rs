@@ -43,6 +43,17 @@ pub struct Options {
     pub keys: Keys,
 }
 
+impl Options {
+    /// Connections that the table has room for.
+    pub fn table_size(&self) -> u32 {
+        self.buckets() * WAYS
+    }
+
+    fn buckets(&self) -> u32 {
+        self.flows.div_ceil(WAYS).max(1).next_power_of_two()
+    }
+}
+
 /// How exact the times of segments are. Those of handshakes, ends, resets and of the first sixteen segments of a
 /// connection always are.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -89,8 +100,7 @@ pub fn load_for(
 ) -> Result<Ebpf, Failure> {
     let globals = Globals::new(layout, netns);
     object::lift_memlock_limit();
-    let buckets = options.flows.div_ceil(WAYS).max(1).next_power_of_two();
-    let places = buckets * WAYS;
+    let (buckets, places) = (options.buckets(), options.table_size());
     let (mask, tunnels) = (buckets - 1, u32::from(options.tunnels));
     let has_buff_len = u32::from(has_multi_buffer_xdp());
     let no_flow_cost_ns = 1_000_000_000 / u64::from(options.no_flow_rate.max(1));

@@ -283,6 +283,17 @@ impl Live {
         self.attached.len()
     }
 
+    /// The interfaces that are traced now, by their present names.
+    pub fn attached(&self) -> impl Iterator<Item = (&str, &Attached)> {
+        let name = |index| self.names.get(index).map(|name| &**name);
+        self.attached.iter().map(move |(index, it)| (name(index).unwrap_or(&it.name), it))
+    }
+
+    /// Connections that the table has room for.
+    pub fn table_size(&self) -> u32 {
+        self.options.kernel.table_size()
+    }
+
     /// Takes the programs off the interfaces; what they wrote can still be drained.
     pub fn detach(&mut self) {
         self.attached.clear();

@@ -26,6 +26,19 @@ pub enum How {
     Nothing,
 }
 
+impl How {
+    /// The name in metrics and in JSON.
+    pub const fn id(self) -> &'static str {
+        match self {
+            Self::NativeXdp => "native_xdp",
+            Self::GenericXdp => "generic_xdp",
+            Self::Tcx => "tcx",
+            Self::Clsact => "clsact",
+            Self::Nothing => "nothing",
+        }
+    }
+}
+
 impl fmt::Display for How {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -91,6 +104,11 @@ impl Half {
 }
 
 impl Attached {
+    /// Whether what arrives is not hooked because everything is seen when it leaves, as on loopback.
+    pub fn needs_no_ingress(&self) -> bool {
+        self.ingress == How::Nothing && self.reason.is_some()
+    }
+
     /// Joins the two directions; one alone is kept, with a note about the other.
     pub(super) fn join(
         link: &Link,
