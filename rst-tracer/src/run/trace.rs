@@ -42,8 +42,8 @@ const EVERY_SO_OFTEN: Duration = Duration::from_secs(5);
 pub fn trace(args: &TraceArgs) -> Result<Code> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
-        let signals = Signals::new(output::has_file(&args.output))?;
-        let sink = Box::new(output::queued(&args.output)?);
+        let signals = Signals::new(!output::files(&args.output).is_empty())?;
+        let mut outputs = output::queued(&args.output)?;
         let server = args.metrics_listen.map(Server::bind).transpose()?;
         let live = Live::start(live_options(args)?, tell)?;
         let settle_ns = nanos(args.output.settle);
@@ -53,8 +53,10 @@ pub fn trace(args: &TraceArgs) -> Result<Code> {
         let rules = Rules { settle_ns, netns, only_netns, witnesses, ..Rules::default() };
         let scene = Scene { netns, ..scene() };
         let filter = args.filter.clone().into();
-        let mut pipeline = Pipeline::new(rules, scene, filter, sink, args.output.count)
-            .asking(links::own_addresses);
+        outputs.start()?;
+        let mut pipeline =
+            Pipeline::new(rules, scene, filter, Box::new(outputs), args.output.count)
+                .asking(links::own_addresses);
         if let Some(netns) = netns {
             pipeline = pipeline.with(Processes::start(netns, !only_netns));
         }

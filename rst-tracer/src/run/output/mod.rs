@@ -10,6 +10,7 @@ mod writer;
 use std::{
     cell::Cell,
     io::{self, IsTerminal, Write},
+    path::PathBuf,
     rc::Rc,
     thread::{self, JoinHandle},
 };
@@ -39,7 +40,8 @@ pub fn direct(args: &OutputArgs) -> Result<Box<dyn Sink>> {
     Ok(if all.len() == 1 { all.remove(0) } else { Box::new(Direct(all)) })
 }
 
-/// Opens the outputs of the command line, and starts a writer for each.
+/// Opens the outputs of the command line for a source that does not wait. They take lines from now on, and write them
+/// from [`Outputs::start`] on.
 ///
 /// # Errors
 /// As [`direct`].
@@ -49,10 +51,14 @@ pub fn queued(args: &OutputArgs) -> Result<Outputs> {
     Ok(Outputs(Wanted::all(args)?.iter().map(open).collect::<Result<_>>()?))
 }
 
-/// Whether an output of the command line is a file, which can be opened anew.
-pub fn has_file(args: &OutputArgs) -> bool {
-    Wanted::all(args)
-        .is_ok_and(|all| all.iter().any(|wanted| matches!(wanted.place, Place::File(_))))
+/// The files among the outputs of the command line: they can be opened anew.
+pub fn files(args: &OutputArgs) -> Vec<PathBuf> {
+    let file = |wanted: Wanted| match wanted.place {
+        Place::File(path) => Some(path),
+        Place::Stdout => None,
+    };
+    // Two at one place are said when they are opened.
+    Wanted::all(args).unwrap_or_default().into_iter().filter_map(file).collect()
 }
 
 /// Opens a place. Packets are not for terminals.
@@ -122,7 +128,8 @@ struct Queued {
     sink: Box<dyn Sink>,
     entry: Entry,
     queue: Queue,
-    writer: Option<JoinHandle<()>>,
+    writer: Option<Writer>,
+    thread: Option<JoinHandle<()>>,
 }
 
 /// Where the sink writes to: its lines go into the queue as they are flushed.
@@ -153,9 +160,15 @@ impl Queued {
         let entry = Entry { queue: queue.clone(), lines: Rc::default() };
         let sink = sink(wanted.format, args, entry.clone(), is_terminal);
         let writer = Writer { name: name.clone(), target, queue: queue.clone(), is_failing: false };
-        let thread = thread::Builder::new().name("output".into()).spawn(|| writer.run());
-        let writer = Some(thread.context("cannot start a thread for an output")?);
-        Ok(Self { name, sink, entry, queue, writer })
+        Ok(Self { name, sink, entry, queue, writer: Some(writer), thread: None })
+    }
+
+    fn start(&mut self) -> Result<()> {
+        if let Some(writer) = self.writer.take() {
+            let thread = thread::Builder::new().name("output".into()).spawn(|| writer.run());
+            self.thread = Some(thread.context("cannot start a thread for an output")?);
+        }
+        Ok(())
     }
 
     fn write(&mut self, event: &Event) -> io::Result<()> {
@@ -168,10 +181,21 @@ impl Queued {
     /// Waits until everything is written, or cannot be.
     fn finish(&mut self) {
         self.queue.close();
-        if let Some(writer) = self.writer.take() {
+        if let Some(thread) = self.thread.take() {
             // A panic of its own was said by it.
-            let _ = writer.join();
+            let _ = thread.join();
         }
+    }
+}
+
+impl Outputs {
+    /// Starts a writer for each: not before the process has given up what it does not need, which a thread of its own
+    /// would keep.
+    ///
+    /// # Errors
+    /// When the system has no thread to give.
+    pub fn start(&mut self) -> Result<()> {
+        self.0.iter_mut().try_for_each(Queued::start)
     }
 }
 
