@@ -37,6 +37,8 @@ pub(crate) const TEST: &[Package] = &[
     package("curl", "downloads that are given up"),
     package("openssl", "certificates, and a TLS client"),
     package("python3", "small servers: HTTP, TLS"),
+    package("systemd", "`systemd-analyze` judges the unit that is shipped"),
+    package("logrotate", "tries the rule that is shipped"),
 ];
 
 /// What `build-ebpf` compiles the kernel object with.
@@ -60,3 +62,7 @@ pub(crate) const VM: &[Package] = &[
 
 /// What `fuzz` compiles with.
 pub(crate) const FUZZ: &[Package] = &[package("g++", "libFuzzer is C++")];
+
+/// What `package` tries the package with.
+pub(crate) const PACKAGE: &[Package] =
+    &[package("debootstrap", "a Debian of its own, to install the package into")];

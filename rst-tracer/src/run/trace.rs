@@ -8,6 +8,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, sleep_until};
 
 use super::{
     Pipeline, Stop, Summary, nanos, outcome, output, scene,
+    service::Service,
     signals::{Signals, Wish},
     tell,
 };
@@ -18,8 +19,8 @@ use crate::{
     detect::flood::{self, Counted, Flood},
     event::{Source, Timestamp},
     exit::Code,
-    links,
-    processes::Processes,
+    links, privileges,
+    processes::{Processes, Seen},
     source::live::{self, Live, Wake, evidence::Scope, kernel, rings::Cut},
 };
 
@@ -41,29 +42,45 @@ const EVERY_SO_OFTEN: Duration = Duration::from_secs(5);
 pub fn trace(args: &TraceArgs) -> Result<Code> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
-        let signals = Signals::new(output::file(&args.output).is_some())?;
+        let mut service = Service::find();
+        let signals = Signals::new(service.is_there() || output::file(&args.output).is_some())?;
         let sink = output::open(&args.output)?;
         let live = Live::start(live_options(args)?, tell)?;
         let settle_ns = nanos(args.output.settle);
         let netns = live::own_netns();
         let only_netns = args.kernel_scope == Scope::Netns;
+        // Only root sees into the other namespaces; only the others need less.
+        let seen = netns.map(|netns| Seen::now(netns, !only_netns));
+        give_up(args)?;
         let witnesses = live.witnesses();
         let rules = Rules { settle_ns, netns, only_netns, witnesses, ..Rules::default() };
         let scene = Scene { netns, ..scene() };
         let filter = args.filter.clone().into();
         let mut pipeline = Pipeline::new(rules, scene, filter, sink, args.output.count)
             .asking(links::own_addresses);
-        if let Some(netns) = netns {
-            pipeline = pipeline.with(Processes::start(netns, !only_netns));
+        if let Some(seen) = seen {
+            pipeline = pipeline.with(Processes::start(seen));
         }
         let mut tracing = Tracing::new(live, pipeline, args.stats);
         tell(format_args!("tracing {}; Ctrl-C ends", interfaces(tracing.live.traced())));
-        let stop = tracing.run(signals, args).await?;
+        service.ready();
+        let stop = tracing.run(signals, args, &mut service).await?;
+        service.stopping();
         let stop = tracing.end(stop);
         tell(tracing.summary()?);
         outcome(stop)?;
         Ok(Code::OK)
     })
+}
+
+/// Keeps only what is needed from now on.
+fn give_up(args: &TraceArgs) -> Result<()> {
+    let Some(less) = privileges::give_up(&args.service)? else { return Ok(()) };
+    tell(less);
+    if let Some(trouble) = output::file(&args.output).and_then(privileges::rotation_trouble) {
+        tell(trouble);
+    }
+    Ok(())
 }
 
 /// The options of the live source that the command line asks for.
@@ -113,7 +130,12 @@ impl<'a> Tracing<'a> {
     }
 
     /// Runs until a signal, the end of `duration`, a limit or a closed output.
-    async fn run(&mut self, mut signals: Signals, args: &TraceArgs) -> Result<Stop> {
+    async fn run(
+        &mut self,
+        mut signals: Signals,
+        args: &TraceArgs,
+        service: &mut Service,
+    ) -> Result<Stop> {
         let duration = args.duration;
         let end = async move {
             match duration {
@@ -131,15 +153,18 @@ impl<'a> Tracing<'a> {
             if let ControlFlow::Break(stop) = self.turn() {
                 return Ok(stop);
             }
+            service.beat(|| self.status());
             let nap = self.nap();
             tokio::select! {
                 wish = signals.next() => match wish {
                     Wish::Stop => return Ok(Stop::Enough),
                     Wish::Numbers => tell(self.summary()?),
                     Wish::Reopen => {
+                        service.reloading();
                         if let ControlFlow::Break(stop) = self.reopen(&args.output) {
                             return Ok(stop);
                         }
+                        service.ready();
                     }
                 },
                 () = &mut end => return Ok(Stop::Enough),
@@ -246,6 +271,12 @@ impl<'a> Tracing<'a> {
             .next_due()
             .map_or(longest, |due| Duration::from_nanos(due.saturating_sub(monotonic_ns())));
         Instant::now() + until_due.min(longest)
+    }
+
+    /// What a service manager shows.
+    fn status(&self) -> String {
+        let events = self.pipeline.tally.events;
+        format!("tracing {}; {events} events", interfaces(self.live.traced()))
     }
 
     /// The numbers so far.
