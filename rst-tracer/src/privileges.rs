@@ -29,8 +29,9 @@ const KEPT: [Capability; 5] = [
     Capability::CAP_DAC_READ_SEARCH,
 ];
 
-/// Whom root becomes unless told otherwise.
+/// Whom root becomes unless told otherwise, and its number where there is no list of users.
 const NOBODY: &str = "nobody";
+const NOBODYS_ID: u32 = 65_534;
 
 /// Who the process is, now that it is less.
 #[derive(Debug)]
@@ -119,14 +120,17 @@ fn find(name: &str) -> Result<User> {
     if let Some(user) = User::from_name(name).with_context(unknown)? {
         return Ok(user);
     }
+    if name == NOBODY {
+        return Ok(nameless(name, NOBODYS_ID));
+    }
     let uid: u32 = name.parse().map_err(|_| unknown())?;
     let known = User::from_uid(Uid::from_raw(uid)).with_context(unknown)?;
-    Ok(known.unwrap_or_else(|| nameless(uid)))
+    Ok(known.unwrap_or_else(|| nameless(name, uid)))
 }
 
-fn nameless(uid: u32) -> User {
+fn nameless(name: &str, uid: u32) -> User {
     User {
-        name: uid.to_string(),
+        name: name.to_owned(),
         passwd: Default::default(),
         uid: Uid::from_raw(uid),
         gid: Gid::from_raw(uid),
