@@ -147,7 +147,7 @@ impl std::fmt::Display for Less {
         match (&self.user, &self.trouble) {
             (Some(user), _) => write!(f, "now {} ({})", user.name, user.uid)?,
             (None, Some(trouble)) => write!(f, "still root: {trouble}")?,
-            (None, None) => write!(f, "now less")?,
+            (None, None) => write!(f, "user {}", geteuid())?,
         }
         write!(f, ", with {}", if kept.is_empty() { "nothing".into() } else { kept.join(" ") })
     }

@@ -9,6 +9,7 @@ use std::{
 };
 
 use nix::{sys::signal::Signal, time::ClockId};
+use rst_tracer::demo::wait;
 use rst_tracer_tests::{
     capture::Folder,
     skip::skipped,
@@ -117,11 +118,60 @@ fn a_manager_that_has_gone_is_no_reason_to_stop() {
     });
 }
 
+#[test]
+fn logrotate_renames_the_file_and_no_event_is_lost() {
+    if Command::new("logrotate").arg("--version").output().is_err() {
+        return skipped("there is no logrotate");
+    }
+    in_namespace(|| {
+        set_up("lo");
+        let folder = Folder::new();
+        let logs = folder.path("logs");
+        fs::create_dir(&logs).expect("a folder");
+        for path in [folder.path(""), logs.clone()] {
+            fs::set_permissions(path, fs::Permissions::from_mode(0o755)).expect("its mode is set");
+        }
+        // As the folder of a service: its user's own.
+        std::os::unix::fs::chown(&logs, Some(65_534), None).expect("given away");
+        let events = logs.join("events.jsonl");
+        let output = ["--settle", "0s", "--output", events.to_str().expect("UTF-8")];
+        let tracer = Tracer::trace(&output);
+        let rule = fs::read_to_string(contrib("logrotate/rst-tracer")).expect("the rule");
+        let hangup = "systemctl kill --signal=HUP rst-tracer.service";
+        assert!(rule.contains(hangup));
+        let rule = rule
+            .replace("/var/log/rst-tracer", logs.to_str().expect("UTF-8"))
+            .replace(hangup, &format!("kill -HUP {}", tracer.pid()));
+        let rule = folder.file("rule", rule.as_bytes());
+        fs::set_permissions(&rule, fs::Permissions::from_mode(0o644)).expect("its mode is set");
+        let lines = |path: &Path| fs::read_to_string(path).map_or(0, |text| text.lines().count());
+        let before = logs.join("events.jsonl.1");
+        for (resets, kept) in [(1, 0), (2, 1)] {
+            refuse_on_loopback(resets);
+            wait::until("the events", || Ok(lines(&events) == resets)).expect("written");
+            let state = folder.path("state");
+            let rotated = Command::new("logrotate")
+                .args(["--force", "--state"])
+                .arg(state)
+                .arg(&rule)
+                .output();
+            let rotated = rotated.expect("it runs");
+            assert!(rotated.status.success() && rotated.stderr.is_empty(), "{rotated:?}");
+            wait::until("a new file", || Ok(events.exists())).expect("opened anew");
+            assert_eq!((lines(&before), lines(&events)), (resets, 0));
+            assert_eq!(logs.join("events.jsonl.2.gz").exists(), kept == 1);
+        }
+        let ended = tracer.interrupt();
+        ended.assert_code(0);
+        assert_eq!(ended.summary().count("events"), 3);
+    });
+}
+
 /// Measured with systemd 252; less is better.
 const EXPOSURE: f64 = 2.4;
 
-fn unit() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../contrib/systemd/rst-tracer.service")
+fn contrib(file: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../contrib").join(file)
 }
 
 #[test]
@@ -131,7 +181,7 @@ fn the_unit_is_valid_and_no_more_exposed_than_it_was() {
     }
     // Programs and manual pages are not installed here; all else must be known.
     let folder = Folder::new();
-    let text = fs::read_to_string(unit()).expect("the unit");
+    let text = fs::read_to_string(contrib("systemd/rst-tracer.service")).expect("the unit");
     let here = text.replace("/usr/bin/rst-tracer", "/bin/true").replace("man:rst-tracer(1) ", "");
     let unit = folder.file("rst-tracer.service", here.as_bytes());
     let verified = Command::new("systemd-analyze").args(["verify", &unit]).output();
