@@ -112,6 +112,27 @@ pub struct TraceArgs {
     pub output: OutputArgs,
     #[command(flatten)]
     pub filter: FilterArgs,
+    #[command(flatten)]
+    pub service: ServiceArgs,
+}
+
+/// How it runs as a service.
+#[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = "Service")]
+pub struct ServiceArgs {
+    /// Take from this file (TOML; keys are the long names of options) what neither the command line nor the
+    /// environment (RST_TRACER_ and the long name in capitals) says
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Say which options are not at their defaults, and where they come from; trace nothing
+    #[arg(long)]
+    pub check_config: bool,
+    /// Become this user when everything is attached [default: nobody, if started as root]
+    #[arg(long, value_name = "NAME")]
+    pub user: Option<String>,
+    /// Keep the user and every capability that it was started with
+    #[arg(long, overrides_with = "user")]
+    pub no_drop: bool,
 }
 
 #[derive(Clone, Debug, Args)]

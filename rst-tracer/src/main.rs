@@ -5,10 +5,11 @@ use std::{
     process::ExitCode,
 };
 
-use clap::{CommandFactory, Parser};
+use clap::CommandFactory;
 use rst_tracer::{
     causes,
     cli::{Cli, Command},
+    config::{self, Loaded},
     demo, doctor,
     exit::{self, Code},
     manual, run, sink,
@@ -16,8 +17,7 @@ use rst_tracer::{
 
 fn main() -> ExitCode {
     env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("warn")).init();
-    let cli = Cli::parse();
-    let code = match start(cli) {
+    let code = match config::load(std::env::args_os().collect()).and_then(start) {
         Ok(code) => code,
         Err(error) if is_closed_pipe(&error) => Code::OK,
         Err(error) => {
@@ -28,9 +28,13 @@ fn main() -> ExitCode {
     ExitCode::from(code.0)
 }
 
-fn start(cli: Cli) -> anyhow::Result<Code> {
+fn start(Loaded { cli, in_use }: Loaded) -> anyhow::Result<Code> {
     let mut out = io::stdout();
     match cli.command.unwrap_or(Command::Trace(cli.trace)) {
+        Command::Trace(args) if args.service.check_config => {
+            config::show(&in_use, &mut out)?;
+            Ok(Code::OK)
+        }
         Command::Trace(args) => run::trace(&args),
         Command::Replay(args) => run::replay(&args),
         Command::Demo(args) => demo::run(&args),

@@ -11,6 +11,7 @@ mod ci;
 mod command;
 mod ebpf;
 mod fuzz;
+mod package;
 mod packages;
 mod services;
 mod soak;
@@ -47,6 +48,8 @@ enum Verb {
     Bench(bench::Args),
     /// Trace mixed traffic for half an hour, beside an independent capture.
     Soak(soak::Args),
+    /// Build the Debian package, and try it in a root of its own.
+    Package(package::Args),
     /// Do what CI does.
     Ci,
 }
@@ -71,6 +74,7 @@ fn carry_out(verb: Verb) -> Result<()> {
         Verb::Accuracy(args) => accuracy::measure(&workspace, &args),
         Verb::Bench(args) => bench::measure(&workspace, &args),
         Verb::Soak(args) => soak::soak(&workspace, &args),
+        Verb::Package(args) => package::build(&workspace, &args),
         Verb::Ci => ci::run_script(&workspace),
     }
 }

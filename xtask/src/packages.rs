@@ -39,6 +39,8 @@ pub(crate) const TEST: &[Package] = &[
     package("prometheus", "scrapes the metrics; its promtool checks them and the alerts")
         .with_service("prometheus"),
     package("python3", "small servers: HTTP, TLS"),
+    package("systemd", "`systemd-analyze` judges the unit that is shipped"),
+    package("logrotate", "tries the rule that is shipped"),
 ];
 
 /// What `build-ebpf` compiles the kernel object with.
@@ -68,3 +70,7 @@ pub(crate) const BENCH: &[Package] = &[
     package("tshark", "finds resets in capture files, by a display filter"),
     package("tcpdump", "finds resets in capture files and on the wire, by a packet filter"),
 ];
+
+/// What `package` tries the package with.
+pub(crate) const PACKAGE: &[Package] =
+    &[package("debootstrap", "a Debian of its own, to install the package into")];

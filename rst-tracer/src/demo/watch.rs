@@ -19,7 +19,7 @@ use crate::{
     correlate::{Rules, Scene},
     event::{Event, RstEvent},
     links,
-    processes::Processes,
+    processes::{Processes, Seen},
     run::{Pipeline, Stop, Summary, Tracing},
     sink::Sink,
     source::live::{self, Live, Wake, evidence::Scope},
@@ -102,7 +102,7 @@ fn trace(
         let mut pipeline = Pipeline::new(rules, scene, Default::default(), Box::new(sink), None)
             .asking(links::own_addresses);
         if let Some(netns) = rules.netns {
-            pipeline = pipeline.with(Processes::start(netns, false));
+            pipeline = pipeline.with(Processes::start(Seen::now(netns, false)));
         }
         let mut tracing = Tracing::new(live, pipeline, None);
         ready.send(lines).ok();

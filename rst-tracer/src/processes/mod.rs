@@ -62,10 +62,8 @@ pub struct Processes {
 }
 
 impl Processes {
-    /// Looks at what is there now, in the calling thread's network namespace, which is `netns`; in
-    /// `all` others too.
-    pub fn start(netns: u32, all: bool) -> Self {
-        let snapshot = snapshot::take(netns, all);
+    /// Begins with what was seen, and goes on as a reader of `/proc`.
+    pub fn start(Seen { netns, snapshot }: Seen) -> Self {
         let mut processes = Self {
             netns,
             listeners: Listeners::default(),
@@ -256,6 +254,21 @@ impl Processes {
             None
         };
         found.map(|process| Process { known_by, ..process })
+    }
+}
+
+/// The sockets that were there at a moment. Only CAP_SYS_ADMIN sees those of other network namespaces; what comes
+/// after needs less.
+pub struct Seen {
+    netns: u32,
+    snapshot: snapshot::Snapshot,
+}
+
+impl Seen {
+    /// Looks at what is there now, in the calling thread's network namespace, which is `netns`; in
+    /// `all` others too.
+    pub fn now(netns: u32, all: bool) -> Self {
+        Self { netns, snapshot: snapshot::take(netns, all) }
     }
 }
 

@@ -11,7 +11,7 @@ use rst_tracer_common::{
     wire::Address,
 };
 
-use super::{Processes, proc};
+use super::{Processes, Seen, proc};
 use crate::{
     correlate::{
         Joined, Rules,
@@ -30,7 +30,7 @@ fn own_netns() -> u32 {
 }
 
 fn start() -> Processes {
-    Processes::start(own_netns(), false)
+    Processes::start(Seen::now(own_netns(), false))
 }
 
 fn inode(socket: &impl AsRawFd) -> u64 {

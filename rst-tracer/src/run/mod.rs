@@ -4,6 +4,7 @@ mod filter;
 pub mod output;
 mod pipeline;
 mod replay;
+mod service;
 mod signals;
 mod tally;
 mod tell;

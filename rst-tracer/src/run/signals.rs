@@ -29,8 +29,8 @@ pub(super) struct Signals {
 }
 
 impl Signals {
-    /// Listens from now on. To HUP only `with_hangup`: without an output file it means that the
-    /// terminal has gone, and its default effect is right.
+    /// Listens from now on. To HUP only `with_hangup`: with neither an output file nor a service manager it means
+    /// that the terminal has gone, and its default effect is right.
     ///
     /// # Errors
     /// When the kernel refuses a handler.

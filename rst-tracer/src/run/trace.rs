@@ -8,6 +8,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, sleep_until};
 
 use super::{
     Pipeline, Stop, Summary, nanos, outcome, output, scene,
+    service::Service,
     signals::{Signals, Wish},
     tell,
 };
@@ -20,7 +21,8 @@ use crate::{
     exit::Code,
     links,
     metrics::{Look, Metrics, Server},
-    processes::Processes,
+    privileges,
+    processes::{Processes, Seen},
     source::live::{self, Live, Wake, evidence::Scope, kernel, rings::Cut},
 };
 
@@ -42,13 +44,18 @@ const EVERY_SO_OFTEN: Duration = Duration::from_secs(5);
 pub fn trace(args: &TraceArgs) -> Result<Code> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
-        let signals = Signals::new(!output::files(&args.output).is_empty())?;
+        let mut service = Service::find();
+        let has_files = !output::files(&args.output).is_empty();
+        let signals = Signals::new(service.is_there() || has_files)?;
         let mut outputs = output::queued(&args.output)?;
         let server = args.metrics_listen.map(Server::bind).transpose()?;
         let live = Live::start(live_options(args)?, tell)?;
         let settle_ns = nanos(args.output.settle);
         let netns = live::own_netns();
         let only_netns = args.kernel_scope == Scope::Netns;
+        // Only root sees into the other namespaces; only the others need less.
+        let seen = netns.map(|netns| Seen::now(netns, !only_netns));
+        give_up(args)?;
         let witnesses = live.witnesses();
         let rules = Rules { settle_ns, netns, only_netns, witnesses, ..Rules::default() };
         let scene = Scene { netns, ..scene() };
@@ -57,15 +64,17 @@ pub fn trace(args: &TraceArgs) -> Result<Code> {
         let mut pipeline =
             Pipeline::new(rules, scene, filter, Box::new(outputs), args.output.count)
                 .asking(links::own_addresses);
-        if let Some(netns) = netns {
-            pipeline = pipeline.with(Processes::start(netns, !only_netns));
+        if let Some(seen) = seen {
+            pipeline = pipeline.with(Processes::start(seen));
         }
         let mut tracing = Tracing::new(live, pipeline, args.heartbeat);
         if let Some(server) = server {
             tracing.serve_metrics(server)?;
         }
         tell(format_args!("tracing {}; Ctrl-C ends", interfaces(tracing.live.traced())));
-        let stop = tracing.run(signals, args).await?;
+        service.ready();
+        let stop = tracing.run(signals, args, &mut service).await?;
+        service.stopping();
         let stop = tracing.end(stop);
         // A reader that takes nothing is waited for; a second signal does not wait.
         let written = tracing.pipeline.sink().finish();
@@ -74,6 +83,15 @@ pub fn trace(args: &TraceArgs) -> Result<Code> {
         written?;
         Ok(Code::OK)
     })
+}
+
+/// Keeps only what is needed from now on.
+fn give_up(args: &TraceArgs) -> Result<()> {
+    let Some(less) = privileges::give_up(&args.service)? else { return Ok(()) };
+    tell(less);
+    let files = output::files(&args.output);
+    files.iter().filter_map(|file| privileges::rotation_trouble(file)).for_each(tell);
+    Ok(())
 }
 
 /// The options of the live source that the command line asks for.
@@ -124,7 +142,12 @@ impl<'a> Tracing<'a> {
     }
 
     /// Runs until a signal, the end of `duration`, a limit or a closed output.
-    async fn run(&mut self, mut signals: Signals, args: &TraceArgs) -> Result<Stop> {
+    async fn run(
+        &mut self,
+        mut signals: Signals,
+        args: &TraceArgs,
+        service: &mut Service,
+    ) -> Result<Stop> {
         let duration = args.duration;
         let end = async move {
             match duration {
@@ -142,12 +165,17 @@ impl<'a> Tracing<'a> {
             if let ControlFlow::Break(stop) = self.turn() {
                 return Ok(stop);
             }
+            service.beat(|| self.status());
             let nap = self.nap();
             tokio::select! {
                 wish = signals.next() => match wish {
                     Wish::Stop => return Ok(Stop::Enough),
                     Wish::Numbers => tell(self.summary()?),
-                    Wish::Reopen => self.pipeline.sink().reopen(),
+                    Wish::Reopen => {
+                        service.reloading();
+                        self.pipeline.sink().reopen();
+                        service.ready();
+                    }
                 },
                 () = &mut end => return Ok(Stop::Enough),
                 () = next_tick(&mut stats) => {
@@ -263,6 +291,12 @@ impl<'a> Tracing<'a> {
             .next_due()
             .map_or(longest, |due| Duration::from_nanos(due.saturating_sub(monotonic_ns())));
         Instant::now() + until_due.min(longest)
+    }
+
+    /// What a service manager shows.
+    fn status(&self) -> String {
+        let events = self.pipeline.tally.events;
+        format!("tracing {}; {events} events", interfaces(self.live.traced()))
     }
 
     /// The numbers so far.

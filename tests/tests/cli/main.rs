@@ -2,6 +2,7 @@
 //!
 //! What needs live traffic is in `operations`.
 
+mod config;
 mod failures;
 mod filters;
 mod help;

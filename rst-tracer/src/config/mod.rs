@@ -1,0 +1,155 @@
+//! Where the options of a trace come from: the command line, the environment, a file.
+//!
+//! In: the arguments of the program. Out: the command line as if everything had been typed there. What the
+//! environment and the file say goes through the parser of the command line, so what is allowed and what is
+//! answered to a mistake is the same everywhere; the answer names the variable, or the file and the line.
+
+mod environment;
+mod file;
+mod setting;
+#[cfg(test)]
+mod tests;
+
+use std::{
+    ffi::OsString,
+    io::{self, Write},
+    path::PathBuf,
+};
+
+use anyhow::Result;
+use clap::{Arg, ArgMatches, Command, CommandFactory, FromArgMatches, parser::ValueSource};
+
+pub use self::setting::{Origin, Setting};
+use crate::{
+    cli::Cli,
+    exit::{Code, Failure},
+};
+
+/// Options that are about the settings themselves, or about this one start.
+const NOT_SETTINGS: [&str; 2] = ["config", "check-config"];
+
+/// The command line with all that belongs to it.
+pub struct Loaded {
+    /// What is to be done, and how.
+    pub cli: Cli,
+    /// Options of a trace that are not at their defaults.
+    pub in_use: Vec<Setting>,
+}
+
+/// Completes the arguments of the program from its environment and from the file that they name. A wrong command
+/// line ends the program, as does `--help`.
+///
+/// # Errors
+/// A [`Failure`] with [`Code::CONFIG`] names what is wrong with the environment or the file.
+pub fn load(arguments: Vec<OsString>) -> Result<Loaded> {
+    load_with(arguments, |name| std::env::var_os(name))
+}
+
+/// The same with another environment.
+fn load_with(
+    arguments: Vec<OsString>,
+    variable: impl Fn(&str) -> Option<OsString>,
+) -> Result<Loaded> {
+    let typed =
+        Cli::command().try_get_matches_from(&arguments).unwrap_or_else(|error| error.exit());
+    let Some(trace) = of_trace(&typed) else {
+        return Ok(Loaded { cli: Cli::from_arg_matches(&typed)?, in_use: Vec::new() });
+    };
+    let options = options();
+    let mut settings = match file_named(trace, &variable) {
+        Some(path) => file::read(&path, &options)?,
+        None => Vec::new(),
+    };
+    for more in [environment::read(&options, &variable)?, typed_settings(trace, &options)] {
+        settings.retain(|setting| more.iter().all(|above| above.option != setting.option));
+        settings.extend(more);
+    }
+    let matches = parse_all(&arguments, &typed, &settings)?;
+    settings.retain(|setting| !setting.is_default(&options));
+    Ok(Loaded { cli: Cli::from_arg_matches(&matches)?, in_use: settings })
+}
+
+/// Writes a line for each setting: as it would stand in a file, and where it comes from.
+///
+/// # Errors
+/// Those of the output.
+pub fn show(settings: &[Setting], out: &mut impl Write) -> io::Result<()> {
+    if settings.is_empty() {
+        writeln!(out, "# every option is at its default")?;
+    }
+    for setting in settings {
+        writeln!(out, "{setting}")?;
+    }
+    out.flush()
+}
+
+/// The options that can be set, as clap knows them.
+fn options() -> Vec<Arg> {
+    let mut command = Cli::command();
+    let trace = command.find_subcommand_mut("trace").expect("a verb of this name");
+    let is_setting = |arg: &&Arg| arg.get_long().is_some_and(|name| !NOT_SETTINGS.contains(&name));
+    trace.get_arguments().filter(is_setting).cloned().collect()
+}
+
+/// What was typed for a trace, if that is what is to be done.
+fn of_trace(typed: &ArgMatches) -> Option<&ArgMatches> {
+    match typed.subcommand() {
+        None => Some(typed),
+        Some(("trace", matches)) => Some(matches),
+        Some(_) => None,
+    }
+}
+
+fn file_named(trace: &ArgMatches, variable: &impl Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
+    let typed = trace.get_one::<PathBuf>("config").cloned();
+    typed.or_else(|| variable(&environment::name("config")).map(PathBuf::from))
+}
+
+/// The options that stand on the command line.
+fn typed_settings(trace: &ArgMatches, options: &[Arg]) -> Vec<Setting> {
+    let is_typed = |option: &&Arg| {
+        trace.value_source(option.get_id().as_str()) == Some(ValueSource::CommandLine)
+    };
+    let typed = options.iter().filter(is_typed).map(|option| {
+        let id = option.get_id().as_str();
+        let values = match setting::is_flag(option) {
+            true => vec![OsString::from("true")],
+            false => trace.get_raw(id).into_iter().flatten().map(OsString::from).collect(),
+        };
+        Setting::new(option, values, Origin::CommandLine)
+    });
+    typed.collect()
+}
+
+/// Parses the arguments once more, behind what the settings add to them.
+fn parse_all(
+    arguments: &[OsString],
+    typed: &ArgMatches,
+    settings: &[Setting],
+) -> Result<ArgMatches> {
+    let added = settings.iter().filter(|setting| setting.origin != Origin::CommandLine);
+    let added: Vec<OsString> = added.flat_map(Setting::words).collect();
+    let head = 1 + usize::from(typed.subcommand().is_some());
+    let (before, behind) = arguments.split_at(head.min(arguments.len()));
+    parse(Cli::command(), before.iter().chain(&added).chain(behind))
+        .map_err(|complaint| wrong(format_args!("taken together: {complaint}")))
+}
+
+/// Parses; an error is said in one line.
+fn parse<'a>(
+    command: Command,
+    words: impl Iterator<Item = &'a OsString>,
+) -> Result<ArgMatches, String> {
+    command.try_get_matches_from(words).map_err(|error| {
+        let text = error.render().to_string();
+        let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+        let is_about_this =
+            |line: &&str| !line.starts_with("Usage:") && !line.starts_with("For more");
+        let lines: Vec<&str> = lines.take_while(is_about_this).collect();
+        lines.join("; ").trim_start_matches("error: ").to_owned()
+    })
+}
+
+fn wrong(what: impl std::fmt::Display) -> anyhow::Error {
+    Failure::new(Code::CONFIG, what.to_string()).into()
+}

@@ -1,0 +1,82 @@
+//! What a service manager is told: that tracing goes on, that it lives, that it reloads, that it stops.
+//!
+//! sd_notify(3). Without `NOTIFY_SOCKET` in the environment nobody listens, and nothing is said.
+
+use std::{
+    env,
+    time::{Duration, Instant},
+};
+
+use sd_notify::NotifyState;
+
+/// How often the numbers are said.
+const STATUS: Duration = Duration::from_secs(10);
+
+/// The manager of this service, if there is one.
+pub(super) struct Service {
+    is_there: bool,
+    /// How often it is to hear that the tracer lives: twice as often as it wants to.
+    beat: Option<Duration>,
+    next_beat: Instant,
+    next_status: Instant,
+}
+
+impl Service {
+    /// Finds the manager in the environment.
+    pub(super) fn find() -> Self {
+        let now = Instant::now();
+        Self {
+            is_there: env::var_os("NOTIFY_SOCKET").is_some(),
+            beat: sd_notify::watchdog_enabled().map(|patience| patience / 2),
+            next_beat: now,
+            next_status: now,
+        }
+    }
+
+    /// Whether somebody listens.
+    pub(super) fn is_there(&self) -> bool {
+        self.is_there
+    }
+
+    /// Everything is attached, or reloaded.
+    pub(super) fn ready(&self) {
+        self.say(&[NotifyState::Ready]);
+    }
+
+    /// Says that the tracer lives, and the numbers, when it is time to.
+    pub(super) fn beat(&mut self, numbers: impl FnOnce() -> String) {
+        if !self.is_there {
+            return;
+        }
+        let now = Instant::now();
+        if let Some(every) = self.beat.filter(|_| now >= self.next_beat) {
+            self.next_beat = now + every;
+            self.say(&[NotifyState::Watchdog]);
+        }
+        if now >= self.next_status {
+            self.next_status = now + STATUS;
+            self.say(&[NotifyState::Status(&numbers())]);
+        }
+    }
+
+    /// It reloads; `ready` ends that. The time tells the manager which of its requests this answers.
+    pub(super) fn reloading(&self) {
+        match NotifyState::monotonic_usec_now() {
+            Ok(now) => self.say(&[NotifyState::Reloading, now]),
+            Err(error) => log::warn!("no time to tell the service manager: {error}"),
+        }
+    }
+
+    /// It was asked to stop, and does.
+    pub(super) fn stopping(&self) {
+        self.say(&[NotifyState::Stopping]);
+    }
+
+    fn say(&self, what: &[NotifyState<'_>]) {
+        if self.is_there
+            && let Err(error) = sd_notify::notify(what)
+        {
+            log::warn!("the service manager does not listen: {error}");
+        }
+    }
+}
