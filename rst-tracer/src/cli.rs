@@ -188,6 +188,9 @@ pub struct OutputArgs {
     /// How long a reset waits for what proves or refutes it: 0s, 500ms, 1s
     #[arg(long, value_name = "TIME", default_value = "1s", value_parser = duration)]
     pub settle: Duration,
+    /// Seed of Community IDs, where other tools do not use 0
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub community_id_seed: u16,
     /// When to colour text [also: NO_COLOR]
     #[arg(long, value_enum, default_value_t = Colour::Auto, value_name = "WHEN")]
     pub color: Colour,

@@ -390,7 +390,7 @@ impl Story {
 
     /// The events of all resets so far, in order.
     pub(crate) fn told(&mut self) -> Vec<RstEvent> {
-        let scene = Scene { host: "here".into(), netns: self.netns, addresses: None };
+        let scene = Scene { host: "here".into(), netns: self.netns, ..Scene::default() };
         std::iter::from_fn(|| self.correlator.release())
             .map(|joined| describe(&joined, &scene))
             .collect()

@@ -53,7 +53,7 @@ impl Watching {
         let fd = netns.fd().try_clone_to_owned().context("duplicating a namespace")?;
         let host = netns.name().to_owned();
         let inode = u32::try_from(netns.inode()).ok();
-        let scene = Scene { host: host.clone(), netns: inode, addresses: None };
+        let scene = Scene { host: host.clone(), netns: inode, ..Scene::default() };
         // The namespaces of the laboratory are hosts: none may read another's mind.
         let options = live::Options { scope: Scope::Netns, ..options };
         let rules = Rules { netns: inode, only_netns: true, ..rules };

@@ -19,12 +19,16 @@ pub use tally::{Summary, Tally};
 pub use tell::tell;
 pub use trace::{Tracing, live_options, trace};
 
-use crate::{correlate::Scene, exit::Failure};
+use crate::{cli::OutputArgs, correlate::Scene, exit::Failure};
 
 /// This host as events name it.
-pub fn scene() -> Scene {
+pub fn scene(args: &OutputArgs) -> Scene {
     let host = nix::unistd::gethostname().ok().and_then(|name| name.into_string().ok());
-    Scene { host: host.unwrap_or_else(|| "unknown".into()), ..Scene::default() }
+    Scene {
+        host: host.unwrap_or_else(|| "unknown".into()),
+        community_id_seed: args.community_id_seed,
+        ..Scene::default()
+    }
 }
 
 /// A duration in nanoseconds.

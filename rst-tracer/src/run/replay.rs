@@ -28,7 +28,7 @@ pub fn replay(args: &ReplayArgs) -> anyhow::Result<Code> {
     let rules = Rules { settle_ns: nanos(args.output.settle), merge_ns: 0, ..Rules::default() };
     let sink = output::direct(&args.output)?;
     let filter = args.filter.clone().into();
-    let mut pipeline = Pipeline::new(rules, scene(), filter, sink, args.output.count);
+    let mut pipeline = Pipeline::new(rules, scene(&args.output), filter, sink, args.output.count);
     let mut source = Replay::new(args.table.flows, !args.table.no_tunnels, random_keys()?)?
         .expecting(args.files.iter().filter_map(|name| length(name)).sum())?;
     let mut code = Code::OK;

@@ -58,7 +58,7 @@ pub fn trace(args: &TraceArgs) -> Result<Code> {
         give_up(args)?;
         let witnesses = live.witnesses();
         let rules = Rules { settle_ns, netns, only_netns, witnesses, ..Rules::default() };
-        let scene = Scene { netns, ..scene() };
+        let scene = Scene { netns, ..scene(&args.output) };
         let filter = args.filter.clone().into();
         outputs.start()?;
         let mut pipeline =

@@ -1,4 +1,4 @@
-//! Community ID, version 1, seed 0: one name for a connection in every tool.
+//! Community ID, version 1: one name for a connection in every tool.
 //!
 //! <https://github.com/corelight/community-id-spec>
 
@@ -9,14 +9,14 @@ use sha1::{Digest, Sha1};
 
 use crate::event::Endpoint;
 
-const SEED: [u8; 2] = [0, 0];
 const TCP_AND_PADDING: [u8; 2] = [6, 0];
 
-/// The id of the connection between two ends, the same in both directions.
-pub(super) fn of(a: Endpoint, b: Endpoint) -> String {
+/// The id of the connection between two ends, the same in both directions. Tools that use another `seed` name it
+/// otherwise; the usual one is 0.
+pub(super) fn of(a: Endpoint, b: Endpoint, seed: u16) -> String {
     let (low, high) = if a <= b { (a, b) } else { (b, a) };
     let mut hash = Sha1::new();
-    hash.update(SEED);
+    hash.update(seed.to_be_bytes());
     for end in [low, high] {
         match end.ip {
             IpAddr::V4(v4) => hash.update(v4.octets()),
@@ -34,8 +34,12 @@ mod tests {
     use super::*;
 
     fn id(a: &str, b: &str) -> String {
+        id_of_seed(a, b, 0)
+    }
+
+    fn id_of_seed(a: &str, b: &str, seed: u16) -> String {
         let end = |text: &str| Endpoint::from(text.parse::<std::net::SocketAddr>().unwrap());
-        of(end(a), end(b))
+        of(end(a), end(b), seed)
     }
 
     #[test]
@@ -45,6 +49,12 @@ mod tests {
         let v6 =
             id("[2001:470:e5bf:dead:4957:2174:e82c:4887]:63943", "[2607:f8b0:400c:c03::1a]:25");
         assert_eq!(v6, "1:/qFaeAR+gFe1KYjMzVDsMv+wgU4=");
+    }
+
+    #[test]
+    fn another_seed_gives_the_id_that_other_tools_give() {
+        let one = id_of_seed("128.232.110.120:34855", "66.35.250.204:80", 1);
+        assert_eq!(one, "1:3V71V58M3Ksw/yuFALMcW0LAHvc=", "as the Python package says");
     }
 
     #[test]

@@ -37,6 +37,8 @@ pub struct Scene {
     pub netns: Option<u32>,
     /// The addresses of the observing host; `None` for captures.
     pub addresses: Option<Arc<HashSet<IpAddr>>>,
+    /// Seed of Community IDs.
+    pub community_id_seed: u16,
 }
 
 /// Describes and explains a reset.
@@ -87,7 +89,7 @@ pub fn describe(joined: &Joined, scene: &Scene) -> RstEvent {
     event.flow = past.map(|past| context::flow(reset, &past, &roles));
     event.recent =
         past.map(|past| context::recent(head.time_ns, &past, &roles)).unwrap_or_default();
-    event.community_id = community_id::of(src, dst);
+    event.community_id = community_id::of(src, dst, scene.community_id_seed);
     event.vlan = vlans(segment);
     event.tunnel = segment.tunnel.name().map(Cow::Borrowed);
     event.process = joined.process.clone();
