@@ -105,7 +105,7 @@ fn a_mistake_in_a_file_is_told_with_its_line() {
         ("flows = {}\n", "c.toml:1: flows takes a string, a number"),
         ("no-tunnels = \"yes\"\n", "c.toml:1: no-tunnels is true or false"),
         ("settle = 5\n", "write for example 500ms"),
-        ("format = \"xml\"\n", "[possible values: text, json]"),
+        ("format = \"xml\"\n", "[possible values: text, json"),
         ("cause = [\"closed_port\", \"closed_prot\"]\n", "a similar value exists: 'closed_port'"),
     ];
     for (text, told) in wrong {

@@ -12,13 +12,13 @@ fn check_config_says_what_would_be_used_and_where_it_comes_from() {
     let mut checked =
         command(&["trace", "--config", &file, "--check-config", "-i", "no-such-interface"]);
     let ended =
-        Tracer::spawn(checked.env("RST_TRACER_STATS", "1m").env("RST_TRACER_PORT", "80,81")).wait();
+        Tracer::spawn(checked.env("RST_TRACER_HEARTBEAT", "1m").env("RST_TRACER_PORT", "80,81")).wait();
     ended.assert_code(0);
     assert!(ended.err.is_empty(), "{ended:#?}");
     let settle = format!("settle = \"2s\"  # {file}:2");
     let told = [
         settle.as_str(),
-        "stats = \"1m\"  # RST_TRACER_STATS",
+        "heartbeat = \"1m\"  # RST_TRACER_HEARTBEAT",
         "port = [80, 81]  # RST_TRACER_PORT",
         "interface = [\"no-such-interface\"]  # command line",
     ];
