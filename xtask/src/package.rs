@@ -60,7 +60,7 @@ pub(crate) fn build(workspace: &Workspace, args: &Args) -> Result<()> {
     let cargo_deb = installed_tool(workspace, "cargo-deb", CARGO_DEB, |_| {})?;
     let folder = workspace.target.join("debian");
     run(Command::new(cargo_deb)
-        .args(["--no-build", "--locked", "--package", "rst-tracer", "--output"])
+        .args(["--no-build", "--locked", "--strip", "--package", "rst-tracer", "--output"])
         .arg(&folder)
         .current_dir(&workspace.root))?;
     let package = newest(&folder)?;
@@ -83,7 +83,8 @@ fn write_what_it_says(workspace: &Workspace) -> Result<()> {
         let said = output_of(Command::new(release.join("rst-tracer")).args(verb))?;
         fs::write(folder.join(name), said).with_context(|| format!("cannot write {name}"))?;
     }
-    Ok(())
+    // Without name and time, so that the same page always is the same file.
+    run(Command::new("gzip").args(["-9nf"]).arg(folder.join("rst-tracer.1")))
 }
 
 fn newest(folder: &Path) -> Result<PathBuf> {
@@ -104,6 +105,9 @@ fn check_content(package: &Path) -> Result<()> {
     for wanted in ["/etc/rst-tracer/config.toml", "/etc/logrotate.d/rst-tracer"] {
         ensure!(conffiles.lines().any(|line| line == wanted), "{wanted} is no conffile");
     }
+    let postinst = output_of(Command::new("dpkg-deb").arg("-I").arg(package).arg("postinst"))?;
+    let is_restarted = postinst.contains("try-restart") && postinst.contains("daemon-reload");
+    ensure!(is_restarted, "an upgrade does not restart the service:\n{postinst}");
     Ok(())
 }
 
