@@ -41,6 +41,7 @@ pub(crate) const TEST: &[Package] = &[
         "python3-venv",
         "an environment for the databases that the queries of contrib/fleet are tried in",
     ),
+    package("lnav", "a viewer of logs, which reads our events with the format in contrib"),
     package("libestr0", "a library of rsyslog"),
     package("libfastjson4", "a library of rsyslog"),
     package("liblognorm5", "a library of rsyslog"),

@@ -12,7 +12,7 @@ use nix::{
 };
 use rst_tracer_tests::capture::Folder;
 
-use crate::{contrib, target};
+use crate::{shipped, target};
 
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Kind {
@@ -32,17 +32,17 @@ pub(crate) struct Setup {
 
 impl Setup {
     /// With a configuration of `contrib` that reads `source`.
-    pub(crate) fn new(kind: Kind, shipped: &str, source: &str) -> Self {
+    pub(crate) fn new(kind: Kind, name: &str, source: &str) -> Self {
         let folder = Folder::new();
         let of = |name| folder.path(name);
         let (from, to) = (of("events.json"), of("collected.json"));
-        let path = contrib(shipped);
+        let path = shipped(name);
         let mut text =
             fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-        for (shipped, here) in [(source, &from), ("/var/log/collected/rst-tracer.json", &to)] {
-            let (shipped, here) = (format!("\"{shipped}\""), format!("\"{}\"", here.display()));
-            assert!(text.contains(&shipped), "{} speaks of {shipped}", path.display());
-            text = text.replace(&shipped, &here);
+        for (theirs, here) in [(source, &from), ("/var/log/collected/rst-tracer.json", &to)] {
+            let (theirs, here) = (format!("\"{theirs}\""), format!("\"{}\"", here.display()));
+            assert!(text.contains(&theirs), "{} speaks of {theirs}", path.display());
+            text = text.replace(&theirs, &here);
         }
         let ours = folder.file("rst-tracer.conf", text.as_bytes());
         let work = of("work");

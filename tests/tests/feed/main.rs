@@ -3,9 +3,12 @@
 
 mod collector;
 mod collectors;
+mod contrib;
+mod fleet;
 #[path = "../attach/lab.rs"]
 #[expect(dead_code, reason = "the tests of attaching use more of it")]
 mod net;
+mod python;
 #[path = "../operations/resets.rs"]
 #[expect(dead_code, reason = "the tests of operation use more of it")]
 mod resets;
@@ -20,7 +23,7 @@ use std::{
 use serde_json::Value;
 
 /// A file that we ship.
-fn contrib(name: &str) -> PathBuf {
+fn shipped(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../contrib").join(name)
 }
 
