@@ -4,9 +4,12 @@
 //! services kept down, or an error holds the command that would install them.
 
 use crate::command::{output_of, run};
-use crate::packages::Package;
+use crate::packages::{self, Package};
 use crate::services;
+use crate::workspace::Workspace;
 use anyhow::{Context, Result, bail};
+use std::fs;
+use std::path::Path;
 use std::process::Command;
 use std::sync::OnceLock;
 
@@ -44,6 +47,48 @@ pub(crate) fn install(packages: &[Package]) -> Result<()> {
             .args(names.split(' ')))
         .with_context(|| format!("apt could not install {names}"))
     })
+}
+
+/// What the tests call: installs or unpacks what of it is missing.
+///
+/// # Errors
+/// As [`install`] and [`unpack`].
+pub(crate) fn for_tests(workspace: &Workspace) -> Result<()> {
+    install(packages::TEST)?;
+    unpack(packages::UNPACKED, &workspace.target.join("packages"))
+}
+
+/// Downloads those of `packages` that have no folder of their name in `below` yet, and unpacks them there. Nothing of
+/// them is installed, none of their scripts runs.
+///
+/// # Errors
+/// When there is no apt, or it cannot download; each names the package.
+fn unpack(packages: &[Package], below: &Path) -> Result<()> {
+    for Package { name, why, .. } in packages {
+        let folder = below.join(name);
+        if folder.is_dir() {
+            continue;
+        }
+        eprintln!("missing: {name} ({why})");
+        // Whole or not there.
+        let half = below.join(format!("{name}.half"));
+        fs::remove_dir_all(&half).ok();
+        fs::create_dir_all(&half).with_context(|| format!("making {}", half.display()))?;
+        let download = || {
+            // apt's own user may not enter this directory.
+            let arguments = ["-o", "APT::Sandbox::User=root", "download", name];
+            run(apt_get().args(arguments).current_dir(&half))
+        };
+        // Package lists may be too old, which only root can change.
+        download()
+            .or_else(|_| update_once().and_then(|()| download()))
+            .with_context(|| format!("apt could not download {name} into {}", half.display()))?;
+        let archive = fs::read_dir(&half)?.next().context("apt downloaded nothing")??.path();
+        run(Command::new("dpkg-deb").arg("-x").arg(&archive).arg(&half))?;
+        fs::remove_file(&archive)?;
+        fs::rename(&half, &folder)?;
+    }
+    Ok(())
 }
 
 /// The installed version of a package; `None` when it is not installed (or dpkg is not there).

@@ -36,6 +36,8 @@ struct Cli {
 enum Verb {
     /// Compile the kernel object from source into rst-tracer-ebpf/prebuilt/, or check it.
     BuildEbpf(ebpf::Args),
+    /// Install what the tests need, and do no more.
+    Packages,
     /// Run every test; install what they need first.
     Test(test::Args),
     /// Run the fuzz targets, each for some seconds.
@@ -68,6 +70,7 @@ fn carry_out(verb: Verb) -> Result<()> {
     let workspace = Workspace::locate()?;
     match verb {
         Verb::BuildEbpf(args) => ebpf::run(&workspace, &args),
+        Verb::Packages => apt::for_tests(&workspace),
         Verb::Test(args) => test::run_all(&workspace, &args),
         Verb::Fuzz(args) => fuzz::run_targets(&workspace, &args).map(drop),
         Verb::Vm(args) => vm::run_matrix(&workspace, &args).map(drop),

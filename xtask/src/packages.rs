@@ -41,6 +41,26 @@ pub(crate) const TEST: &[Package] = &[
     package("python3", "small servers: HTTP, TLS"),
     package("systemd", "`systemd-analyze` judges the unit that is shipped"),
     package("logrotate", "tries the rule that is shipped"),
+    package(
+        "python3-venv",
+        "an environment for the databases that the queries of contrib/fleet are tried in",
+    ),
+    package("lnav", "a viewer of logs, which reads our events with the format in contrib"),
+    package("libestr0", "a library of rsyslog"),
+    package("libfastjson4", "a library of rsyslog"),
+    package("liblognorm5", "a library of rsyslog"),
+    package("libglib2.0-0", "a library of syslog-ng"),
+    package("libivykis0", "a library of syslog-ng"),
+    package("libjson-c5", "a library of syslog-ng"),
+    package("libnet1", "a library of syslog-ng"),
+    package("libwrap0", "a library of syslog-ng"),
+];
+
+/// What the tests call and what is not installed but unpacked below the target directory: Debian lets a machine have
+/// one of the two only, and installing one takes the other away from whoever uses it.
+pub(crate) const UNPACKED: &[Package] = &[
+    package("rsyslog", "a collector that takes the stream of a tracer"),
+    package("syslog-ng-core", "another one"),
 ];
 
 /// What `build-ebpf` compiles the kernel object with.

@@ -7,7 +7,7 @@ use crate::cargo_test::{Tally, tally};
 use crate::command::run;
 use crate::ebpf::{self, Equality};
 use crate::workspace::{Workspace, cargo};
-use crate::{apt, bench, fuzz, packages, vm};
+use crate::{apt, bench, fuzz, vm};
 use anyhow::{Result, bail};
 use std::time::{Duration, Instant};
 
@@ -82,7 +82,7 @@ pub(crate) fn run_all(workspace: &Workspace, args: &Args) -> Result<()> {
         command
     };
     steps.step("packages", || {
-        apt::install(packages::TEST)?;
+        apt::for_tests(workspace)?;
         passed("")
     });
     steps.step("prebuilt hashes", || {

@@ -12,7 +12,8 @@ fn check_config_says_what_would_be_used_and_where_it_comes_from() {
     let mut checked =
         command(&["trace", "--config", &file, "--check-config", "-i", "no-such-interface"]);
     let ended =
-        Tracer::spawn(checked.env("RST_TRACER_HEARTBEAT", "1m").env("RST_TRACER_PORT", "80,81")).wait();
+        Tracer::spawn(checked.env("RST_TRACER_HEARTBEAT", "1m").env("RST_TRACER_PORT", "80,81"))
+            .wait();
     ended.assert_code(0);
     assert!(ended.err.is_empty(), "{ended:#?}");
     let settle = format!("settle = \"2s\"  # {file}:2");
