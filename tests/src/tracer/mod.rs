@@ -87,7 +87,7 @@ impl Ended {
     #[track_caller]
     pub fn output(&self, name: &str) -> (u64, u64) {
         let begin = format!("summary: output {name}: ");
-        let line = self.err.iter().find_map(|line| line.strip_prefix(&begin));
+        let line = self.err.iter().rev().find_map(|line| line.strip_prefix(&begin));
         let line = line.unwrap_or_else(|| panic!("no output {name} in {self:#?}"));
         let mut numbers = line.split(' ').filter_map(|word| word.parse().ok());
         (numbers.next().expect("written"), numbers.next().expect("dropped"))

@@ -4,6 +4,7 @@ use std::{
     io::Write,
     net::{IpAddr, TcpListener, TcpStream},
     os::fd::OwnedFd,
+    sync::{Mutex, MutexGuard, PoisonError},
 };
 
 use nix::unistd;
@@ -21,8 +22,10 @@ pub(crate) const HERE: [u8; 4] = [10, 77, 0, 1];
 /// The other one.
 pub(crate) const THERE: [u8; 4] = [10, 77, 0, 2];
 
-/// This host, another one, and a cable.
+/// This host, another one, and a cable. One test at a time has them: each keeps all CPUs busy, and what one loses for
+/// want of time is no fault of the tracer's.
 pub(crate) struct Pair {
+    _alone: Option<MutexGuard<'static, ()>>,
     pub(crate) here: Netns,
     pub(crate) there: Netns,
 }
@@ -30,11 +33,22 @@ pub(crate) struct Pair {
 impl Pair {
     /// `None` without root.
     pub(crate) fn new() -> Option<Self> {
+        static ALONE: Mutex<()> = Mutex::new(());
+        Self::make(Some(ALONE.lock().unwrap_or_else(PoisonError::into_inner)))
+    }
+
+    /// The same for a test that leaves most of the time to others, and gives the tracer room to wait for its own.
+    pub(crate) fn beside_others() -> Option<Self> {
+        Self::make(None)
+    }
+
+    fn make(alone: Option<MutexGuard<'static, ()>>) -> Option<Self> {
         if !unistd::geteuid().is_root() {
             skipped("needs root for network namespaces and BPF");
             return None;
         }
         let pair = Self {
+            _alone: alone,
             here: Netns::new("here").expect("a namespace"),
             there: Netns::new("there").expect("a namespace"),
         };

@@ -4,6 +4,8 @@ use std::{
     fs,
     io::{self, PipeReader},
     os::{fd::AsRawFd, unix::process::ExitStatusExt},
+    thread,
+    time::Duration,
 };
 
 use nix::sys::signal::Signal;
@@ -55,6 +57,12 @@ fn a_stalled_reader_loses_nothing_unseen() {
         let (tracer, reader, resets) = stalled();
         let more = 3000; // More than the queue holds.
         refuse_on_loopback(more);
+        wait::until("the queue to overflow", || {
+            tracer.signal(Signal::SIGUSR1);
+            thread::sleep(Duration::from_millis(100));
+            Ok(tracer.err.so_far().iter().any(|line| line.starts_with("summary: output json:-: ")))
+        })
+        .expect("told");
         let out = Stream::read(reader);
         let ended = tracer.interrupt();
         ended.assert_code(0);
