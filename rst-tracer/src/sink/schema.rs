@@ -126,4 +126,6 @@ fn tidy(schema: &mut Value) {
 }
 
 #[cfg(test)]
+mod reference;
+#[cfg(test)]
 mod tests;

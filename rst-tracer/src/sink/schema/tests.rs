@@ -13,6 +13,8 @@ use crate::event::samples;
 const GOLDEN: &str =
     concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/schema/rst-tracer-1.schema.json");
 
+const REFERENCE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/events.md");
+
 static VALIDATOR: LazyLock<Validator> = LazyLock::new(|| {
     let options = jsonschema::options().should_validate_formats(true);
     options.build(&schema()).expect("the schema is a schema")
@@ -34,6 +36,17 @@ fn the_checked_in_schema_is_the_one_of_the_types() {
     }
     let golden = std::fs::read_to_string(GOLDEN).unwrap_or_default();
     assert!(golden == generated, "docs/schema is stale: run the test with RST_TRACER_BLESS=1");
+}
+
+#[test]
+fn the_reference_for_people_is_made_of_the_schema() {
+    let (page, is_wanted) =
+        (reference::page(&schema()), std::env::var_os("RST_TRACER_BLESS").is_some());
+    if is_wanted {
+        std::fs::write(REFERENCE, &page).unwrap();
+    }
+    let there = std::fs::read_to_string(REFERENCE).unwrap_or_default();
+    assert!(there == page, "docs/events.md is stale: run the test with RST_TRACER_BLESS=1");
 }
 
 #[test]
