@@ -39,7 +39,7 @@ fn await_that(what: &str, holds: impl Fn() -> bool) {
     let deadline = Instant::now() + Duration::from_secs(90);
     while !holds() {
         assert!(Instant::now() < deadline, "waited in vain for {what}");
-        thread::sleep(Duration::from_millis(20));
+        thread::sleep(Duration::from_millis(100));
     }
 }
 
