@@ -8,6 +8,7 @@ mod packet;
 mod random;
 mod replay;
 mod report;
+mod resets;
 mod rounds;
 mod subject;
 
@@ -35,7 +36,7 @@ struct Arguments {
     /// The object that is measured, if not the prebuilt one.
     #[arg(long)]
     object: Option<PathBuf>,
-    /// The program that is measured, a release build, for the parts `replay` and `agent`.
+    /// The program that is measured, a release build, for all other parts.
     #[arg(long)]
     binary: Option<PathBuf>,
     /// A directory of captures that the part `replay` reads too.
@@ -64,14 +65,17 @@ enum Part {
     Replay,
     /// The program that runs all the time
     Agent,
+    /// Resets on their way to a line
+    Resets,
 }
 
 impl Part {
     /// Their names in the report, with their titles, in its order.
-    const TITLES: [(&'static str, &'static str); 3] = [
+    const TITLES: [(&'static str, &'static str); 4] = [
         ("packet", "A frame inside the kernel"),
         ("replay", "A capture file"),
         ("agent", "The program that runs all the time"),
+        ("resets", "Resets on their way to a line"),
     ];
 
     const fn name(self) -> &'static str {
@@ -93,6 +97,7 @@ impl Part {
             }
             Self::Replay => replay::section(binary()?, arguments.captures.as_deref(), quick),
             Self::Agent => agent::section(binary()?, quick),
+            Self::Resets => resets::section(binary()?, quick),
         }
     }
 }

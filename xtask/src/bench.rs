@@ -20,7 +20,7 @@ pub(crate) struct Args {
     /// The kernel object to measure, if not the prebuilt one.
     #[arg(long, value_name = "FILE")]
     object: Option<PathBuf>,
-    /// What is measured, if not everything: packet, replay, agent; may be given more than once.
+    /// What is measured, if not everything: packet, replay, agent, resets; may be given more than once.
     #[arg(long, value_name = "PART")]
     part: Vec<String>,
     /// Captures that `replay` is to read beside those it makes.

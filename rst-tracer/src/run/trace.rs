@@ -29,7 +29,7 @@ use crate::{
 /// Records that are taken from the ring before anything is written.
 const BATCH: usize = 4096;
 /// The ring is looked into at least so often: an edge may be missed under load.
-const LONGEST_NAP: Duration = Duration::from_millis(100);
+const LONGEST_NAP: Duration = Duration::from_millis(200);
 /// While there are many records, most of them wake nobody: then it is looked after them so often.
 const SHORT_NAP: Duration = Duration::from_millis(1);
 /// How often it is looked for floods.
@@ -50,6 +50,7 @@ pub fn trace(args: &TraceArgs) -> Result<Code> {
         let mut outputs = output::queued(&args.output)?;
         let server = args.metrics_listen.map(Server::bind).transpose()?;
         let live = Live::start(live_options(args)?, tell)?;
+        give_memory_back();
         let settle_ns = nanos(args.output.settle);
         let netns = live::own_netns();
         let only_netns = args.kernel_scope == Scope::Netns;
@@ -83,6 +84,15 @@ pub fn trace(args: &TraceArgs) -> Result<Code> {
         written?;
         Ok(Code::OK)
     })
+}
+
+/// Gives back what only loading took: the kernel's types and the object, tens of megabytes.
+fn give_memory_back() {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: no preconditions; it touches free memory only.
+    unsafe {
+        libc::malloc_trim(0);
+    }
 }
 
 /// Keeps only what is needed from now on.
