@@ -35,7 +35,7 @@ fn start(Loaded { cli, in_use }: Loaded) -> anyhow::Result<Code> {
             config::show(&in_use, &mut out)?;
             Ok(Code::OK)
         }
-        Command::Trace(args) => run::trace(&args),
+        Command::Trace(args) => run::trace(&args, run::Settings::new(in_use)),
         Command::Replay(args) => run::replay(&args),
         Command::Demo(args) => demo::run(&args),
         Command::Doctor(args) => doctor::run(&args, &mut out),

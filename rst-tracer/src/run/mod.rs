@@ -3,6 +3,7 @@
 mod filter;
 pub mod output;
 mod pipeline;
+mod reload;
 mod replay;
 mod service;
 mod signals;
@@ -14,6 +15,7 @@ use std::time::Duration;
 
 pub use filter::Filter;
 pub use pipeline::{AskAddresses, Pipeline, Stop};
+pub use reload::Settings;
 pub use replay::replay;
 pub use tally::{Summary, Tally};
 pub use tell::tell;

@@ -171,6 +171,11 @@ impl<'a> Pipeline<'a> {
         stop_on(self.sink.flush())
     }
 
+    /// Chooses anew which resets become events.
+    pub fn choose(&mut self, filter: Filter) {
+        self.filter = filter;
+    }
+
     /// Where everything goes.
     pub fn sink(&mut self) -> &mut (dyn Sink + 'a) {
         &mut *self.sink

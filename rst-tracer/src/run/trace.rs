@@ -7,13 +7,13 @@ use rst_tracer_common::event::Counters;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, sleep_until};
 
 use super::{
-    Pipeline, Stop, Summary, nanos, outcome, output, scene,
+    Pipeline, Settings, Stop, Summary, nanos, outcome, output, scene,
     service::Service,
     signals::{Signals, Wish},
     tell,
 };
 use crate::{
-    cli::TraceArgs,
+    cli::{FilterArgs, TraceArgs},
     clock::{epoch_ns, monotonic_ns},
     correlate::{Rules, Scene},
     detect::flood::{self, Counted, Flood},
@@ -41,12 +41,13 @@ const EVERY_SO_OFTEN: Duration = Duration::from_secs(5);
 ///
 /// # Errors
 /// When tracing cannot start or the output cannot be written.
-pub fn trace(args: &TraceArgs) -> Result<Code> {
+pub fn trace(args: &TraceArgs, mut settings: Settings) -> Result<Code> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let mut service = Service::find();
         let has_files = !output::files(&args.output).is_empty();
-        let signals = Signals::new(service.is_there() || has_files)?;
+        let may_change = has_files || args.service.config.is_some();
+        let signals = Signals::new(service.is_there() || may_change)?;
         let mut outputs = output::queued(&args.output)?;
         let server = args.metrics_listen.map(Server::bind).transpose()?;
         let live = Live::start(live_options(args)?, tell)?;
@@ -74,7 +75,7 @@ pub fn trace(args: &TraceArgs) -> Result<Code> {
         }
         tell(format_args!("tracing {}; Ctrl-C ends", interfaces(tracing.live.traced())));
         service.ready();
-        let stop = tracing.run(signals, args, &mut service).await?;
+        let stop = tracing.run(signals, args, &mut service, &mut settings).await?;
         service.stopping();
         let stop = tracing.end(stop);
         // A reader that takes nothing is waited for; a second signal does not wait.
@@ -157,6 +158,7 @@ impl<'a> Tracing<'a> {
         mut signals: Signals,
         args: &TraceArgs,
         service: &mut Service,
+        settings: &mut Settings,
     ) -> Result<Stop> {
         let duration = args.duration;
         let end = async move {
@@ -166,11 +168,7 @@ impl<'a> Tracing<'a> {
             }
         };
         tokio::pin!(end);
-        let mut stats = self.stats.map(|every| {
-            let mut ticks = interval_at(Instant::now() + every, every);
-            ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-            ticks
-        });
+        let mut stats = self.stats.map(ticks);
         loop {
             if let ControlFlow::Break(stop) = self.turn() {
                 return Ok(stop);
@@ -184,6 +182,15 @@ impl<'a> Tracing<'a> {
                     Wish::Reopen => {
                         service.reloading();
                         self.pipeline.sink().reopen();
+                        if let Some(new) = settings.reread() {
+                            // What the kernel programs decide stays as it is.
+                            let FilterArgs { ports, nets, .. } = args.filter.clone();
+                            self.pipeline.choose(FilterArgs { ports, nets, ..new.filter }.into());
+                            if self.stats != new.heartbeat {
+                                self.stats = new.heartbeat;
+                                stats = self.stats.map(ticks);
+                            }
+                        }
                         service.ready();
                     }
                 },
@@ -361,6 +368,12 @@ fn interfaces(count: usize) -> String {
         1 => "one interface".into(),
         more => format!("{more} interfaces"),
     }
+}
+
+fn ticks(every: Duration) -> tokio::time::Interval {
+    let mut ticks = interval_at(Instant::now() + every, every);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    ticks
 }
 
 async fn next_tick(ticks: &mut Option<tokio::time::Interval>) {

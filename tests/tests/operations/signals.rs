@@ -1,7 +1,7 @@
 //! Stopping and asking: signals, counts and time limits, and numbers that add up.
 
 use nix::sys::signal::Signal;
-use rst_tracer_tests::{summary::Summary, tracer::Tracer};
+use rst_tracer_tests::{capture::Folder, summary::Summary, tracer::Tracer};
 
 use crate::{
     net::{in_namespace, set_up, veth},
@@ -51,6 +51,36 @@ fn what_still_waits_is_written_when_it_is_asked_to_stop() {
         assert_eq!(ended.out.len(), 3);
         assert_eq!(ended.summary().count("events"), 3);
         ended.summary().assert_balanced();
+    });
+}
+
+#[test]
+fn hup_reads_the_settings_anew_and_says_what_has_to_wait() {
+    in_namespace(|| {
+        set_up("lo");
+        let folder = Folder::new();
+        let file = folder.file("config.toml", b"cause = \"closed_port\"\nsettle = \"0s\"\n");
+        let tracer = Tracer::trace(&["--config", &file]);
+        refuse_on_loopback(1);
+        tracer.out.await_count(1);
+
+        std::fs::write(&file, "cause = \"linger0_close\"\nsettle = \"1s\"\n").expect("written");
+        tracer.signal(Signal::SIGHUP);
+        tracer.err.await_line("what changed", |line| line == "settings: cause changed");
+        let waits = "settings: settle changes at the next start";
+        tracer.err.await_line("what has to wait", |line| line == waits);
+        refuse_on_loopback(1);
+
+        std::fs::write(&file, "couse = 1\n").expect("written");
+        tracer.signal(Signal::SIGHUP);
+        tracer.err.await_line("the mistake", |line| line.contains("did you mean `cause`"));
+        refuse_on_loopback(1);
+
+        let ended = tracer.interrupt();
+        ended.assert_code(0);
+        let summary = ended.summary();
+        assert_eq!((summary.count("events"), summary.count("filtered")), (1, 2), "{ended:#?}");
+        summary.assert_balanced();
     });
 }
 
