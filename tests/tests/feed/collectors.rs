@@ -18,7 +18,9 @@ use crate::{
 };
 
 /// Every event is told, however many there are.
-const TRACE: [&str; 6] = ["trace", "--settle", "0s", "--no-flow-rate=0", "--ring-size", "64"];
+/// The folder is root's: whoever opens the file anew there has to be.
+const TRACE: [&str; 7] =
+    ["trace", "--settle", "0s", "--no-flow-rate=0", "--ring-size", "64", "--no-drop"];
 const FILE: &str = "/var/log/rst-tracer/events.json";
 const PART: usize = 3000;
 

@@ -247,6 +247,7 @@ fn expected(event: &Value) -> BTreeMap<String, String> {
     let mut keys = Keys(BTreeMap::new());
     keys.put("rt", &(nanoseconds(&event["time"]) / 1_000_000).to_string());
     keys.of("externalId", event.get("id")).of("dvchost", event.get("host"));
+    keys.of("rstTracerSeq", event.get("seq"));
     match event["type"].as_str() {
         Some("rst") => reset(event, &mut keys),
         Some("finding") => finding(event, &mut keys),

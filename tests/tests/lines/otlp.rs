@@ -137,6 +137,7 @@ pub(super) fn complaints(line: &str, event: &Value) -> Vec<String> {
 /// The attributes that an event must have, made of its JSON alone.
 fn expected(event: &Value) -> BTreeMap<String, Value> {
     let mut keys = Keys(BTreeMap::new());
+    keys.of(event, &[("seq", "rst_tracer.seq")]);
     match event["type"].as_str() {
         Some("rst") => reset(event, &mut keys),
         Some("finding") => finding(event, &mut keys),
