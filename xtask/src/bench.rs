@@ -57,7 +57,13 @@ pub(crate) fn measure_with(
     apt::install(packages::BENCH)?;
     let mut build = cargo();
     build.current_dir(&workspace.root);
-    run(build.args(["build", "--quiet", "--release", "-p", "rst-tracer"]))?;
+    build.args(["build", "--quiet", "-p", "rst-tracer"]);
+    // A smoke run takes the program that the tests had built.
+    if !args.quick {
+        build.arg("--release");
+    }
+    run(&mut build)?;
+    let built = if args.quick { "debug" } else { "release" };
     let mut command = cargo();
     command.current_dir(&workspace.root);
     command.args(["run", "--quiet", "-p", "rst-tracer-bench"]);
@@ -66,7 +72,7 @@ pub(crate) fn measure_with(
         // connections sooner.
         command.arg("--release");
     }
-    command.arg("--").arg("--binary").arg(workspace.target.join("release/rst-tracer"));
+    command.arg("--").arg("--binary").arg(workspace.target.join(built).join("rst-tracer"));
     if let Some(baselines) = baselines {
         command.arg("--baselines").arg(baselines);
     }

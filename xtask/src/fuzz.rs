@@ -25,7 +25,7 @@ pub(crate) struct Args {
 impl Args {
     /// The smoke run of `test`.
     pub(crate) fn for_tests() -> Self {
-        Self { seconds: 20, target: None }
+        Self { seconds: 10, target: None }
     }
 }
 
