@@ -9,7 +9,7 @@ use aya_ebpf::{
 use rst_tracer_common::{
     event::{Counters, Hook},
     flow::{
-        self, Bucket, Entry, Flow, Identity, Keys, Memory, Recorder, SERVERS as MOST_SERVERS,
+        self, Bucket, Entry, Flow, Hot, Identity, Keys, Memory, Recorder, SERVERS as MOST_SERVERS,
         Server, WAYS, slot_trait,
     },
     notice::{Point, Statements, Task},
@@ -22,7 +22,7 @@ use rst_tracer_common::{
 #[map]
 static BUCKETS: Array<Bucket> = Array::with_max_entries(1 << 13, BPF_F_MMAPABLE);
 
-/// The flows, in the order of their hot entries.
+/// The flows, in the order of the hot entries.
 #[map]
 static FLOWS: Array<Flow> = Array::with_max_entries(1 << 16, BPF_F_MMAPABLE);
 
@@ -311,22 +311,14 @@ impl Memory for Table {
     }
 
     #[inline(always)]
-    fn known(&mut self, id: &Identity) -> Option<Entry<'_>> {
+    fn known(&mut self, id: &Identity) -> Option<(&mut Hot, &mut Recorder)> {
         let index = id.bucket(self.mask());
         let bucket = BUCKETS.get_ptr_mut(index)?;
         // SAFETY: as above. The reference ends before those below begin.
         let way = flow::find(unsafe { &*bucket }, id)?;
-        let slot = index * WAYS + way;
-        let flow = FLOWS.get_ptr_mut(slot)?;
-        let recorder = RECORDERS.get_ptr_mut(slot)?;
+        let recorder = RECORDERS.get_ptr_mut(index * WAYS + way)?;
         // SAFETY: as above; `way` is within the bucket.
-        unsafe {
-            Some(Entry {
-                hot: &mut *(&raw mut (*bucket).hot[(way & (WAYS - 1)) as usize]),
-                flow: &mut *flow,
-                recorder: &mut *recorder,
-            })
-        }
+        unsafe { Some((&mut (*bucket).hot[(way & (WAYS - 1)) as usize], &mut *recorder)) }
     }
 
     #[inline(always)]

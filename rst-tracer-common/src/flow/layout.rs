@@ -1,8 +1,8 @@
 //! What is kept per flow, and where: hot entries in buckets, the flow, the flight recorder.
 //!
 //! The layout is the ABI between kernel and agent: `zerocopy` proves it free of padding at compile
-//! time. The hot entry and a side's first 32 bytes are written for every segment; the rest is
-//! written at the handshake, FIN and RST only.
+//! time. A segment amid a connection writes the hot entry, which is a cache line, and a slot of the
+//! recorder; the rest is written at the handshake, FIN and RST only.
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
@@ -63,6 +63,27 @@ const FIN_ACKED_SHIFT: u32 = flag::FIN_ACKED.trailing_zeros();
 const RESET_SHIFT: u32 = flag::RESET.trailing_zeros();
 const HEARD_SHIFT: u32 = flag::HEARD.trailing_zeros();
 
+/// What every segment of a side writes.
+#[repr(C)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout,
+)]
+pub struct Count {
+    /// Payload bytes, retransmissions included.
+    pub bytes: u64,
+    /// Segments.
+    pub packets: u32,
+    /// Segments that brought new data; stays at its maximum.
+    pub data_segments: u8,
+    /// Last time to live.
+    pub ttl: u8,
+    /// 1 when more than one time to live was seen.
+    pub ttl_varies: u8,
+    /// Where its last segment stands that was no RST: one more than the number of its slot in the recorder;
+    /// 0: in [`Flow::kept`], for its slot was taken.
+    pub latest: u8,
+}
+
 /// What every segment reads and writes.
 #[repr(C)]
 #[derive(
@@ -83,6 +104,8 @@ pub struct Hot {
     pub flags: u16,
     /// Segments recorded; the next one goes to this number modulo [`SLOTS`].
     pub recorded: u16,
+    /// The counters of each side.
+    pub counts: [Count; 2],
 }
 
 impl Hot {
@@ -135,48 +158,6 @@ pub struct Bucket {
     pub hot: [Hot; WAYS as usize],
 }
 
-/// Bits of [`Side::traits`].
-pub mod side_trait {
-    /// The last segment had the don't-fragment bit.
-    pub const DONT_FRAGMENT: u8 = 1;
-    /// The last segment carried timestamps.
-    pub const TIMESTAMPS: u8 = 2;
-    /// More than one time to live was seen from this side.
-    pub const TTL_VARIES: u8 = 4;
-}
-
-/// What is kept per direction: first what every segment writes, then what is written once.
-#[repr(C)]
-#[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout,
-)]
-pub struct Side {
-    /// Payload bytes, retransmissions included.
-    pub bytes: u64,
-    /// Segments.
-    pub packets: u32,
-    /// Last timestamp value.
-    pub tsval: u32,
-    /// When this side was last seen, in [`ticks`].
-    pub last: u32,
-    /// Last IPv4 identification.
-    pub ip_id: u16,
-    /// Last window, unscaled.
-    pub window: u16,
-    /// Segments that repeated data already seen.
-    pub retransmits: u16,
-    /// Segments that brought new data; stays at its maximum.
-    pub data_segments: u16,
-    /// Last time to live.
-    pub ttl: u8,
-    /// Last type of service.
-    pub tos: u8,
-    /// Bits of [`side_trait`].
-    pub traits: u8,
-    /// Window scale shift of the SYN, or [`NO_SCALE`](crate::wire::NO_SCALE).
-    pub scale: u8,
-}
-
 /// What is kept per direction and written rarely.
 #[repr(C)]
 #[derive(
@@ -217,8 +198,8 @@ pub struct Facts {
     pub mac: [u8; 6],
     /// How many bytes of `words` are valid.
     pub words_len: u8,
-    /// Zero.
-    pub reserved: u8,
+    /// Window scale shift of the SYN, or [`NO_SCALE`](crate::wire::NO_SCALE).
+    pub scale: u8,
 }
 
 /// How we know who opened the connection.
@@ -246,8 +227,8 @@ pub const HISTORY: usize = 24;
     Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout,
 )]
 pub struct Flow {
-    /// What every segment of a side writes.
-    pub sides: [Side; 2],
+    /// The last segment of each side, when it is no longer in the recorder.
+    pub kept: [Slot; 2],
     /// The two ends.
     pub ends: [Endpoint; 2],
     /// When the first segment was seen, in nanoseconds of the source's clock.
@@ -290,8 +271,8 @@ pub struct Flow {
     pub reuses: u16,
     /// Start of the current budget of reports, in [`ticks`].
     pub reset_window: u32,
-    /// Zeros, up to whole cache lines.
-    pub reserved: [u32; 9],
+    /// Segments of each side that repeated data already seen; stay at their maximum.
+    pub retransmits: [u16; 2],
 }
 
 /// Bits of [`Slot::traits`].
@@ -350,11 +331,10 @@ pub struct Recorder {
 }
 
 const _: () = {
-    assert!(size_of::<Hot>() == 32);
-    assert!(size_of::<Bucket>() == 256);
-    assert!(size_of::<Side>() == 32);
+    assert!(size_of::<Hot>() == 64);
+    assert!(size_of::<Bucket>() == 512);
     assert!(size_of::<Facts>() == 72);
-    assert!(size_of::<Flow>() == 384);
+    assert!(size_of::<Flow>() == 352);
     assert!(size_of::<Slot>() == 32);
     assert!(size_of::<Recorder>() == 512);
 };

@@ -12,6 +12,7 @@ mod layout;
 mod observe;
 mod payload;
 mod servers;
+mod side;
 mod stage;
 mod table;
 mod usual;
@@ -19,11 +20,12 @@ mod usual;
 pub use history::Letter;
 pub use identity::{Identity, Keys};
 pub use layout::{
-    Bucket, Facts, Flow, HEAD, HISTORY, Hot, OpenedBy, Recorder, SLOTS, Side, Slot, WAYS, flag,
-    side_trait, slot_trait, ticks, ticks_of_secs,
+    Bucket, Count, Facts, Flow, HEAD, HISTORY, Hot, OpenedBy, Recorder, SLOTS, Slot, WAYS, flag,
+    slot_trait, ticks, ticks_of_secs,
 };
 pub use payload::note_payload;
 pub use servers::{SERVERS, Server, accepted_ago, note_server};
+pub use side::{Side, side_trait};
 pub use stage::Stage;
 pub use table::{
     Began, Memory, Observed, Place, Port, RESET_BUDGET, Tracked, find, note_reset, observe,

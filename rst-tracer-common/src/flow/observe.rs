@@ -5,9 +5,9 @@
 //! flow as it stood before.
 
 use super::{
-    Entry, Flow, Hot, OpenedBy, Recorder, SLOTS, Side, Slot, flag,
+    Entry, Flow, Hot, OpenedBy, SLOTS, Slot, flag,
     history::{self, Letter},
-    side_trait, slot_trait, ticks, ticks_of_secs,
+    slot_trait, ticks, ticks_of_secs,
 };
 use crate::{
     wire::{self, Flags, NO_SCALE, Segment, Seq, option},
@@ -30,8 +30,8 @@ pub(super) fn begin(entry: &mut Entry<'_>, side: u32, segment: &Segment, now: u6
     flow.first_ns = now;
     words::copy(&mut flow.ends[side as usize & 1], &segment.src);
     words::copy(&mut flow.ends[(side ^ 1) as usize & 1], &segment.dst);
-    flow.sides[0].scale = NO_SCALE;
-    flow.sides[1].scale = NO_SCALE;
+    flow.facts[0].scale = NO_SCALE;
+    flow.facts[1].scale = NO_SCALE;
 }
 
 /// Makes an entry that of the next connection between the same two ends. What belongs to the pair
@@ -53,7 +53,7 @@ fn begin_again(entry: &mut Entry<'_>, side: u32, segment: &Segment, now: u64) {
 /// other side's SYN does not: both open the same connection (RFC 9293 section 3.5).
 #[inline(always)]
 fn replaces(hot: &Hot, flow: &Flow, side: u32, segment: &Segment, now: u64) -> bool {
-    let spoke = flow.sides[side as usize & 1].packets > 0;
+    let spoke = hot.counts[side as usize & 1].packets > 0;
     let retransmitted = spoke && flow.facts[side as usize & 1].isn == segment.tcp.seq;
     let another_attempt = spoke && !hot.is_confirmed();
     let idle = ticks(now).wrapping_sub(hot.last) > IDLE_BEFORE_REUSE;
@@ -71,9 +71,9 @@ pub(super) fn apply(entry: &mut Entry<'_>, side: u32, segment: &Segment, now: u6
         }
         note_syn(entry.hot, entry.flow, side, segment, now);
     }
-    let fresh = entry.flow.sides[side as usize].packets == 0;
+    let fresh = entry.hot.counts[side as usize].packets == 0;
     if fresh {
-        note_first(entry.flow, side, segment);
+        note_first(entry.hot, entry.flow, side, segment);
     }
     let entry = &mut entry.in_memory();
     let kind = advance(entry.hot, entry.flow, side, segment, fresh, now).forget();
@@ -82,8 +82,10 @@ pub(super) fn apply(entry: &mut Entry<'_>, side: u32, segment: &Segment, now: u6
     if kind.is_retransmit {
         history::note(entry.flow, side, Letter::Retransmit);
     }
-    count(&mut entry.flow.sides[side as usize], segment, &kind, now);
-    record(entry.hot, entry.recorder, side, segment, kind.is_retransmit, now);
+    count(entry, side, segment, &kind);
+    keep(entry, side ^ 1);
+    let at = record(entry, side, segment, kind.is_retransmit, now);
+    entry.hot.counts[side as usize].latest = (at + 1) as u8;
     entry.hot.last = ticks(now);
     if segment.tcp.options & option::SACK != 0 {
         let facts = &mut entry.flow.facts[side as usize];
@@ -105,7 +107,7 @@ fn restarts(entry: &mut Entry<'_>, side: u32, segment: &Segment, now: u64) -> bo
     if replaces(hot, flow, side, segment, now) {
         return true;
     }
-    let known = flow.sides[side as usize].packets > 0;
+    let known = hot.counts[side as usize].packets > 0;
     if known && flow.facts[side as usize].isn != segment.tcp.seq {
         flow.contesting_syn = segment.tcp.seq;
         flow.contested = 1;
@@ -118,13 +120,13 @@ fn note_syn(hot: &mut Hot, flow: &mut Flow, side: u32, segment: &Segment, now: u
     let answers = segment.tcp.flags.has(Flags::ACK);
     let opener = if answers { side ^ 1 } else { side };
     let known_opener = hot.opener();
-    let first = flow.sides[side as usize].packets == 0;
+    let first = hot.counts[side as usize].packets == 0;
     if first {
         let facts = &mut flow.facts[side as usize];
         facts.isn = segment.tcp.seq;
         facts.mss = segment.tcp.mss;
         facts.options = segment.tcp.options;
-        flow.sides[side as usize].scale = segment.tcp.scale;
+        facts.scale = segment.tcp.scale;
     }
     if known_opener.is_none() {
         if hot.flags & flag::BOTH_HEARD != 0 {
@@ -162,7 +164,7 @@ fn note_syn(hot: &mut Hot, flow: &mut Flow, side: u32, segment: &Segment, now: u
 
 /// What a side's first segment tells.
 #[inline(always)]
-fn note_first(flow: &mut Flow, side: u32, segment: &Segment) {
+fn note_first(hot: &mut Hot, flow: &mut Flow, side: u32, segment: &Segment) {
     let facts = &mut flow.facts[side as usize & 1];
     facts.isn = segment.tcp.seq;
     facts.flow_label = segment.flow_label;
@@ -170,7 +172,7 @@ fn note_first(flow: &mut Flow, side: u32, segment: &Segment) {
     facts.first_ttl = segment.ttl;
     facts.first_ip_id = segment.ip_id;
     words::copy(&mut facts.mac, &segment.mac);
-    flow.sides[side as usize & 1].ttl = segment.ttl;
+    hot.counts[side as usize & 1].ttl = segment.ttl;
 }
 
 /// What kind of step a segment was.
@@ -260,42 +262,32 @@ fn note_ack(hot: &mut Hot, flow: &mut Flow, side: u32, segment: &Segment, now: u
     }
 }
 
-/// The counters and last-seen values of a side.
+/// The counters of a side.
 #[inline(always)]
-fn count(side: &mut Side, segment: &Segment, step: &Step, now: u64) {
-    side.bytes = side.bytes.wrapping_add(u64::from(segment.tcp.payload_len));
-    side.packets = side.packets.wrapping_add(1);
-    side.last = ticks(now);
-    side.ip_id = segment.ip_id;
-    side.window = segment.tcp.window;
-    side.tos = segment.tos;
-    side.retransmits = side.retransmits.saturating_add(u16::from(step.is_retransmit));
-    side.data_segments = side.data_segments.saturating_add(u16::from(step.brings_data));
-    let mut traits = side.traits & side_trait::TTL_VARIES;
-    traits |= segment.traits & Segment::DONT_FRAGMENT;
-    if segment.tcp.options & option::TIMESTAMPS != 0 {
-        traits |= side_trait::TIMESTAMPS;
-        side.tsval = segment.tcp.tsval;
-    }
-    if side.ttl != segment.ttl {
-        traits |= side_trait::TTL_VARIES;
-    }
-    side.ttl = segment.ttl;
-    side.traits = traits;
+fn count(entry: &mut Entry<'_>, side: u32, segment: &Segment, step: &Step) {
+    let side = side as usize & 1;
+    let count = &mut entry.hot.counts[side];
+    count.bytes = count.bytes.wrapping_add(u64::from(segment.tcp.payload_len));
+    count.packets = count.packets.wrapping_add(1);
+    count.data_segments = count.data_segments.saturating_add(u8::from(step.brings_data));
+    count.ttl_varies |= u8::from(count.ttl != segment.ttl);
+    count.ttl = segment.ttl;
+    let retransmits = &mut entry.flow.retransmits[side];
+    *retransmits = retransmits.saturating_add(u16::from(step.is_retransmit));
 }
 
-/// Writes one slot of the flight recorder.
+/// Writes the next slot of the flight recorder, and returns its number.
 #[inline(always)]
-pub(super) fn record(
-    hot: &mut Hot,
-    recorder: &mut Recorder,
+fn record(
+    entry: &mut Entry<'_>,
     side: u32,
     segment: &Segment,
     is_retransmit: bool,
     now: u64,
-) {
-    let n = u32::from(hot.recorded);
-    let slot: &mut Slot = &mut recorder.slots[(n & (SLOTS - 1)) as usize];
+) -> u32 {
+    let n = u32::from(entry.hot.recorded);
+    let at = n & (SLOTS - 1);
+    let slot: &mut Slot = &mut entry.recorder.slots[at as usize];
     slot.time_ns = now;
     slot.seq = segment.tcp.seq;
     slot.ack = segment.tcp.ack;
@@ -312,13 +304,28 @@ pub(super) fn record(
         | u8::from(has_ts) << 2
         | u8::from(is_retransmit) << 3;
     // Past the end the count restarts at a full ring, keeping its place in it.
-    hot.recorded = if n == 0xffff { SLOTS as u16 } else { (n + 1) as u16 };
+    entry.hot.recorded = if n == 0xffff { SLOTS as u16 } else { (n + 1) as u16 };
+    at
+}
+
+/// Keeps the last segment of a side if its slot is the next to be taken.
+#[inline(always)]
+fn keep(entry: &mut Entry<'_>, side: u32) {
+    let side = side as usize & 1;
+    let at = u32::from(entry.hot.recorded) & (SLOTS - 1);
+    let latest = &mut entry.hot.counts[side].latest;
+    if u32::from(*latest) == at + 1 {
+        *latest = 0;
+        words::copy(&mut entry.flow.kept[side], &entry.recorder.slots[at as usize]);
+    }
 }
 
 /// Notes a RST that has been reported.
 #[inline(always)]
 pub(super) fn note_reset(entry: &mut Entry<'_>, side: u32, segment: &Segment, now: u64) {
     let side = side & 1;
+    keep(entry, 0);
+    keep(entry, 1);
     let (hot, flow) = (&mut *entry.hot, &mut *entry.flow);
     if ends_connection(hot, flow, side, segment) {
         hot.flags |= flag::RESET;
@@ -329,10 +336,10 @@ pub(super) fn note_reset(entry: &mut Entry<'_>, side: u32, segment: &Segment, no
     flow.suppressed = 0;
     flow.reset_ns = now;
     flow.aftermath = 0;
-    let sender = &mut flow.sides[side as usize];
+    let sender = &mut hot.counts[side as usize];
     sender.packets = sender.packets.wrapping_add(1);
     history::note(flow, side, Letter::of(segment));
-    record(hot, entry.recorder, side, segment, false, now);
+    record(entry, side, segment, false, now);
 }
 
 /// Whether the receiver would believe this RST, as far as one can tell from outside: exactly the

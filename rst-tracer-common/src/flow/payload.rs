@@ -26,7 +26,7 @@ pub fn note_payload<M: Memory, B: Bytes>(
     }
     let Some(entry) = memory.entry(place.bucket, place.way) else { return };
     let at = u32::from(segment.payload_at);
-    if entry.flow.sides[side].data_segments == 1 && entry.flow.facts[side].head_len == 0 {
+    if entry.hot.counts[side].data_segments == 1 && entry.flow.facts[side].head_len == 0 {
         let facts = &mut entry.flow.facts[side];
         facts.head_len = wire::copy(bytes, at, segment.tcp.payload_len, &mut facts.head) as u8;
     }

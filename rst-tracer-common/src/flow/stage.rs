@@ -1,6 +1,6 @@
 //! In which phase of its life a connection stands.
 
-use super::{Flow, Hot, flag};
+use super::{Hot, flag};
 
 /// The phase before the segment at hand. Names follow the connection-tampering literature
 /// (Sundara Raman et al., SIGCOMM 2023), refined by what both directions show.
@@ -23,11 +23,11 @@ pub enum Stage {
 }
 
 impl Stage {
-    /// The stage that the hot entry and the flow show.
-    pub fn of(hot: &Hot, flow: &Flow) -> Self {
+    /// The stage that the hot entry shows.
+    pub fn of(hot: &Hot) -> Self {
         let has = |bits: u16| hot.flags & bits != 0;
         let older_than_us = !has(flag::SYN | flag::SYN_ACK);
-        let data = flow.sides.iter().map(|s| u32::from(s.data_segments)).sum::<u32>();
+        let data = hot.counts.iter().map(|side| u32::from(side.data_segments)).sum::<u32>();
         if hot.is_closed() {
             Self::Closed
         } else if has(flag::FIN | flag::FIN << 1) {

@@ -6,8 +6,8 @@
 //! and that is counted.
 
 use super::{
-    Bucket, Entry, Hot, Identity, SLOTS, Server, WAYS, flag, observe as step, slot_trait, ticks,
-    ticks_of_secs,
+    Bucket, Entry, Hot, Identity, Recorder, SLOTS, Server, WAYS, flag, observe as step, slot_trait,
+    ticks, ticks_of_secs,
 };
 use crate::{
     bits,
@@ -38,12 +38,13 @@ pub trait Memory {
     fn bucket(&mut self, bucket: u32) -> Option<&mut Bucket>;
     /// The three parts of the flow in a way of a bucket.
     fn entry(&mut self, bucket: u32, way: u32) -> Option<Entry<'_>>;
-    /// The three parts of a flow, if it is known.
+    /// What a segment amid a connection writes, if its flow is known.
     #[inline(always)]
-    fn known(&mut self, id: &Identity) -> Option<Entry<'_>> {
+    fn known(&mut self, id: &Identity) -> Option<(&mut Hot, &mut Recorder)> {
         let index = id.bucket(self.mask());
         let way = find(self.bucket(index)?, id)?;
-        self.entry(index, way)
+        let Entry { hot, recorder, .. } = self.entry(index, way)?;
+        Some((hot, recorder))
     }
     /// A slot of the table of servers, which has [`SERVERS`](super::SERVERS); `None` where none are
     /// remembered.

@@ -3,7 +3,7 @@
 //! In: a frame. Out: whether it was such a segment and stands in its flow now, exactly as [`observe`] and
 //! [`note_payload`] would have left it. Whatever is not plain is left to them, untouched: other headers and
 //! options, the first segments of a flow, handshakes, ends, resets, repetitions, probes, closed windows, a
-//! second sighting, words that may be the last.
+//! second sighting, words that may be the last, a segment whose slot holds the other side's last one.
 //!
 //! Header fields are read where they are needed, a second time if need be: a kernel program has few registers,
 //! and what it reads early it must put aside and fetch again.
@@ -12,8 +12,8 @@
 //! [`note_payload`]: super::note_payload
 
 use super::{
-    Entry, Hot, Identity, Keys, Memory, Port, SLOTS, Side, Slot, flag, observe::LARGEST_WINDOW,
-    payload::may_tell, side_trait, slot_trait, ticks,
+    Count, Hot, Identity, Keys, Memory, Port, SLOTS, flag, observe::LARGEST_WINDOW,
+    payload::may_tell, slot_trait, ticks,
 };
 use crate::wire::{Address, Bytes, Endpoint, Flags, Seq};
 
@@ -167,14 +167,15 @@ fn take<const V6: bool, M: Memory, B: Bytes>(
     }
     let (src, dst) = ends::<V6, B>(bytes)?;
     let id = Identity::of(&src, &dst, &keys());
-    let Entry { hot, flow, recorder } = memory.known(&id)?;
+    let (hot, recorder) = memory.known(&id)?;
     let me = id.side as usize & 1;
     let head = if V6 { bytes.fixed::<58, 8>()? } else { bytes.fixed::<38, 8>()? };
     let (seq, ack) = (Seq(word(&head, 0)), Seq(word(&head, 4)));
-    let counted = &mut flow.sides[me];
-    let is_young = u32::from(hot.recorded) < SLOTS || has_data && counted.data_segments == 0;
+    let next = u32::from(hot.recorded) & (SLOTS - 1);
+    let takes_latest = u32::from(hot.counts[me ^ 1].latest) == next + 1;
+    let is_young = u32::from(hot.recorded) < SLOTS || has_data && hot.counts[me].data_segments == 0;
     let is_usual = hot.ports[me] == port.0 && goes_on(hot, id.side & 1, seq, extent.payload_len);
-    if is_young || !is_usual {
+    if is_young || takes_latest || !is_usual {
         return None;
     }
     let (now, coarse) = clock();
@@ -192,7 +193,8 @@ fn take<const V6: bool, M: Memory, B: Bytes>(
     };
     move_on(hot, me, seq + extent.payload_len, has_data, ack);
     hot.last = ticks(now);
-    let slot = &mut recorder.slots[(u32::from(hot.recorded) & (SLOTS - 1)) as usize];
+    count(&mut hot.counts[me], extent.payload_len, ttl, next);
+    let slot = &mut recorder.slots[next as usize];
     slot.time_ns = now;
     slot.seq = seq;
     slot.ack = ack;
@@ -204,7 +206,6 @@ fn take<const V6: bool, M: Memory, B: Bytes>(
     slot.ttl = ttl;
     slot.traits = me as u8 | df << 1 | u8::from(extent.is_stamped) << 2 | coarse;
     slot.tos = tos;
-    count(counted, slot, extent.is_stamped, has_data, now);
     // Past the end the count restarts at a full ring, keeping its place in it.
     hot.recorded = if hot.recorded == 0xffff { SLOTS as u16 } else { hot.recorded + 1 };
     Some(())
@@ -237,32 +238,22 @@ fn move_on(hot: &mut Hot, me: usize, end: Seq, has_data: bool, ack: Seq) {
     }
 }
 
-/// The counters and last-seen values of a side, by what was recorded.
+/// The counters of a side.
 #[inline(always)]
-fn count(side: &mut Side, slot: &Slot, is_stamped: bool, has_data: bool, now: u64) {
-    side.bytes = side.bytes.wrapping_add(u64::from(slot.len));
-    side.packets = side.packets.wrapping_add(1);
-    side.last = ticks(now);
-    side.ip_id = slot.ip_id;
-    side.window = slot.window;
-    if has_data && side.data_segments != u16::MAX {
-        side.data_segments += 1;
+fn count(count: &mut Count, payload_len: u32, ttl: u8, slot: u32) {
+    count.bytes = count.bytes.wrapping_add(u64::from(payload_len));
+    count.packets = count.packets.wrapping_add(1);
+    if payload_len > 0 && count.data_segments != u8::MAX {
+        count.data_segments += 1;
     }
-    let mut traits = side.traits & side_trait::TTL_VARIES;
-    traits |= slot.traits >> 1 & side_trait::DONT_FRAGMENT;
-    if is_stamped {
-        traits |= side_trait::TIMESTAMPS;
-        side.tsval = slot.tsval;
+    if count.ttl != ttl {
+        count.ttl = ttl;
+        count.ttl_varies = 1;
     }
-    if side.ttl != slot.ttl {
-        traits |= side_trait::TTL_VARIES;
-    }
-    side.ttl = slot.ttl;
-    side.tos = slot.tos;
-    side.traits = traits;
+    count.latest = (slot + 1) as u8;
 }
 
 const _: () = {
-    assert!(side_trait::DONT_FRAGMENT == 1 && slot_trait::DONT_FRAGMENT == 1 << 1);
+    assert!(slot_trait::DONT_FRAGMENT == 1 << 1);
     assert!(slot_trait::SIDE_1 == 1 && slot_trait::TIMESTAMPS == 1 << 2);
 };

@@ -50,8 +50,8 @@ fn the_options_of_both_syns_are_kept() {
     world.server_at(HERE, &answer);
     let (us, them) = (world.us(), world.them());
     let flow = world.flow();
-    assert_eq!((flow.facts[us].mss, flow.sides[us].scale), (1460, 7));
-    assert_eq!((flow.facts[them].mss, flow.sides[them].scale), (0, NO_SCALE));
+    assert_eq!((flow.facts[us].mss, flow.facts[us].scale), (1460, 7));
+    assert_eq!((flow.facts[them].mss, flow.facts[them].scale), (0, NO_SCALE));
     assert_eq!((flow.facts[us].isn, flow.facts[them].isn), (Seq(C), Seq(S)));
 }
 
@@ -95,7 +95,7 @@ fn a_retransmitted_syn_changes_nothing_but_the_count() {
     world.client(SYN, C, 0, 0);
     let us = world.us();
     let flow = world.flow();
-    assert_eq!((flow.sides[us].packets, flow.reuses), (2, 0));
+    assert_eq!((world.side(us).packets, flow.reuses), (2, 0));
     assert_eq!((world.stage(), world.history().as_str()), (Stage::PostSyn, "S"));
 }
 

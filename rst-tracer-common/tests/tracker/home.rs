@@ -39,9 +39,9 @@ fn a_forwarded_connection_looks_like_any_other() {
     assert_eq!(client_passes(&mut world, ACK, C + 1, S + 1, 50), [true, false]);
     assert_eq!(server_passes(&mut world, ACK, S + 1, C + 51, 70), [true, false]);
     let (us, them) = (world.us(), world.them());
-    let flow = world.flow();
-    assert_eq!((flow.sides[us].packets, flow.sides[us].retransmits), (3, 0));
-    assert_eq!((flow.sides[them].packets, flow.sides[them].retransmits), (2, 0));
+    let [ours, theirs] = [us, them].map(|side| world.side(side));
+    assert_eq!((ours.packets, ours.retransmits), (3, 0));
+    assert_eq!((theirs.packets, theirs.retransmits), (2, 0));
     assert_eq!(world.history(), "ShADd");
 }
 
@@ -52,7 +52,7 @@ fn a_forwarded_retransmission_counts_once() {
     client_passes(&mut world, ACK, C + 1, S + 1, 50);
     assert_eq!(client_passes(&mut world, ACK, C + 1, S + 1, 50), [true, false]);
     let us = world.us();
-    assert_eq!(world.flow().sides[us].retransmits, 1);
+    assert_eq!(world.side(us).retransmits, 1);
 }
 
 #[test]
@@ -68,7 +68,7 @@ fn when_the_path_changes_the_home_moves_with_the_news() {
     assert_eq!(world.client_at(OUT_B, &new), Observed::SecondSighting);
     assert!(continued(world.client_at(elsewhere, &segment(ACK, C + 101, S + 1, 50))));
     let us = world.us();
-    assert_eq!(world.flow().sides[us].bytes, 150);
+    assert_eq!(world.side(us).bytes, 150);
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use rst_tracer_common::{
     flow::{SLOTS, Stage, slot_trait},
-    wire::{Segment, Seq, Tcp},
+    wire::{Flags, Segment, Seq, Tcp},
 };
 
 use crate::world::*;
@@ -76,7 +76,7 @@ fn repeated_data_is_a_retransmission() {
     world.client(ACK, C + 1, S + 1, 100);
     world.client(ACK, C + 1, S + 1, 100);
     let us = world.us();
-    let side = world.flow().sides[us];
+    let side = world.side(us);
     assert_eq!((side.retransmits, side.data_segments, side.bytes), (1, 1, 200));
     assert_eq!(world.history(), "ShADT");
     assert_eq!(world.stage(), Stage::PostPush, "said twice is said once");
@@ -99,7 +99,7 @@ fn keepalives_are_probes_and_not_retransmissions() {
     world.client(ACK, C + 100, S + 1, 1); // Some stacks send a byte of garbage.
     let us = world.us();
     let flow = world.flow();
-    assert_eq!((flow.facts[us].probes, flow.sides[us].retransmits), (4, 0));
+    assert_eq!((flow.facts[us].probes, flow.retransmits[us]), (4, 0));
 }
 
 #[test]
@@ -147,9 +147,9 @@ fn sequence_numbers_wrap_around() {
     world.server(ACK, 0, 96, 0);
     assert_eq!(world.hot().ack[them], Seq(96));
     world.client(ACK, c + 1, 0, 100);
-    assert_eq!(world.flow().sides[us].retransmits, 1);
+    assert_eq!(world.side(us).retransmits, 1);
     world.client(ACK, 96, 0, 10);
-    assert_eq!(world.flow().sides[us].retransmits, 1, "behind zero is further on");
+    assert_eq!(world.side(us).retransmits, 1, "behind zero is further on");
     world.client(RST, 106, 0, 0);
     assert_eq!(world.stage(), Stage::Closed);
 }
@@ -185,11 +185,45 @@ fn a_change_of_ttl_is_noticed() {
     world.handshake();
     let us = world.us();
     let varies = |world: &mut World| {
-        world.flow().sides[us].traits & rst_tracer_common::flow::side_trait::TTL_VARIES != 0
+        world.side(us).traits & rst_tracer_common::flow::side_trait::TTL_VARIES != 0
     };
     assert!(!varies(&mut world));
     world.client_at(HERE, &Segment { ttl: 63, ..segment(ACK, C + 1, S + 1, 0) });
     assert!(varies(&mut world));
     world.client(ACK, C + 1, S + 1, 0);
     assert!(varies(&mut world), "and not forgotten");
+}
+
+#[test]
+fn the_last_segment_of_a_side_that_only_listens_is_kept() {
+    let mut world = World::new();
+    world.handshake();
+    let last = Segment { ip_id: 77, tos: 8, ..segment(ACK, S + 1, C + 1, 0) };
+    world.server_at(HERE, &last);
+    let (us, them) = (world.us(), world.them());
+    let known = world.side(them);
+    assert_eq!((known.ip_id, known.tos, known.packets), (77, 8, 2));
+    for i in 0..40 {
+        world.client(ACK, C + 1 + i * 100, S + 1, 100);
+        assert_eq!(world.side(them), known, "after {} segments of the other side", i + 1);
+    }
+    assert!(world.recorded().iter().all(|slot| slot.ip_id != 77), "its slot was taken");
+    assert_eq!((world.side(us).packets, world.side(us).data_segments), (42, 40));
+}
+
+#[test]
+fn a_reset_is_not_the_last_segment_of_its_side() {
+    let mut world = World::new();
+    world.handshake();
+    let us = world.us();
+    let known = world.side(us);
+    for i in 0..20 {
+        // Somewhere: each is reported and recorded, none ends the connection.
+        let forged = Segment { ip_id: 4000 + i, tos: 99, ..segment(RST, C + 900_000, 0, 0) };
+        world.client_at(HERE, &forged);
+        world.wait_ms(100); // No more than are reported one by one.
+        let now = world.side(us);
+        assert_eq!((now.ip_id, now.tos), (known.ip_id, known.tos));
+    }
+    assert!(world.recorded().iter().all(|slot| slot.flags.has(Flags::RST)));
 }

@@ -18,7 +18,7 @@ fn a_new_syn_after_the_farewell_is_a_new_connection() {
     let us = world.us();
     let flow = world.flow();
     assert_eq!((world.stage(), world.history().as_str()), (Stage::PostSyn, "S"));
-    assert_eq!((flow.reuses, flow.facts[us].isn, flow.sides[us].packets), (1, Seq(NEXT), 1));
+    assert_eq!((flow.reuses, flow.facts[us].isn, world.side(us).packets), (1, Seq(NEXT), 1));
     assert_eq!(world.recorded().len(), 1);
 }
 

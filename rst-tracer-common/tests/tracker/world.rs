@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use rst_tracer_common::{
     flow::{
         self, Bucket, Entry, Flow, Hot, Identity, Keys, Memory, Observed, Place, Port, Recorder,
-        SERVERS, Server, Slot, Stage, WAYS,
+        SERVERS, Server, Side, Slot, Stage, WAYS,
     },
     wire::{Endpoint, Flags, Frame, NO_SCALE, Segment, Seq, Tcp},
 };
@@ -186,8 +186,7 @@ impl World {
     pub(crate) fn place(&mut self) -> Option<Place> {
         let id = self.identity();
         let bucket = id.bucket(self.table.mask());
-        let hot = self.table.bucket(bucket)?.hot;
-        let way = (0..WAYS).find(|way| hot[*way as usize].tag == id.tag())?;
+        let way = flow::find(self.table.bucket(bucket)?, &id)?;
         Some(Place { bucket, way })
     }
 
@@ -204,6 +203,11 @@ impl World {
         *self.entry().flow
     }
 
+    pub(crate) fn side(&mut self, side: usize) -> Side {
+        let entry = self.entry();
+        Side::both(entry.hot, entry.flow, entry.recorder)[side]
+    }
+
     /// The recorded segments, oldest first.
     pub(crate) fn recorded(&mut self) -> Vec<Slot> {
         let entry = self.entry();
@@ -213,7 +217,7 @@ impl World {
 
     pub(crate) fn stage(&mut self) -> Stage {
         let entry = self.entry();
-        Stage::of(entry.hot, entry.flow)
+        Stage::of(entry.hot)
     }
 
     /// The history, with the opener's letters in upper case.

@@ -47,12 +47,12 @@ impl<'a> Past<'a> {
 
     /// Counters of the claimed sender.
     pub fn mine(&self) -> &'a Side {
-        &self.state.flow.sides[self.me]
+        &self.state.sides[self.me]
     }
 
     /// Counters of the receiver.
     pub fn theirs(&self) -> &'a Side {
-        &self.state.flow.sides[self.peer()]
+        &self.state.sides[self.peer()]
     }
 
     /// What the claimed sender's first segments told.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use rst_tracer_common::{
     event::{Head, Kind, Rst, RstWithFlow},
-    flow::{Flow, Hot, Recorder, SLOTS, Slot, Stage, slot_trait},
+    flow::{Flow, Hot, Recorder, SLOTS, Side, Slot, Stage, slot_trait},
     notice,
 };
 use zerocopy::FromBytes;
@@ -46,6 +46,8 @@ pub struct FlowState {
     pub flow: Flow,
     /// The last segments.
     pub recorder: Recorder,
+    /// The two directions.
+    pub sides: [Side; 2],
 }
 
 impl FlowState {
@@ -77,11 +79,11 @@ impl FlowState {
 
     /// The phase, or `None` when a single stray segment is all there is: no connection was seen.
     pub fn stage(&self) -> Option<Stage> {
-        let packets = self.flow.sides.iter().map(|side| side.packets).sum::<u32>();
+        let packets = self.sides.iter().map(|side| side.packets).sum::<u32>();
         if self.hot.opener().is_none() && packets <= 1 {
             return None;
         }
-        Some(Stage::of(&self.hot, &self.flow))
+        Some(Stage::of(&self.hot))
     }
 }
 
@@ -157,7 +159,8 @@ impl Reset {
     /// A reset with its flow.
     pub fn of(record: &RstWithFlow, time: Timestamp, origin: Origin) -> Self {
         let RstWithFlow { rst, hot, flow, recorder } = record;
-        let mut state = FlowState { hot: *hot, flow: *flow, recorder: *recorder };
+        let sides = Side::both(hot, flow, recorder);
+        let mut state = FlowState { hot: *hot, flow: *flow, recorder: *recorder, sides };
         state.put_in_order();
         Self { time, origin, rst: Box::new(*rst), flow: Some(Box::new(state)) }
     }
@@ -178,6 +181,7 @@ mod tests {
             hot: Hot { recorded: SLOTS as u16 + 3, ..Hot::default() },
             flow: Flow::default(),
             recorder: Recorder::default(),
+            sides: Default::default(),
         };
         for (i, (time_ns, traits)) in (7..).zip(told) {
             state.recorder.slots[i] = Slot { time_ns, traits, ..Slot::default() };

@@ -83,8 +83,6 @@ impl Table {
             if recorded < SLOTS {
                 // Of a young connection everything is written.
                 fetch(flow);
-            } else {
-                fetch(&flow.sides);
             }
         }
     }

@@ -10,8 +10,8 @@ use libfuzzer_sys::fuzz_target;
 use rst_tracer::source::table::Table;
 use rst_tracer_common::{
     flow::{
-        self, Began, Hot, Identity, Keys, Memory, Observed, Place, Port, RESET_BUDGET, Stage, WAYS,
-        ticks_of_secs,
+        self, Began, Hot, Identity, Keys, Memory, Observed, Place, Port, RESET_BUDGET, Side, Stage,
+        WAYS, ticks_of_secs,
     },
     wire::{Address, Endpoint, Flags, NO_SCALE, Segment, Seq, Tcp},
 };
@@ -141,14 +141,14 @@ impl World {
                 continue;
             }
             let (hot, flow) = (&*entry.hot, &*entry.flow);
-            let stage = Stage::of(hot, flow);
+            let stage = Stage::of(hot);
             assert_eq!(stage == Stage::Closed, hot.is_closed());
-            let packets: u32 = flow.sides.iter().map(|side| side.packets).sum();
+            let packets: u32 = hot.counts.iter().map(|side| side.packets).sum();
             assert!(packets >= 1 && (u32::from(hot.recorded) == packets || packets > 0xffff));
             assert!(flow.suppressed <= flow.resets);
             assert!(usize::from(flow.history_len) <= flow.history.len());
             assert!(flow.history_letters(0).count() == usize::from(flow.history_len));
-            for side in &flow.sides {
+            for side in Side::both(hot, flow, entry.recorder) {
                 let told = u32::from(side.retransmits) + u32::from(side.data_segments);
                 assert!(told <= side.packets);
             }

@@ -163,7 +163,6 @@ impl Tally {
                 ("suppressed", counted.suppressed + counted.suppressed_no_flow),
                 ("aftermath", counted.aftermath),
                 ("resets of a reused place", self.reuses),
-                ("segments that went the short way", self.usual),
             ],
         ];
         for (kind, number) in kinds.concat() {

@@ -65,8 +65,11 @@ pub(crate) fn connection(seed: u64) -> Vec<Action> {
         actions.push(swing.segment(me, bits, 0, 0));
         swing.next[me] = swing.next[me].wrapping_add(u32::from(bits & flags::SYN != 0));
     }
+    // In some, one side speaks for long: its segments take the slots of the other one's last.
+    let turns = swing.dice.one_of(&[2, 2, 30]);
+    let mut me = 0;
     for _ in 0..SEGMENTS {
-        let me = swing.dice.below(2) as usize;
+        me ^= usize::from(swing.dice.rarely(turns));
         actions.push(swing.step(me));
     }
     actions

@@ -57,7 +57,7 @@ fn resets_of_no_connection_have_a_budget_and_those_of_others_none_of_it() {
         // In the middle of it a connection that is known is reset.
         let ran = talk.client(segment(RST, CLIENT_ISN + 6, 0));
         let record = with_flow(&ran);
-        assert_eq!(Stage::of(&record.hot, &record.flow), Stage::PostPush);
+        assert_eq!(Stage::of(&record.hot), Stage::PostPush);
         assert_eq!(counted(&ran, program).delivered, 1);
     }
 }

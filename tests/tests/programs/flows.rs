@@ -2,7 +2,7 @@
 
 use rst_tracer_common::{
     event::Counters,
-    flow::{OpenedBy, Slot, Stage, slot_trait},
+    flow::{OpenedBy, Side, Slot, Stage, slot_trait},
     wire::{Flags, Seq, option},
 };
 use rst_tracer_tests::{
@@ -45,7 +45,7 @@ fn a_rst_carries_the_flow_as_it_stood_before_it() {
         let server = client ^ 1;
 
         assert_eq!(history(record), "ShAD");
-        assert_eq!(Stage::of(&record.hot, &record.flow), Stage::PostPush);
+        assert_eq!(Stage::of(&record.hot), Stage::PostPush);
         assert_eq!(record.hot.opener(), Some(client as u32));
         assert_eq!(record.flow.opened_by, OpenedBy::SYN);
         assert_eq!(record.hot.seq_end[client], Seq(C + 37));
@@ -54,7 +54,8 @@ fn a_rst_carries_the_flow_as_it_stood_before_it() {
         assert_eq!(record.hot.ack[server], Seq(C));
         assert_eq!((record.flow.resets, record.flow.reset_ns), (0, 0));
 
-        let (theirs, ours) = (&record.flow.sides[client], &record.flow.sides[server]);
+        let sides = Side::both(&record.hot, &record.flow, &record.recorder);
+        let (theirs, ours) = (&sides[client], &sides[server]);
         assert_eq!((theirs.packets, theirs.bytes, theirs.data_segments), (3, 37, 1));
         assert_eq!((ours.packets, ours.bytes, ours.data_segments), (1, 0, 0));
         assert_eq!((theirs.ttl, ours.ttl), (64, 57));

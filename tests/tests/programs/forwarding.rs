@@ -25,9 +25,8 @@ fn a_forwarded_segment_counts_once_for_its_flow() {
         let ran = talk.kernel.run(departure, &frame);
         let again = Counters { frames: 1, segments: 1, second_sightings: 1, ..Counters::default() };
         assert_eq!(ran.counted, only(departure, again));
-        let flow = talk.flow().expect("a flow");
-        assert_eq!(flow.sides[talk.client_side()].packets, 1);
-        assert_eq!(flow.sides[talk.client_side()].retransmits, 0);
+        assert_eq!(talk.client_count().expect("a flow").packets, 1);
+        assert_eq!(talk.flow().expect("a flow").retransmits[talk.client_side()], 0);
     }
 }
 

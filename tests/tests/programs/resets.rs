@@ -18,7 +18,7 @@ const S: u32 = SERVER_ISN + 1;
 fn stage_found(talk: &mut Talk<'_>) -> Stage {
     let ran = talk.server(segment(RST, S, 0));
     let record = with_flow(&ran);
-    Stage::of(&record.hot, &record.flow)
+    Stage::of(&record.hot)
 }
 
 #[test]
@@ -63,7 +63,7 @@ fn a_refusal_of_the_syn_ends_the_attempt_if_it_acknowledges_it() {
         assert_eq!(history(with_flow(&ran)), "S");
         let ran = talk.client(segment(RST, C, 0));
         let record = with_flow(&ran);
-        assert_eq!(Stage::of(&record.hot, &record.flow), stage, "acknowledging {ack}");
+        assert_eq!(Stage::of(&record.hot), stage, "acknowledging {ack}");
         assert_eq!(history(record), "Sr");
     }
 }

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use rst_tracer_common::{
     event::{Counters, RstWithFlow},
-    flow::{Flow, Identity, WAYS},
+    flow::{self, Count, Flow, Hot, Identity},
     wire::{Address, Endpoint},
 };
 use rst_tracer_tests::{
@@ -108,11 +108,20 @@ impl<'a> Talk<'a> {
 
     /// The flow as it stands in the table.
     pub(crate) fn flow(&self) -> Option<Flow> {
+        Some(self.entry()?.1)
+    }
+
+    /// What the table counted of the client.
+    pub(crate) fn client_count(&self) -> Option<Count> {
+        Some(self.entry()?.0.counts[self.client_side()])
+    }
+
+    fn entry(&self) -> Option<(Hot, Flow)> {
         let id = self.identity();
-        let bucket = id.bucket(self.kernel.mask());
-        let hot = self.kernel.bucket(bucket).hot;
-        let way = (0..WAYS).find(|way| hot[*way as usize].tag == id.tag())?;
-        Some(self.kernel.flow(bucket, way))
+        let number = id.bucket(self.kernel.mask());
+        let bucket = self.kernel.bucket(number);
+        let way = flow::find(&bucket, &id)?;
+        Some((bucket.hot[way as usize], self.kernel.flow(number, way)))
     }
 }
 
