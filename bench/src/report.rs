@@ -104,7 +104,8 @@ impl Table {
 
 /// With as many digits as tell something.
 fn number(n: f64) -> String {
-    match n.abs() {
+    let sign = if n < 0.0 { "−" } else { "" };
+    let digits = match n.abs() {
         n if n >= 1000.0 => {
             let digits = format!("{n:.0}");
             let mut text = String::new();
@@ -119,7 +120,8 @@ fn number(n: f64) -> String {
         n if n >= 100.0 || n == n.trunc() => format!("{n:.0}"),
         n if n >= 20.0 => format!("{n:.1}"),
         n => format!("{n:.2}"),
-    }
+    };
+    format!("{sign}{digits}")
 }
 
 fn maybe(n: Option<f64>) -> String {
@@ -185,8 +187,8 @@ mod tests {
 
     #[test]
     fn numbers_have_as_many_digits_as_tell_something() {
-        let numbers = [1.444, 36.04, 123.4, 3.0, 1_234_567.8, 0.031].map(number);
-        assert_eq!(numbers, ["1.44", "36.0", "123", "3", "1,234,568", "0.03"]);
+        let numbers = [1.444, 36.04, 123.4, 3.0, 1_234_567.8, 0.031, -36.04].map(number);
+        assert_eq!(numbers, ["1.44", "36.0", "123", "3", "1,234,568", "0.03", "−36.0"]);
     }
 
     #[test]
