@@ -76,6 +76,17 @@ impl Road {
     }
 }
 
+/// Payload of [`short`].
+pub(crate) const SHORT_PAYLOAD: usize = 10;
+
+/// A data segment without options in an IPv4 frame of 64 bytes.
+pub(crate) fn short() -> Vec<u8> {
+    let (seq, ack) = (Kind::Data.seq(), SERVER_ISN + 1);
+    let payload = vec![b'.'; SHORT_PAYLOAD];
+    let flags = flags::ACK | flags::PSH;
+    tcp(Tcp { flags, seq, ack, payload, ..Tcp::default() }).in_v4(V4::default()).frame()
+}
+
 /// The frame itself.
 pub(crate) fn frame(kind: Kind, road: Road) -> Vec<u8> {
     // No-operations, then timestamps (RFC 7323).

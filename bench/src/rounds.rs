@@ -94,17 +94,29 @@ pub(crate) fn measure(
     stood: &mut Stands,
     effort: Effort,
 ) -> Result<Measured> {
+    let run =
+        |bench: &mut Bench, subject| bench.run(subject, hook, what, sequence.len(), effort.frames);
+    measure_with(bench, sequence, stood, effort.rounds, run)
+}
+
+/// The same, in whatever way a subject is fed.
+pub(crate) fn measure_with(
+    bench: &mut Bench,
+    sequence: &[u32],
+    stood: &mut Stands,
+    rounds: usize,
+    mut run: impl FnMut(&mut Bench, Subject) -> Result<f64>,
+) -> Result<Measured> {
     bench.write_sequence(sequence)?;
     let mut measured = Measured::default();
     // The first round warms up.
-    for number in 0..=effort.rounds {
+    for number in 0..=rounds {
         let mut round = [0.0; Subject::ALL.len()];
         for turn in 0..Subject::ALL.len() {
             // Who follows whom changes from round to round.
             let subject = Subject::ALL[(turn + number) % Subject::ALL.len()];
             bench.stand(stood[subject as usize])?;
-            round[subject as usize] =
-                bench.run(subject, hook, what, sequence.len(), effort.frames)?;
+            round[subject as usize] = run(bench, subject)?;
             stood[subject as usize] = bench.stands()?;
         }
         if number > 0 {

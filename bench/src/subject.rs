@@ -9,7 +9,7 @@ use anyhow::{Context, Result, bail};
 use aya::{
     Ebpf, EbpfLoader, Pod,
     maps::{Array, MapData, ProgramArray, RingBuf},
-    programs::{Program, ProgramFd, TestRun, TestRunOptions, xdp::XdpMode},
+    programs::{Program, ProgramFd, TestRun, TestRunAttrs, TestRunOptions, xdp::XdpMode},
 };
 use nix::{
     sched::{CloneFlags, unshare},
@@ -86,15 +86,16 @@ impl Hook {
 /// `Rotation` of the feeding program.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default)]
-struct Rotation {
-    at: u32,
-    mask: u32,
-    ip: u32,
-    is_v6: u32,
-    is_back: u32,
-    step: u32,
-    seq: u32,
-    is_on: u32,
+pub(crate) struct Rotation {
+    pub(crate) at: u32,
+    pub(crate) mask: u32,
+    pub(crate) ip: u32,
+    pub(crate) is_v6: u32,
+    pub(crate) is_back: u32,
+    pub(crate) step: u32,
+    pub(crate) lap: u32,
+    pub(crate) seq: u32,
+    pub(crate) is_on: u32,
 }
 
 // SAFETY: plain integers.
@@ -102,6 +103,8 @@ unsafe impl Pod for Rotation {}
 
 /// Loopback of a namespace of our own.
 const LOOPBACK: u32 = 1;
+/// Live frames that the kernel hands on at once: as many as a driver takes from its queue.
+pub(crate) const LIVE_BATCH: u32 = 64;
 /// How many places the sequence of clients has.
 pub(crate) const MOST: usize = 1 << 21;
 
@@ -198,6 +201,32 @@ impl Bench {
         clients: usize,
         count: u32,
     ) -> Result<f64> {
+        let options = TestRunOptions { repeat: count, ..TestRunOptions::default() };
+        self.run_with(options, subject, hook, what, clients)
+    }
+
+    /// The same with live frames at XDP, which go on into the stack as if loopback of the calling thread's
+    /// namespace had received them. No program may be attached there: it would see them again.
+    pub(crate) fn run_live(
+        &mut self,
+        subject: Subject,
+        what: (Kind, Road),
+        clients: usize,
+        count: u32,
+    ) -> Result<f64> {
+        let attrs = TestRunAttrs::new().xdp_live_frames(LIVE_BATCH);
+        let options = TestRunOptions { repeat: count, attrs, ..TestRunOptions::default() };
+        self.run_with(options, subject, Hook::Xdp, what, clients)
+    }
+
+    fn run_with(
+        &mut self,
+        options: TestRunOptions<'_>,
+        subject: Subject,
+        hook: Hook,
+        what: (Kind, Road),
+        clients: usize,
+    ) -> Result<f64> {
         let (kind, road) = what;
         let (at, seq) = self.stands()?;
         let rotation = Rotation {
@@ -211,14 +240,15 @@ impl Bench {
                 Kind::Data => (PAYLOAD as u32 / clients as u32).max(1),
                 _ => 0,
             },
+            lap: 0,
             seq: if seq == 0 || kind != Kind::Data { kind.seq() } else { seq },
             is_on: 1,
         };
         self.rotation.set(0, rotation, 0)?;
         self.choose(subject, hook)?;
         let bytes = frame(kind, road);
-        let options =
-            TestRunOptions { data_in: Some(&bytes), repeat: count, ..TestRunOptions::default() };
+        let count = options.repeat;
+        let options = TestRunOptions { data_in: Some(&bytes), ..options };
         let start = cpu_ns()?;
         let feeder = if hook == Hook::Xdp { "xdp_rotate" } else { "tc_rotate" };
         match self.baselines.program(feeder) {
@@ -265,7 +295,7 @@ impl Bench {
     }
 }
 
-fn load_program(of: &mut Ebpf, name: &str) -> Result<()> {
+pub(crate) fn load_program(of: &mut Ebpf, name: &str) -> Result<()> {
     let loaded = match of.program_mut(name) {
         // Both ways of traffic control share the baselines.
         Some(Program::Xdp(xdp)) if xdp.fd().is_ok() => Ok(()),

@@ -2,7 +2,8 @@
 //!
 //! `rotate` writes another client into the frame and hands it to the subject by a tail call, which costs
 //! every subject the same. Subjects: the empty program, one that only parses, and the textbook's
-//! (an LRU hash by the whole tuple, the clock on every packet, one shared ring).
+//! (an LRU hash by the whole tuple, the clock on every packet, one shared ring). As a subject, `xdp_send` makes
+//! a sender of it; `tc_take` takes what was sent.
 #![no_std]
 #![no_main]
 
@@ -11,11 +12,14 @@ mod rotate;
 mod textbook;
 
 use aya_ebpf::{
-    bindings::xdp_action::XDP_PASS,
+    bindings::xdp_action::{XDP_PASS, XDP_TX},
     macros::{classifier, map, xdp},
     maps::PerCpuArray,
     programs::{TcContext, XdpContext},
 };
+
+/// `TC_ACT_STOLEN`: the frame has been taken, not dropped, so no tracepoint of drops tells of it.
+const STOLEN: i32 = 4;
 
 /// `TCX_NEXT`, as rst-tracer's programs return.
 const NEXT: i32 = -1;
@@ -101,6 +105,19 @@ pub fn tc_textbook(context: TcContext) -> i32 {
 pub fn xdp_rotate(context: XdpContext) -> u32 {
     rotate::xdp(&context);
     XDP_PASS
+}
+
+/// Out of the device that the frame is said to have come from.
+#[xdp(frags)]
+#[inline(always)]
+pub fn xdp_send(_: XdpContext) -> u32 {
+    XDP_TX
+}
+
+#[classifier]
+#[inline(always)]
+pub fn tc_take(_: TcContext) -> i32 {
+    STOLEN
 }
 
 #[classifier]

@@ -24,6 +24,8 @@ pub struct Rotation {
     is_back: u32,
     /// By how much the sequence number moves from frame to frame.
     step: u32,
+    /// By how much it moves each time the sequence has ended.
+    lap: u32,
     /// The sequence number of the last frame.
     seq: u32,
     /// 0: the frame stays as it is.
@@ -71,6 +73,9 @@ fn rotate(frame: Frame) {
     let Some(client) = SEQUENCE.get(at) else { return };
     rotation.seq = rotation.seq.wrapping_add(rotation.step);
     let (client, seq, is_back) = (*client, rotation.seq, rotation.is_back != 0);
+    if at == rotation.mask {
+        rotation.seq = seq.wrapping_add(rotation.lap);
+    }
     match (rotation.ip, rotation.is_v6) {
         (14, 0) => write::<26, 30, 34>(frame, client, seq, is_back),
         (14, _) => write::<34, 50, 54>(frame, client, seq, is_back),
