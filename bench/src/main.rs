@@ -3,6 +3,7 @@
 mod agent;
 mod child;
 mod crowd;
+mod device;
 mod frames;
 mod packet;
 mod random;
@@ -30,7 +31,7 @@ struct Arguments {
     /// What is measured, if not everything; may be given more than once.
     #[arg(long, value_enum)]
     part: Vec<Part>,
-    /// The object of the baselines, for the part `packet`.
+    /// The object of the baselines, for the parts `packet` and `device`.
     #[arg(long)]
     baselines: Option<PathBuf>,
     /// The object that is measured, if not the prebuilt one.
@@ -67,15 +68,18 @@ enum Part {
     Agent,
     /// Resets on their way to a line
     Resets,
+    /// A device with traffic
+    Device,
 }
 
 impl Part {
     /// Their names in the report, with their titles, in its order.
-    const TITLES: [(&'static str, &'static str); 4] = [
+    const TITLES: [(&'static str, &'static str); 5] = [
         ("packet", "A frame inside the kernel"),
         ("replay", "A capture file"),
         ("agent", "The program that runs all the time"),
         ("resets", "Resets on their way to a line"),
+        ("device", "A device with traffic"),
     ];
 
     const fn name(self) -> &'static str {
@@ -86,11 +90,12 @@ impl Part {
         let quick = arguments.quick;
         let binary =
             || arguments.binary.as_deref().context("which program is measured? --binary FILE");
+        let baselines =
+            || read(arguments.baselines.as_deref().context("beside what? --baselines FILE")?);
         match self {
             Self::Packet => {
                 let effort = if quick { Effort::QUICK } else { Effort::WHOLE };
-                let baselines = arguments.baselines.as_deref();
-                let baselines = read(baselines.context("beside what? --baselines FILE")?)?;
+                let baselines = baselines()?;
                 let ours = arguments.object.as_deref().map(read).transpose()?;
                 let ours = ours.as_deref().unwrap_or(OBJECT);
                 packet::section(&Objects { baselines: &baselines, ours }, effort, quick)
@@ -98,6 +103,7 @@ impl Part {
             Self::Replay => replay::section(binary()?, arguments.captures.as_deref(), quick),
             Self::Agent => agent::section(binary()?, quick),
             Self::Resets => resets::section(binary()?, quick),
+            Self::Device => device::section(binary()?, &baselines()?, quick),
         }
     }
 }

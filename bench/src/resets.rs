@@ -53,7 +53,7 @@ struct Ran {
 }
 
 /// Keeps the calling thread on one CPU, if there are so many.
-fn stay_on(cpu: usize) -> Result<()> {
+pub(crate) fn stay_on(cpu: usize) -> Result<()> {
     let cpus = thread::available_parallelism()?.get();
     let mut set = CpuSet::new();
     set.set(cpu % cpus)?;

@@ -20,7 +20,7 @@ pub(crate) struct Args {
     /// The kernel object to measure, if not the prebuilt one.
     #[arg(long, value_name = "FILE")]
     object: Option<PathBuf>,
-    /// What is measured, if not everything: packet, replay, agent, resets; may be given more than once.
+    /// What is measured, if not everything: packet, replay, agent, resets, device; may be given more than once.
     #[arg(long, value_name = "PART")]
     part: Vec<String>,
     /// Captures that `replay` is to read beside those it makes.
@@ -40,7 +40,8 @@ impl Args {
 /// # Errors
 /// When something cannot be installed, built, loaded or measured.
 pub(crate) fn measure(workspace: &Workspace, args: &Args) -> Result<()> {
-    let needs_baselines = args.part.is_empty() || args.part.iter().any(|part| part == "packet");
+    let needs = |part: &String| ["packet", "device"].contains(&part.as_str());
+    let needs_baselines = args.part.is_empty() || args.part.iter().any(needs);
     let baselines = needs_baselines.then(|| ebpf::baselines(workspace)).transpose()?;
     measure_with(workspace, baselines.as_deref(), args)
 }

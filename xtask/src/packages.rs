@@ -89,6 +89,8 @@ pub(crate) const FUZZ: &[Package] = &[package("g++", "libFuzzer is C++")];
 pub(crate) const BENCH: &[Package] = &[
     package("tshark", "finds resets in capture files, by a display filter"),
     package("tcpdump", "finds resets in capture files and on the wire, by a packet filter"),
+    package("iperf3", "sends a stream through the cable that is watched").with_service("iperf3"),
+    package("ethtool", "gives the cable a queue per sender, switches GRO"),
 ];
 
 /// What `package` tries the package with.
