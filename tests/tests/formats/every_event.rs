@@ -1,9 +1,12 @@
 //! Events of every kind through the sinks.
 
+use std::time::{SystemTime, UNIX_EPOCH};
+
 use proptest::prelude::*;
 use rst_tracer::event::{
     Event, Finding, FindingKind, RstEvent, Severity, Source, StatsEvent, Timestamp,
 };
+use serde_json::Value;
 
 use super::checks::FORMATS;
 use super::samples;
@@ -88,6 +91,22 @@ fn every_kind_of_event_and_every_hostile_text_is_one_valid_line() {
             assert!(found.is_empty(), "{}: {found:#?}\n{line}", format.name);
         }
         eprintln!("{}: {count} lines are valid", format.name);
+    }
+}
+
+#[test]
+fn an_ecs_document_says_when_it_was_written() {
+    let now = || {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970");
+        Timestamp(since.as_nanos() as u64).to_string()
+    };
+    let [ecs, _] = FORMATS;
+    let (before, lines, after) = (now(), ecs.lines(all()), now());
+    for line in lines {
+        let document: Value = serde_json::from_str(&line).expect("JSON");
+        let created = document["event"]["created"].as_str().expect("a time").to_owned();
+        // They are all of the same length.
+        assert!(before <= created && created <= after, "{created} is not from {before} to {after}");
     }
 }
 

@@ -187,6 +187,9 @@ pub(super) fn all() -> Vec<Value> {
             event
         }));
     }
+    for (event, number) in all.iter_mut().zip(1..) {
+        event["seq"] = json!(number);
+    }
     all
 }
 

@@ -231,6 +231,7 @@ fn comment(comment: &str, event: &Value) -> Vec<String> {
         format!("id {}", event["id"].as_str().expect("an id")),
         format!("community {}", event["community_id"].as_str().expect("an id")),
     ];
+    wanted.extend(event.get("seq").map(|number| format!(", seq {number}\n")));
     for evidence in event["evidence"].as_array().expect("a list") {
         let text = evidence["text"].as_str().expect("a text");
         // How strangers' characters are shown is for the unit tests.
@@ -239,7 +240,7 @@ fn comment(comment: &str, event: &Value) -> Vec<String> {
     }
     let mut found: Vec<_> = wanted
         .iter()
-        .filter(|word| !comment.contains(word.as_str()))
+        .filter(|word| !format!("{comment}\n").contains(word.as_str()))
         .map(|word| format!("{word:?} is not in {comment:?}"))
         .collect();
     if !is_verdict(comment, event) {
@@ -283,6 +284,29 @@ fn a_file_that_is_appended_to_stays_valid() {
 }
 
 #[test]
+fn the_numbers_prove_that_nothing_is_missing() {
+    if !is_installed() {
+        return;
+    }
+    let folder = Folder::new();
+    let capture = folder.file("refused.pcap", &pcap(&many_refused(20)));
+    let out = folder.path("evidence.pcapng");
+    let to = out.to_str().expect("UTF-8");
+    run(&["replay", &capture, "--stats", "--format", "pcapng", "--output", to]).assert_code(0);
+    let frames = read(&out).expect("tshark reads it");
+    let number = |frame: &Frame| {
+        let (_, number) = frame.text("frame.comment").rsplit_once(", seq ")?;
+        Some(number.parse().expect("a number"))
+    };
+    let numbers: Vec<u64> = frames.iter().filter_map(number).collect();
+    assert_eq!(numbers, Vec::from_iter(1..=20));
+    // A journal entry holds the line of `--format json`, where the number is.
+    let written = fs::read(&out).expect("it was written");
+    let last = br#""seq":21"#;
+    assert!(written.windows(last.len()).any(|bytes| bytes == last), "the counters come last");
+}
+
+#[test]
 fn planted_errors_are_noticed() {
     if !is_installed() {
         return;
@@ -306,7 +330,7 @@ fn planted_errors_are_noticed() {
         wrong[at + offset] ^= 1;
         assert!(!complaints_about(&wrong).is_empty(), "byte {offset} is not checked");
     }
-    for word in ["closed_port", "flight", "34 bytes", "97% sure"] {
+    for word in ["closed_port", "flight", "34 bytes", "97% sure", ", seq 3"] {
         let at = right.windows(word.len()).position(|w| w == word.as_bytes()).expect("the word");
         let mut wrong = right.clone();
         wrong[at] ^= 1;

@@ -20,13 +20,14 @@ const VERSION: &str = "9.4.0";
 /// The one data stream of all lines: its name must not differ between them.
 const DATASET: &str = "rst_tracer.events";
 
-/// The event as a document.
-pub(super) fn document(event: &Event) -> Value {
+/// The event as a document that is written at this time.
+pub(super) fn document(event: &Event, created: Timestamp) -> Value {
     let mut document = match event {
         Event::Rst(event) => rst(event),
         Event::Finding(event) => finding(event),
         Event::Stats(event) => stats(event),
     };
+    document["event"]["created"] = json!(created);
     document["event"]["sequence"] = json!(event.seq());
     document
 }

@@ -16,8 +16,10 @@ use serde_json::Value;
 
 use super::lines::Lines;
 use super::{LINE_LIMIT, Sink, shorten};
+use crate::clock::epoch_ns;
 use crate::event::{
     Cause, Class, ConnState, Event, Initiator, MAX_INTEGER, RstEvent, SentBy, Side, Stage,
+    Timestamp,
 };
 
 /// So many findings are remembered as told.
@@ -34,7 +36,7 @@ pub struct DocumentSink<W> {
 impl<W: Write> DocumentSink<W> {
     /// Elastic Common Schema.
     pub fn ecs(out: W) -> Self {
-        Self::of(out, |event, _| ecs::document(event))
+        Self::of(out, |event, _| ecs::document(event, Timestamp(epoch_ns())))
     }
 
     /// Open Cybersecurity Schema Framework.

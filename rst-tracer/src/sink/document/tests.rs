@@ -13,7 +13,9 @@ use crate::event::{
 
 type Format = fn(&Event, bool) -> Value;
 
-const FORMATS: [Format; 2] = [|event, _| ecs::document(event), ocsf::document];
+/// When documents of these tests are written.
+const CREATED: Timestamp = Timestamp(1_795_340_546_000_000_000);
+const FORMATS: [Format; 2] = [|event, _| ecs::document(event, CREATED), ocsf::document];
 
 fn written(event: &Event, format: Format) -> String {
     let mut out = BytesMut::new();

@@ -65,6 +65,10 @@ fn text(rst: &RstEvent) -> String {
         let _ = write!(text, " inside {}", clean(tunnel));
     }
     let _ = write!(text, "\nid {}, community {}", clean(&rst.id), clean(&rst.community_id));
+    // Events that the engine has not numbered have none.
+    if rst.seq > 0 {
+        let _ = write!(text, ", seq {}", rst.seq);
+    }
     text
 }
 
