@@ -8,6 +8,7 @@ use nix::{
     unistd::mkfifo,
 };
 use rst_tracer_tests::tracer::{Tracer, command};
+use serde_json::Value;
 
 use crate::{
     await_that,
@@ -78,12 +79,72 @@ fn takes_every_line(kind: Kind, shipped: &str, format: &str) {
     assert!(!rotated.is_empty() && !wanted.is_empty(), "both files have lines");
     let wanted = [rotated, wanted].concat();
     assert!(wanted.iter().map(|line| number(line)).eq(1..=wanted.len() as u64), "no gap");
+    if format == "ecs" {
+        let early = wanted.iter().map(|line| json(line)).find(|line| !is_written_afterwards(line));
+        assert_eq!(early, None);
+    }
 
     await_that("every line to be collected", || lines(&setup.collected).len() >= wanted.len());
     collector.stop();
     let collected = lines(&setup.collected);
     let differs = wanted.iter().zip(&collected).position(|(one, other)| one != other);
     assert_eq!((differs, collected.len()), (None, wanted.len()));
+}
+
+#[test]
+fn rsyslog_misses_what_was_rotated_away_while_it_was_stopped() {
+    in_namespace(|| misses_what_was_rotated_away(Kind::Rsyslog, "rsyslog/rst-tracer.conf"));
+}
+
+#[test]
+fn syslog_ng_misses_what_was_rotated_away_while_it_was_stopped() {
+    in_namespace(|| misses_what_was_rotated_away(Kind::SyslogNg, "syslog-ng/rst-tracer.conf"));
+}
+
+/// That and nothing else, and the numbers show it, as contrib/README.md says.
+fn misses_what_was_rotated_away(kind: Kind, shipped: &str) {
+    const FEW: usize = 50;
+    set_up("lo");
+    let setup = Setup::new(kind, shipped, FILE);
+    let (now, before) = (&setup.source, setup.path("events.json.1"));
+    let output = format!("json:{}", now.display());
+    let tracer = Tracer::spawn(&mut command(&[&TRACE[..], &["-o", &output]].concat()));
+    tracer.await_ready();
+    let collector = setup.start();
+    refuse_on_loopback(FEW);
+    await_that("the lines of the first part", || {
+        lines(now).len() >= FEW && size(&setup.collected) == size(now)
+    });
+    collector.stop();
+
+    let taken = lines(now).len();
+    refuse_on_loopback(FEW);
+    await_that("lines that nobody takes", || lines(now).len() >= taken + FEW);
+    fs::rename(now, &before).expect("renamed");
+    tracer.signal(Signal::SIGHUP);
+    await_that("the file to be opened anew", || now.exists());
+    refuse_on_loopback(FEW);
+    tracer.interrupt().assert_code(0);
+
+    let [rotated, new] = [before.as_path(), now].map(lines);
+    assert!(rotated.len() >= taken + FEW && new.len() >= FEW, "both files have lines");
+    let collector = setup.start();
+    await_that("the new file", || lines(&setup.collected).len() >= taken + new.len());
+    collector.stop();
+    let collected = lines(&setup.collected);
+    assert_eq!(collected, [&rotated[..taken], &new].concat());
+    let missed = number(&collected[taken - 1]) + 1..number(&collected[taken]);
+    assert!(
+        missed.eq(rotated[taken..].iter().map(|line| number(line))),
+        "the gap is what it missed"
+    );
+}
+
+/// Whether it says so: the times are all of the same length.
+fn is_written_afterwards(document: &Value) -> bool {
+    let [seen, created] = ["/@timestamp", "/event/created"]
+        .map(|time| document.pointer(time).and_then(Value::as_str).expect("a time"));
+    seen.len() == created.len() && seen < created
 }
 
 /// The number of a line of `json` or `ecs`, without reading all of it: there are many.
