@@ -9,10 +9,13 @@ mod bench;
 mod cargo_test;
 mod ci;
 mod command;
+mod deny;
+mod dependencies;
 mod ebpf;
 mod fuzz;
 mod package;
 mod packages;
+mod sbom;
 mod services;
 mod soak;
 mod test;
@@ -52,6 +55,10 @@ enum Verb {
     Soak(soak::Args),
     /// Build the Debian package, and try it in a root of its own.
     Package(package::Args),
+    /// Write what the program is compiled from, as CycloneDX.
+    Sbom(sbom::Args),
+    /// Check licences, duplicates and origins of what is shipped, with cargo-deny.
+    Deny(deny::Args),
     /// Do what CI does.
     Ci,
 }
@@ -78,6 +85,8 @@ fn carry_out(verb: Verb) -> Result<()> {
         Verb::Bench(args) => bench::measure(&workspace, &args),
         Verb::Soak(args) => soak::soak(&workspace, &args),
         Verb::Package(args) => package::build(&workspace, &args),
+        Verb::Sbom(args) => sbom::make(&workspace, &args),
+        Verb::Deny(args) => deny::check(&workspace, &args),
         Verb::Ci => ci::run_script(&workspace),
     }
 }

@@ -7,6 +7,9 @@ use anyhow::{Context, Result};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+/// The target whose standard library links statically: what is shipped.
+pub(crate) const STATIC_TARGET: &str = "x86_64-unknown-linux-gnu";
+
 /// The paths every verb needs.
 pub(crate) struct Workspace {
     /// The root of the checkout.
@@ -37,6 +40,20 @@ impl Workspace {
             .as_str()
             .context("cargo metadata names no target_directory")?;
         Ok(Self { root, target: PathBuf::from(target) })
+    }
+
+    /// The one time that what is shipped may carry: that of the commit, or what `SOURCE_DATE_EPOCH` says, in seconds.
+    ///
+    /// # Errors
+    /// When git does not know the commit.
+    pub(crate) fn commit_time(&self) -> Result<String> {
+        if let Ok(said) = std::env::var("SOURCE_DATE_EPOCH") {
+            return Ok(said);
+        }
+        let mut git = Command::new("git");
+        git.args(["log", "-1", "--format=%ct"]).current_dir(&self.root);
+        let time = output_of(&mut git).context("set SOURCE_DATE_EPOCH where there is no git")?;
+        Ok(time.trim().to_owned())
     }
 
     /// The kernel object the agent embeds, and its manifest.
