@@ -15,6 +15,8 @@ mod ebpf;
 mod fuzz;
 mod package;
 mod packages;
+mod program;
+mod release;
 mod sbom;
 mod services;
 mod soak;
@@ -55,6 +57,8 @@ enum Verb {
     Soak(soak::Args),
     /// Build the Debian package, and try it in a root of its own.
     Package(package::Args),
+    /// Build what is released, the same bytes wherever it is built.
+    Release(release::Args),
     /// Write what the program is compiled from, as CycloneDX.
     Sbom(sbom::Args),
     /// Check licences, duplicates and origins of what is shipped, with cargo-deny.
@@ -85,6 +89,7 @@ fn carry_out(verb: Verb) -> Result<()> {
         Verb::Bench(args) => bench::measure(&workspace, &args),
         Verb::Soak(args) => soak::soak(&workspace, &args),
         Verb::Package(args) => package::build(&workspace, &args),
+        Verb::Release(args) => release::make(&workspace, &args),
         Verb::Sbom(args) => sbom::make(&workspace, &args),
         Verb::Deny(args) => deny::check(&workspace, &args),
         Verb::Ci => ci::run_script(&workspace),

@@ -6,7 +6,8 @@
 use crate::apt;
 use crate::command::{output_of, run};
 use crate::packages;
-use crate::workspace::{Workspace, cargo, installed_tool};
+use crate::workspace::{STATIC_TARGET, Workspace, installed_tool};
+use crate::{program, sbom};
 use anyhow::{Context, Result, bail, ensure};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -26,7 +27,7 @@ pub(crate) struct Args {
 }
 
 /// A verb of the program, and the file that its output becomes.
-const SAID: [(&[&str], &str); 4] = [
+pub(crate) const SAID: [(&[&str], &str); 4] = [
     (&["man"], "rst-tracer.1"),
     (&["completions", "bash"], "rst-tracer.bash"),
     (&["completions", "zsh"], "_rst-tracer"),
@@ -34,7 +35,7 @@ const SAID: [(&[&str], &str); 4] = [
 ];
 
 /// What must be in the package.
-const CONTENT: [&str; 9] = [
+const CONTENT: [&str; 11] = [
     "./usr/bin/rst-tracer",
     "./usr/share/man/man1/rst-tracer.1.gz",
     "./usr/share/bash-completion/completions/rst-tracer",
@@ -44,6 +45,8 @@ const CONTENT: [&str; 9] = [
     "./etc/logrotate.d/rst-tracer",
     "./usr/lib/systemd/system/rst-tracer.service",
     "./usr/share/doc/rst-tracer/operation.md",
+    "./usr/share/doc/rst-tracer/rst-tracer.cdx.json",
+    "./usr/share/doc/rst-tracer/rst-tracer-ebpf.cdx.json",
 ];
 
 /// Where dpkg keeps the configuration that somebody changed.
@@ -54,37 +57,53 @@ const CONFIG: &str = "etc/rst-tracer/config.toml";
 /// # Errors
 /// When it cannot be built, lacks something, or cannot be installed.
 pub(crate) fn build(workspace: &Workspace, args: &Args) -> Result<()> {
-    let release = ["build", "--release", "--locked", "--package", "rst-tracer"];
-    run(cargo().args(release).current_dir(&workspace.root))?;
-    write_what_it_says(workspace)?;
-    let cargo_deb = installed_tool(workspace, "cargo-deb", CARGO_DEB, |_| {})?;
-    let folder = workspace.target.join("debian");
-    run(Command::new(cargo_deb)
-        .args(["--no-build", "--locked", "--strip", "--package", "rst-tracer", "--output"])
-        .arg(&folder)
-        .current_dir(&workspace.root))?;
-    let package = newest(&folder)?;
-    check_content(&package)?;
+    let package = make(workspace)?;
     if args.no_trial {
         println!("{} (not tried)", package.display());
     } else {
-        try_in_a_fresh_debian(workspace, &package)?;
+        let root = fresh_debian(workspace)?;
+        try_in(&root, &package)?;
         println!("{} (installed, upgraded, removed and purged)", package.display());
     }
     Ok(())
 }
 
+/// Builds it, and looks whether it holds what it should.
+///
+/// # Errors
+/// When it cannot be built or lacks something.
+pub(crate) fn make(workspace: &Workspace) -> Result<PathBuf> {
+    let program = program::build(workspace)?;
+    write_what_it_says(&program, &said(workspace))?;
+    sbom::write(workspace, &said(workspace))?;
+    let cargo_deb = installed_tool(workspace, "cargo-deb", CARGO_DEB, |_| {})?;
+    let folder = workspace.target.join("debian");
+    run(Command::new(cargo_deb)
+        .args(["--no-build", "--no-strip", "--locked", "--package", "rst-tracer"])
+        .args(["--target", STATIC_TARGET, "--output"])
+        .arg(&folder)
+        .current_dir(&workspace.root)
+        .env("CARGO_TARGET_DIR", program::target(workspace))
+        .env("SOURCE_DATE_EPOCH", workspace.commit_time()?))?;
+    let package = newest(&folder)?;
+    check_content(&package)?;
+    Ok(package)
+}
+
+/// Where the manual page, the completions and the bills of materials are.
+pub(crate) fn said(workspace: &Workspace) -> PathBuf {
+    program::folder(workspace).join("package")
+}
+
 /// The manual page and the completions.
-fn write_what_it_says(workspace: &Workspace) -> Result<()> {
-    let release = workspace.target.join("release");
-    let folder = release.join("package");
-    fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
+fn write_what_it_says(program: &Path, folder: &Path) -> Result<()> {
+    fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
     for (verb, name) in SAID {
-        let said = output_of(Command::new(release.join("rst-tracer")).args(verb))?;
+        let said = output_of(Command::new(program).args(verb))?;
         fs::write(folder.join(name), said).with_context(|| format!("cannot write {name}"))?;
     }
     // Without name and time, so that the same page always is the same file.
-    run(Command::new("gzip").args(["-9nf"]).arg(folder.join("rst-tracer.1")))
+    run(Command::new("gzip").args(["-9nkf"]).arg(folder.join("rst-tracer.1")))
 }
 
 fn newest(folder: &Path) -> Result<PathBuf> {
@@ -111,8 +130,8 @@ fn check_content(package: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Installs, upgrades, removes and purges it in a Debian below target/.
-fn try_in_a_fresh_debian(workspace: &Workspace, package: &Path) -> Result<()> {
+/// A Debian below target/.
+fn fresh_debian(workspace: &Workspace) -> Result<PathBuf> {
     apt::install(packages::PACKAGE)?;
     let root = workspace.target.join("debian/root");
     if !root.join("var/lib/dpkg/status").is_file() || root.join("debootstrap").exists() {
@@ -120,15 +139,20 @@ fn try_in_a_fresh_debian(workspace: &Workspace, package: &Path) -> Result<()> {
         debootstrap.args(["--variant=minbase", "--include=systemd", SUITE]).arg(&root);
         run(&mut debootstrap)?;
     }
+    Ok(root)
+}
+
+/// Installs, upgrades, removes and purges it there.
+fn try_in(root: &Path, package: &Path) -> Result<()> {
     let dpkg = |arguments: &[&str]| {
         let mut dpkg = Command::new("dpkg");
-        dpkg.env("DEBIAN_FRONTEND", "noninteractive").arg("--root").arg(&root).args(arguments);
+        dpkg.env("DEBIAN_FRONTEND", "noninteractive").arg("--root").arg(root).args(arguments);
         run(&mut dpkg)
     };
     let file = package.to_str().context("the path of the package is not UTF-8")?;
     dpkg(&["--purge", "rst-tracer"]).ok();
     dpkg(&["--install", file])?;
-    let within = |words: &[&str]| output_of(Command::new("chroot").arg(&root).args(words));
+    let within = |words: &[&str]| output_of(Command::new("chroot").arg(root).args(words));
     let version = within(&["/usr/bin/rst-tracer", "--version"])?;
     ensure!(version.starts_with("rst-tracer "), "it says {version}");
     let config = "/etc/rst-tracer/config.toml";

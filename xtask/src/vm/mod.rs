@@ -12,9 +12,8 @@ mod modules;
 mod report;
 mod sources;
 
-use crate::command::run;
-use crate::workspace::{Workspace, cargo};
-use crate::{apt, packages};
+use crate::workspace::Workspace;
+use crate::{apt, packages, program};
 use anyhow::{Context, Result, anyhow, bail};
 use guest::Step;
 use kernels::Kernel;
@@ -22,9 +21,6 @@ use report::Run;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
-
-/// The target whose standard library links statically.
-const STATIC_TARGET: &str = "x86_64-unknown-linux-gnu";
 
 /// What `vm` is asked to do.
 #[derive(clap::Args)]
@@ -54,7 +50,7 @@ impl Args {
 pub(crate) fn run_matrix(workspace: &Workspace, args: &Args) -> Result<String> {
     let kernels = kernels::named(&args.kernel).map_err(|sentence| anyhow!(sentence))?;
     apt::install(packages::VM)?;
-    let binary = static_binary(workspace)?;
+    let binary = program::build(workspace)?;
     let mut runs = Vec::new();
     for kernel in &kernels {
         eprintln!("\nkernel {}: {}", kernel.name, kernel.why);
@@ -125,18 +121,4 @@ fn try_kernel(workspace: &Workspace, kernel: &Kernel, binary: &Path, args: &Args
 fn refused_modules(console: &str) -> Vec<String> {
     let refused = |line: &str| line.trim_end().strip_prefix("@@ no-module ").map(str::to_owned);
     console.lines().filter_map(refused).collect()
-}
-
-/// rst-tracer without shared libraries, in a target directory of its own: other flags would
-/// rebuild everything in the usual one.
-fn static_binary(workspace: &Workspace) -> Result<PathBuf> {
-    let target = workspace.target.join("vm/static");
-    let arguments =
-        ["build", "--release", "--locked", "--target", STATIC_TARGET, "-p", "rst-tracer"];
-    run(cargo()
-        .args(arguments)
-        .current_dir(&workspace.root)
-        .env("CARGO_TARGET_DIR", &target)
-        .env("RUSTFLAGS", "-C target-feature=+crt-static"))?;
-    Ok(target.join(STATIC_TARGET).join("release/rst-tracer"))
 }
