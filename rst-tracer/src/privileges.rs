@@ -4,14 +4,14 @@
 //! needs, and no way to more. Capabilities belong to threads: this is for the only one, and those that are
 //! started later inherit what is left. Had there been others, they would have lost all capabilities with the user.
 
-use std::path::Path;
+use std::{fs, path::Path};
 
 use anyhow::{Context, Result};
 use caps::{CapSet, Capability, CapsHashSet};
 use nix::{
     fcntl::{AT_FDCWD, AtFlags},
     sys::prctl,
-    unistd::{AccessFlags, Gid, Uid, User, faccessat, geteuid, setgroups, setresgid, setresuid},
+    unistd::{AccessFlags, Gid, Uid, faccessat, geteuid, setgroups, setresgid, setresuid},
 };
 
 use crate::{
@@ -32,6 +32,18 @@ const KEPT: [Capability; 5] = [
 /// Whom root becomes unless told otherwise, and its number where there is no list of users.
 const NOBODY: &str = "nobody";
 const NOBODYS_ID: u32 = 65_534;
+
+/// The users of this host. The C library is not asked: for this it loads what /etc/nsswitch.conf names, and in a static
+/// program, which is what we ship, that ends in a segmentation fault.
+const USERS: &str = "/etc/passwd";
+
+/// Whom to become.
+#[derive(Debug)]
+struct User {
+    name: String,
+    uid: Uid,
+    gid: Gid,
+}
 
 /// Who the process is, now that it is less.
 #[derive(Debug)]
@@ -116,27 +128,35 @@ fn become_user(name: &str) -> Result<User> {
 
 /// A user by its name or its number, which need not be in the list of users.
 fn find(name: &str) -> Result<User> {
-    let unknown = || Failure::new(Code::FAILURE, format!("there is no user {name}"));
-    if let Some(user) = User::from_name(name).with_context(unknown)? {
+    let text = fs::read(USERS).unwrap_or_default();
+    let text = String::from_utf8_lossy(&text);
+    let users = || text.lines().filter_map(User::parse);
+    if let Some(user) = users().find(|user| user.name == name) {
         return Ok(user);
     }
+    let nameless =
+        |uid: u32| User { name: name.to_owned(), uid: Uid::from_raw(uid), gid: Gid::from_raw(uid) };
     if name == NOBODY {
-        return Ok(nameless(name, NOBODYS_ID));
+        return Ok(nameless(NOBODYS_ID));
     }
+    let unknown = || {
+        let what =
+            format!("there is no user {name} in {USERS}; one from elsewhere can be told by number");
+        Failure::new(Code::FAILURE, what)
+    };
     let uid: u32 = name.parse().map_err(|_| unknown())?;
-    let known = User::from_uid(Uid::from_raw(uid)).with_context(unknown)?;
-    Ok(known.unwrap_or_else(|| nameless(name, uid)))
+    let known = users().find(|user| user.uid.as_raw() == uid);
+    Ok(known.unwrap_or_else(|| nameless(uid)))
 }
 
-fn nameless(name: &str, uid: u32) -> User {
-    User {
-        name: name.to_owned(),
-        passwd: Default::default(),
-        uid: Uid::from_raw(uid),
-        gid: Gid::from_raw(uid),
-        gecos: Default::default(),
-        dir: Default::default(),
-        shell: Default::default(),
+impl User {
+    /// From a line such as `nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin`.
+    fn parse(line: &str) -> Option<Self> {
+        let mut fields = line.split(':');
+        let name = fields.next()?.to_owned();
+        let uid = Uid::from_raw(fields.nth(1)?.parse().ok()?);
+        let gid = Gid::from_raw(fields.next()?.parse().ok()?);
+        Some(Self { name, uid, gid })
     }
 }
 
@@ -175,7 +195,17 @@ mod tests {
         assert_eq!(find("root").expect("there is root").uid.as_raw(), 0);
         assert_eq!(find("0").expect("by number").name, "root");
         assert_eq!(find("4242424").expect("any number").gid.as_raw(), 4_242_424);
-        assert_eq!(find("no such").expect_err("none").to_string(), "there is no user no such");
+        let told = find("no such").expect_err("none").to_string();
+        assert!(told.starts_with("there is no user no such in /etc/passwd"), "{told}");
+    }
+
+    #[test]
+    fn a_line_that_is_no_user_is_passed_over() {
+        let user = User::parse("web:x:33:44::/var/www:/bin/sh").expect("a user");
+        assert_eq!((&*user.name, user.uid.as_raw(), user.gid.as_raw()), ("web", 33, 44));
+        for line in ["", "+::::::", "web", "web:x:33", "web:x:33:", "web:x:-1:44:", "# web:x"] {
+            assert!(User::parse(line).is_none(), "{line}");
+        }
     }
 
     #[test]

@@ -8,11 +8,15 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 
 use crate::command::{output_of, run};
 use crate::dependencies::{self, AGENT};
-use crate::workspace::{STATIC_TARGET, Workspace, cargo};
+use crate::workspace::{STATIC_TARGET, Workspace, cargo, read};
+
+/// What glibc reads to find users and hosts. In a static program it then loads libraries, which ends in a segmentation
+/// fault.
+const NAME_SERVICE: &[u8] = b"nsswitch.conf";
 
 /// The target directory.
 pub(crate) fn target(workspace: &Workspace) -> PathBuf {
@@ -27,7 +31,7 @@ pub(crate) fn folder(workspace: &Workspace) -> PathBuf {
 /// Builds it.
 ///
 /// # Errors
-/// When cargo cannot.
+/// When cargo cannot, or the program would not run everywhere.
 pub(crate) fn build(workspace: &Workspace) -> Result<PathBuf> {
     let mut flags = vec!["-Ctarget-feature=+crt-static".to_owned()];
     for (from, to) in renamed(workspace)? {
@@ -41,7 +45,10 @@ pub(crate) fn build(workspace: &Workspace) -> Result<PathBuf> {
         // What these would leave names paths, too.
         .env("CARGO_PROFILE_RELEASE_DEBUG", "0")
         .env("CARGO_PROFILE_RELEASE_STRIP", "symbols"))?;
-    Ok(folder(workspace).join("rst-tracer"))
+    let program = folder(workspace).join("rst-tracer");
+    let asks_for_names = read(&program)?.windows(NAME_SERVICE.len()).any(|at| at == NAME_SERVICE);
+    ensure!(!asks_for_names, "the program asks the C library for users or hosts, and would crash");
+    Ok(program)
 }
 
 /// Paths of this machine that the compiler would write into the program (panics name their place), and what it writes
