@@ -3,6 +3,8 @@
 //! Comes in: a checkout. Goes out: `target/debian/rst-tracer_VERSION_ARCH.deb`, of which is known that it holds what
 //! it should, and that dpkg installs, keeps the configuration of, removes and purges it in a fresh Debian.
 
+mod machine;
+
 use crate::apt;
 use crate::command::{output_of, run};
 use crate::packages;
@@ -24,6 +26,9 @@ pub(crate) struct Args {
     /// Do not try it in a fresh Debian (which takes root, and some 200 MB below target/)
     #[arg(long)]
     no_trial: bool,
+    /// Try it in a machine, too, with systemd: the service traces there
+    #[arg(long, conflicts_with = "no_trial")]
+    vm: bool,
 }
 
 /// A verb of the program, and the file that its output becomes.
@@ -63,6 +68,9 @@ pub(crate) fn build(workspace: &Workspace, args: &Args) -> Result<()> {
     } else {
         let root = fresh_debian(workspace)?;
         try_in(&root, &package)?;
+        if args.vm {
+            machine::try_it(workspace, &root, &package)?;
+        }
         println!("{} (installed, upgraded, removed and purged)", package.display());
     }
     Ok(())

@@ -1,7 +1,7 @@
 //! Booting a kernel in an emulated machine and listening to its serial console.
 //!
 //! Comes in: a kernel image and an initramfs. Goes out: what the guest wrote; never later than the
-//! deadline. The machine has no network and no disk.
+//! deadline. The machine has no network, and no disk unless there is an image of one.
 
 use anyhow::{Context, Result};
 use std::fs::File;
@@ -25,16 +25,22 @@ pub(crate) struct Boot {
     pub(crate) stopped: Option<&'static str>,
 }
 
-/// Boots and waits for the guest's end; the console goes to `log` as it is written.
+/// Boots and waits for the guest's end; the console goes to `log` as it is written. What the guest writes to the disk
+/// is forgotten.
 ///
 /// # Errors
 /// When qemu cannot be started or the log cannot be written.
-pub(crate) fn boot(image: &Path, initramfs: &Path, log: &Path) -> Result<Boot> {
+pub(crate) fn boot(
+    image: &Path,
+    initramfs: &Path,
+    log: &Path,
+    disk: Option<&Path>,
+) -> Result<Boot> {
     let started = Instant::now();
     let mut log_file =
         File::create(log).with_context(|| format!("cannot create {}", log.display()))?;
     let mut machine =
-        Machine(qemu(image, initramfs).spawn().context("cannot start qemu-system-x86_64")?);
+        Machine(qemu(image, initramfs, disk).spawn().context("cannot start qemu-system-x86_64")?);
     let mut stdout = machine.0.stdout.take().context("qemu's stdout is a pipe")?;
     let (sender, receiver) = channel::<Vec<u8>>();
     let reader = std::thread::spawn(move || {
@@ -68,7 +74,7 @@ pub(crate) fn boot(image: &Path, initramfs: &Path, log: &Path) -> Result<Boot> {
 }
 
 /// Emulation without hardware help: it works in every container and virtual machine.
-fn qemu(image: &Path, initramfs: &Path) -> Command {
+fn qemu(image: &Path, initramfs: &Path, disk: Option<&Path>) -> Command {
     let mut command = Command::new("qemu-system-x86_64");
     command
         .args(["-machine", "pc", "-accel", "tcg", "-cpu", "max", "-smp", "2", "-m", "1536"])
@@ -78,9 +84,16 @@ fn qemu(image: &Path, initramfs: &Path) -> Command {
         .arg("-initrd")
         .arg(initramfs)
         // A panic reboots at once, which with -no-reboot ends the machine.
-        .args(["-append", "console=ttyS0 panic=-1 nokaslr mitigations=off loglevel=4"])
+        .args([
+            "-append",
+            "console=ttyS0 panic=-1 nokaslr mitigations=off loglevel=4 systemd.show_status=0",
+        ])
         .stdin(Stdio::null())
         .stdout(Stdio::piped());
+    if let Some(disk) = disk {
+        let disk = format!("file={},format=raw,if=virtio,snapshot=on", disk.display());
+        command.args(["-drive", &disk]);
+    }
     command
 }
 

@@ -102,15 +102,25 @@ pub(crate) fn initramfs(
     modules: &[(String, Vec<u8>)],
     steps: &[Step],
 ) -> Result<Vec<u8>> {
+    let mut archive = base(modules, include_bytes!("init.sh"))?;
+    archive.file("bin/rst-tracer", &read(binary)?);
+    if let Some(object) = object {
+        archive.file(OBJECT_PATH.trim_start_matches('/'), &read(object)?);
+    }
+    archive.file("commands", script(steps).as_bytes());
+    Ok(archive.finish())
+}
+
+/// Busybox, the modules, and what runs first.
+///
+/// # Errors
+/// When there is no busybox.
+pub(super) fn base(modules: &[(String, Vec<u8>)], init: &[u8]) -> Result<Archive> {
     let mut archive = Archive::default();
     for directory in ["bin", "dev", "proc", "sys", "tmp", "run", "etc", "modules"] {
         archive.directory(directory);
     }
     archive.file("bin/busybox", &read(Path::new("/bin/busybox")).context("busybox-static")?);
-    archive.file("bin/rst-tracer", &read(binary)?);
-    if let Some(object) = object {
-        archive.file(OBJECT_PATH.trim_start_matches('/'), &read(object)?);
-    }
     let mut order = String::new();
     for (name, contents) in modules {
         order.push_str(name);
@@ -118,13 +128,12 @@ pub(crate) fn initramfs(
         archive.file(&format!("modules/{name}"), contents);
     }
     archive.file("modules/order", order.as_bytes());
-    archive.file("commands", script(steps).as_bytes());
-    archive.file("init", include_bytes!("init.sh"));
-    Ok(archive.finish())
+    archive.file("init", init);
+    Ok(archive)
 }
 
 /// Each command between two marks; the second carries its exit code.
-fn script(steps: &[Step]) -> String {
+pub(super) fn script(steps: &[Step]) -> String {
     let marked = |(number, step): (usize, &Step)| {
         let command = crate::command::quoted(&step.command);
         format!(

@@ -5,6 +5,7 @@
 
 mod boot;
 mod cpio;
+mod debian;
 mod fetch;
 mod guest;
 mod kernels;
@@ -15,7 +16,9 @@ mod sources;
 use crate::workspace::Workspace;
 use crate::{apt, packages, program};
 use anyhow::{Context, Result, anyhow, bail};
-use guest::Step;
+use boot::Boot;
+pub(crate) use debian::{run as run_debian, table};
+pub(crate) use guest::Step;
 use kernels::Kernel;
 use report::Run;
 use std::fs;
@@ -85,7 +88,7 @@ fn try_kernel(workspace: &Workspace, kernel: &Kernel, binary: &Path, args: &Args
     fs::create_dir_all(&directory)
         .with_context(|| format!("cannot create {}", directory.display()))?;
     let unpacked = fetch::fetch(kernel, &directory)?;
-    let modules = modules::collect(&unpacked.modules())?;
+    let modules = modules::collect(&unpacked.modules(), modules::WANTED)?;
     let steps: Vec<Step> = match &args.run {
         Some(command) => guest::one_step(command),
         None => guest::steps(args.object.is_some()),
@@ -101,7 +104,12 @@ fn try_kernel(workspace: &Workspace, kernel: &Kernel, binary: &Path, args: &Args
         modules.len(),
         log.display()
     );
-    let boot = boot::boot(&unpacked.image(), &initramfs, &log)?;
+    let boot = boot::boot(&unpacked.image(), &initramfs, &log, None)?;
+    Ok(finished(boot, unpacked.release, steps, &log))
+}
+
+/// What came of the steps.
+fn finished(boot: Boot, kernel: String, steps: Vec<Step>, log: &Path) -> Run {
     let outcomes = guest::outcomes(&boot.console, &steps);
     let said_done = boot.console.lines().any(|line| line.trim_end() == "@@ done");
     let trouble = match boot.stopped {
@@ -109,13 +117,13 @@ fn try_kernel(workspace: &Workspace, kernel: &Kernel, binary: &Path, args: &Args
         None if !said_done => Some(format!("the guest ended early; read {}", log.display())),
         None => None,
     };
-    Ok(Run {
-        kernel: unpacked.release,
+    Run {
+        kernel,
         took: boot.took,
         steps: steps.into_iter().zip(outcomes).collect(),
         refused_modules: refused_modules(&boot.console),
         trouble,
-    })
+    }
 }
 
 fn refused_modules(console: &str) -> Vec<String> {

@@ -97,16 +97,16 @@ fn name_of(file: &str) -> String {
     name.split(".ko").next().unwrap_or(name).replace('-', "_")
 }
 
-/// The modules the guest loads from this kernel's modules directory, in order: names and contents,
-/// uncompressed.
+/// Those of `wanted` that this kernel's modules directory has, and what they need, in the order in which they load:
+/// names and contents, uncompressed.
 ///
 /// # Errors
 /// When a file cannot be read or unpacked.
-pub(crate) fn collect(directory: &Path) -> Result<Vec<(String, Vec<u8>)>> {
+pub(crate) fn collect(directory: &Path, wanted: &[&str]) -> Result<Vec<(String, Vec<u8>)>> {
     let path = directory.join("modules.dep");
     let text = std::fs::read_to_string(&path)
         .with_context(|| format!("cannot read {}", path.display()))?;
-    let files = Index::parse(&text).load_order(WANTED);
+    let files = Index::parse(&text).load_order(wanted);
     let unpacked =
         |file: String| Ok((format!("{}.ko", name_of(&file)), contents(directory.join(file))?));
     files.into_iter().map(unpacked).collect()
