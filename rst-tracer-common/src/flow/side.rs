@@ -46,9 +46,7 @@ impl Side {
             let count = &hot.counts[side];
             let last = latest(hot, flow, recorder, side);
             let has = |bit: u8| last.traits & bit != 0;
-            let dont_fragment =
-                side_trait::DONT_FRAGMENT * u8::from(has(slot_trait::DONT_FRAGMENT));
-            let timestamps = side_trait::TIMESTAMPS * u8::from(has(slot_trait::TIMESTAMPS));
+            let when = |is_so: bool, bit: u8| if is_so { bit } else { 0 };
             Self {
                 bytes: count.bytes,
                 packets: count.packets,
@@ -59,7 +57,9 @@ impl Side {
                 data_segments: count.data_segments,
                 ttl: count.ttl,
                 tos: last.tos,
-                traits: dont_fragment | timestamps | side_trait::TTL_VARIES * count.ttl_varies,
+                traits: when(has(slot_trait::DONT_FRAGMENT), side_trait::DONT_FRAGMENT)
+                    | when(has(slot_trait::TIMESTAMPS), side_trait::TIMESTAMPS)
+                    | when(count.ttl_varies != 0, side_trait::TTL_VARIES),
                 scale: flow.facts[side].scale,
             }
         })
