@@ -8,6 +8,7 @@ use std::process::Command;
 use anyhow::Result;
 
 use crate::command::{output_of, run};
+use crate::test::BUILD_ALL;
 use crate::workspace::{Workspace, cargo};
 use crate::{apt, ebpf, packages};
 
@@ -58,22 +59,18 @@ pub(crate) fn measure_with(
     apt::install(packages::BENCH)?;
     let mut build = cargo();
     build.current_dir(&workspace.root);
-    build.args(["build", "--quiet", "-p", "rst-tracer"]);
-    // A smoke run takes the program that the tests had built.
-    if !args.quick {
-        build.arg("--release");
-    }
+    // A smoke run takes the programs as they were built for the tests.
+    let built = if args.quick {
+        build.args(BUILD_ALL);
+        workspace.target.join("debug")
+    } else {
+        build.args(["build", "--release", "--locked", "-p", "rst-tracer", "-p", "rst-tracer-bench"]);
+        workspace.target.join("release")
+    };
     run(&mut build)?;
-    let built = if args.quick { "debug" } else { "release" };
-    let mut command = cargo();
+    let mut command = Command::new(built.join("rst-tracer-bench"));
     command.current_dir(&workspace.root);
-    command.args(["run", "--quiet", "-p", "rst-tracer-bench"]);
-    if !args.quick {
-        // What is measured runs in the kernel or in the program just built; this only makes a million
-        // connections sooner.
-        command.arg("--release");
-    }
-    command.arg("--").arg("--binary").arg(workspace.target.join(built).join("rst-tracer"));
+    command.arg("--binary").arg(built.join("rst-tracer"));
     if let Some(baselines) = baselines {
         command.arg("--baselines").arg(baselines);
     }

@@ -23,6 +23,12 @@ pub(crate) struct Args {
 const MANIFESTS: [&str; 4] =
     ["Cargo.toml", "rst-tracer-ebpf/Cargo.toml", "bench/ebpf/Cargo.toml", "tests/fuzz/Cargo.toml"];
 
+/// Builds all that there is as tests need it.
+pub(crate) const BUILD_ALL: [&str; 4] = ["build", "--workspace", "--all-targets", "--locked"];
+
+/// Names the program that the tests try, so that they need not build it.
+const PROGRAM: &str = "RST_TRACER_PROGRAM";
+
 /// How a step ended.
 enum Ending {
     Passed(String),
@@ -108,7 +114,11 @@ pub(crate) fn run_all(workspace: &Workspace, args: &Args) -> Result<()> {
         passed("")
     });
     steps.step("cargo test", || {
-        tests = tally(&mut here(&["test", "--workspace", "--locked", "--no-fail-fast"]))?;
+        // The programs are built together with the tests: alone, they and much below them would be built again, for
+        // tests make cargo choose other features of what both use.
+        run(&mut here(&BUILD_ALL))?;
+        let mut test = here(&["test", "--workspace", "--locked", "--no-fail-fast"]);
+        tests = tally(test.env(PROGRAM, workspace.target.join("debug/rst-tracer")))?;
         let Tally { passed, failed, ignored, .. } = tests;
         let counts = format!("{passed} passed, {failed} failed, {ignored} ignored");
         Ok(if tests.is_good() { Ending::Passed(counts) } else { Ending::Failed(counts) })
