@@ -64,7 +64,15 @@ pub(crate) fn measure_with(
         build.args(BUILD_ALL);
         workspace.target.join("debug")
     } else {
-        build.args(["build", "--release", "--locked", "-p", "rst-tracer", "-p", "rst-tracer-bench"]);
+        build.args([
+            "build",
+            "--release",
+            "--locked",
+            "-p",
+            "rst-tracer",
+            "-p",
+            "rst-tracer-bench",
+        ]);
         workspace.target.join("release")
     };
     run(&mut build)?;

@@ -26,6 +26,8 @@ pub struct Rules {
     pub settle_ns: u64,
     /// Within how many nanoseconds two sightings may be of the same RST; 0 never joins.
     pub merge_ns: u64,
+    /// Whether segments are seen at one interface only.
+    pub one_interface: bool,
     /// How many resets may wait at once; those that are due first go out early beyond that.
     pub most: usize,
     /// Which tracepoints are listened to.
@@ -41,6 +43,7 @@ impl Default for Rules {
         Self {
             settle_ns: 1_000_000_000,
             merge_ns: 50_000_000,
+            one_interface: false,
             most: 1 << 16,
             witnesses: Witnesses::default(),
             netns: None,
@@ -51,11 +54,20 @@ impl Default for Rules {
 
 /// How far a reset may be from a loss of statements whose own may be among the lost.
 const DOUBT_NS: u64 = 5_000_000_000;
+/// How long a reset that was seen at the only interface may take to be seen there again, forwarded back out by it:
+/// the kernel does that in one go. What it says of a reset that it sent itself comes as soon.
+const BACK_OUT_NS: u64 = 200_000;
+
 impl Rules {
     /// How long a reset waits at most. A tenth more than for its aftermath: what is sent again after a
     /// second, as a lost SYN-ACK is (RFC 6298 section 2), comes a little later than that.
     pub(super) fn longest_ns(&self) -> u64 {
-        self.settle_ns.saturating_add(self.settle_ns / 10).max(self.merge_ns)
+        self.settle_ns.saturating_add(self.settle_ns / 10).max(self.sightings_ns())
+    }
+
+    /// How long other sightings of a reset are waited for.
+    pub(super) fn sightings_ns(&self) -> u64 {
+        if self.one_interface { self.merge_ns.min(BACK_OUT_NS) } else { self.merge_ns }
     }
 }
 
@@ -115,6 +127,11 @@ impl Correlator {
             merged: 0,
             unmatched: 0,
         }
+    }
+
+    /// Says at how many interfaces segments are seen from now on.
+    pub fn watch(&mut self, interfaces: usize) {
+        self.rules.one_interface = interfaces == 1;
     }
 
     /// Takes a record in.

@@ -27,7 +27,7 @@ pub(super) fn wait_ns(joined: &Joined, rules: &Rules) -> u64 {
     let past = joined.reset.flow.as_deref();
     let past = past.map(|state| Past::of(state, joined.reset.rst.head.side));
     let rtt = past.and_then(|past| past.rtt_ns()).unwrap_or(0);
-    let least = rtt.saturating_mul(ROUND_TRIPS).max(CROWD_NS).max(rules.merge_ns);
+    let least = rtt.saturating_mul(ROUND_TRIPS).max(CROWD_NS).max(rules.sightings_ns());
     least.min(most)
 }
 

@@ -97,6 +97,11 @@ impl<'a> Pipeline<'a> {
         self
     }
 
+    /// Says at how many interfaces segments are seen from now on.
+    pub fn watch(&mut self, interfaces: usize) {
+        self.correlator.watch(interfaces);
+    }
+
     /// Takes a record in; nothing is written yet.
     pub fn take(&mut self, record: Record) {
         match record {

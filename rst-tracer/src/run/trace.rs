@@ -32,6 +32,8 @@ const BATCH: usize = 4096;
 const LONGEST_NAP: Duration = Duration::from_millis(200);
 /// While there are many records, most of them wake nobody: then it is looked after them so often.
 const SHORT_NAP: Duration = Duration::from_millis(1);
+/// What the runtime's timer can tell apart. What is due sooner is slept for: signals and the rest can wait so long.
+const TIMER: Duration = Duration::from_millis(1);
 /// How often it is looked for floods.
 const WATCH: Duration = Duration::from_secs(1);
 /// Addresses of the host come and go seldom.
@@ -216,6 +218,7 @@ impl<'a> Tracing<'a> {
     /// Takes what the kernel wrote, and writes what is due.
     pub fn turn(&mut self) -> ControlFlow<Stop> {
         self.pipeline.look_around(EVERY_SO_OFTEN);
+        self.pipeline.watch(self.live.traced());
         self.is_busy = false;
         loop {
             let drained = self.live.drain(BATCH, |record| self.pipeline.take(record));
@@ -307,6 +310,10 @@ impl<'a> Tracing<'a> {
             .pipeline
             .next_due()
             .map_or(longest, |due| Duration::from_nanos(due.saturating_sub(monotonic_ns())));
+        if until_due < TIMER {
+            std::thread::sleep(until_due);
+            return Instant::now();
+        }
         Instant::now() + until_due.min(longest)
     }
 

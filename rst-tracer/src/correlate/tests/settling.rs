@@ -82,6 +82,17 @@ fn a_second_sighting_makes_no_second_event() {
 }
 
 #[test]
+fn without_settling_a_reset_waits_only_where_it_may_be_seen_again() {
+    let at_once = |one_interface| {
+        let rules = Rules { settle_ns: 0, merge_ns: 50_000_000, one_interface, ..rules() };
+        let mut story = on_the_server().by(rules);
+        story.handshake().abort(Server);
+        story.wait(1).due().len()
+    };
+    assert_eq!((at_once(true), at_once(false)), (1, 0));
+}
+
+#[test]
 fn no_more_wait_than_may() {
     let mut story = on_the_server().by(Rules { most: 2, ..rules() });
     story.handshake();
