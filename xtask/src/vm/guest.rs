@@ -56,6 +56,33 @@ const COMMANDS: &[Row] = &[
         degraded_exits: &[],
         telling: &["tcp_", "inet_", "kfree_"],
     },
+    // As it is run by default: root becomes nobody with five capabilities, and traces.
+    Row {
+        command: "rst-tracer -i lo -f json -o /tmp/resets 2> /tmp/said & \
+                  until grep -q Ctrl-C /tmp/said; do sleep 0.2; done; status=/proc/$!/status; \
+                  nc 127.0.0.1 9; until [ -s /tmp/resets ]; do sleep 0.2; done; \
+                  echo $(grep -E '^(Uid|CapEff)' $status); \
+                  grep -q '^Uid:.65534.65534.65534.65534' $status && \
+                  grep -q '^CapEff:.000000c000081004' $status && \
+                  grep -q '^CapBnd:.000000c000081004' $status && kill -INT $! && wait $! && \
+                  grep -q '\"cause\":\"closed_port\"' /tmp/resets",
+        takes_object: false,
+        degraded_exits: &[],
+        telling: &["Uid:"],
+    },
+    // What is not wanted is filtered in the kernel, and counted.
+    Row {
+        command: "rst-tracer -i lo --port 80 --net 127.0.0.0/8 -f json -o /tmp/wanted 2> /tmp/told & \
+                  until grep -q Ctrl-C /tmp/told; do sleep 0.2; done; \
+                  nc 127.0.0.1 9; nc 127.0.0.1 10; nc 127.0.0.1 80; \
+                  until [ -s /tmp/wanted ]; do sleep 0.2; done; \
+                  kill -INT $! && wait $!; cat /tmp/told; \
+                  grep -q ' 2 filtered' /tmp/told && [ $(grep -c '\"port\":80}' /tmp/wanted) = 1 ] && \
+                  [ $(wc -l < /tmp/wanted) = 1 ]",
+        takes_object: false,
+        degraded_exits: &[],
+        telling: &["summary:"],
+    },
     // The kernel itself names the task that closed.
     Row {
         command: "rst-tracer demo --at server --json > /tmp/events && \
