@@ -67,3 +67,16 @@ fn disk(root: &Path) -> Result<std::path::PathBuf> {
     }
     Ok(disk)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_step_of_the_script_is_taken_in_its_order() {
+        let script = std::str::from_utf8(TRIAL).unwrap();
+        let steps: Vec<&str> =
+            script.lines().filter_map(|line| line.strip_suffix("() {")).collect();
+        assert_eq!(steps, STEPS);
+    }
+}

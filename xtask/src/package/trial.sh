@@ -32,7 +32,9 @@ runs_with_less() {
     local status uid; status=/proc/$(of_service MainPID)/status
     grep -E '^(Uid|Cap|NoNewPrivs|Seccomp:)' "$status"
     uid=$(awk '/^Uid:/ { print $2 }' "$status")
-    test "$uid" -ge 61184 && test "$uid" -le 65519
+    # Those of DynamicUser=.
+    test "$uid" -ge 61184
+    test "$uid" -le 65519
     has_five "$status" Prm Eff Bnd
     grep --quiet '^NoNewPrivs:.1$' "$status"
     grep --quiet '^Seccomp:.2$' "$status"
@@ -74,10 +76,10 @@ is_watched() {
     local drop_in=/run/systemd/system/rst-tracer.service.d
     test "$(of_service WatchdogUSec)" = 1min
     mkdir -p $drop_in
-    printf '[Service]\nWatchdogSec=8\nTimeoutAbortSec=1\nRestartSec=1\n' > $drop_in/soon.conf
+    printf '[Service]\nWatchdogSec=5\nTimeoutAbortSec=1\nRestartSec=1\n' > $drop_in/soon.conf
     systemctl daemon-reload
     systemctl restart rst-tracer
-    sleep 12
+    sleep 8
     restarts 0
     kill -STOP "$(of_service MainPID)"
     await restarts 1

@@ -16,6 +16,11 @@ pub(crate) const DEADLINE: Duration = Duration::from_secs(15 * 60);
 /// Most a guest may write; a guest that loops does not fill the disk.
 const CONSOLE_LIMIT: usize = 16 << 20;
 
+/// A panic reboots at once, which with qemu's -no-reboot ends the machine. The rest is for systemd: it writes nothing
+/// among the lines of the steps, and does not wait for a console that udev would tell of.
+const KERNEL_OPTIONS: &str = "console=ttyS0 panic=-1 nokaslr mitigations=off loglevel=4 systemd.show_status=0 \
+                              systemd.mask=serial-getty@ttyS0.service";
+
 /// What came of a boot.
 pub(crate) struct Boot {
     /// All the guest wrote on its console.
@@ -83,11 +88,7 @@ fn qemu(image: &Path, initramfs: &Path, disk: Option<&Path>) -> Command {
         .arg(image)
         .arg("-initrd")
         .arg(initramfs)
-        // A panic reboots at once, which with -no-reboot ends the machine.
-        .args([
-            "-append",
-            "console=ttyS0 panic=-1 nokaslr mitigations=off loglevel=4 systemd.show_status=0",
-        ])
+        .args(["-append", KERNEL_OPTIONS])
         .stdin(Stdio::null())
         .stdout(Stdio::piped());
     if let Some(disk) = disk {
