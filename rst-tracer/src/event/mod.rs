@@ -8,6 +8,7 @@ mod flags;
 mod names;
 mod number;
 mod parts;
+mod read;
 mod rst;
 #[cfg(test)]
 pub(crate) mod samples;
@@ -19,9 +20,7 @@ mod vocabulary;
 
 use std::borrow::Cow;
 
-use serde::de::Error as _;
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use serde_json::{Map, Value};
+use serde::{Serialize, Serializer};
 
 pub use finding::{Finding, Source};
 pub use flags::Flags;
@@ -71,6 +70,24 @@ impl Event {
         }
     }
 
+    /// When it was: the reset, the conclusion, or the look at the counters.
+    pub fn time(&self) -> Timestamp {
+        match self {
+            Self::Rst(body) => body.time,
+            Self::Finding(body) => body.time,
+            Self::Stats(body) => body.time,
+        }
+    }
+
+    /// Name of the observing host.
+    pub fn host(&self) -> &str {
+        match self {
+            Self::Rst(body) => &body.host,
+            Self::Finding(body) => &body.host,
+            Self::Stats(body) => &body.host,
+        }
+    }
+
     /// The value of the key `type`.
     pub fn type_id(&self) -> &'static str {
         match self {
@@ -116,32 +133,6 @@ impl Serialize for Event {
             Self::Finding(body) => Line { schema, r#type, body }.serialize(serializer),
             Self::Stats(body) => Line { schema, r#type, body }.serialize(serializer),
         }
-    }
-}
-
-impl<'de> Deserialize<'de> for Event {
-    /// Reads a line of this schema version; another version, an unknown type or an unknown key
-    /// is an error that names it.
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let mut object = Map::deserialize(deserializer)?;
-        let mut take = |key| match object.shift_remove(key) {
-            Some(Value::String(text)) => Ok(text),
-            _ => Err(D::Error::custom(format_args!("the key `{key}` is missing or not a string"))),
-        };
-        let schema = take("schema")?;
-        if schema != SCHEMA {
-            let message = format_args!("this reader knows schema {SCHEMA}, the line has {schema}");
-            return Err(D::Error::custom(message));
-        }
-        let kind = take("type")?;
-        let body = Value::Object(object);
-        match kind.as_str() {
-            "rst" => serde_json::from_value(body).map(Self::Rst),
-            "finding" => serde_json::from_value(body).map(Self::Finding),
-            "stats" => serde_json::from_value(body).map(Self::Stats),
-            _ => return Err(D::Error::unknown_variant(&kind, &["rst", "finding", "stats"])),
-        }
-        .map_err(D::Error::custom)
     }
 }
 
