@@ -20,6 +20,15 @@ pub fn page(cause: Cause) -> &'static str {
     section(PAGES, &format!("\n### {}\n", cause.id()))
 }
 
+/// What a cause is, and what to do about it, without marks.
+pub fn advice(cause: Cause) -> [String; 2] {
+    let paragraphs = paragraphs(page(cause));
+    ["What it is", "What to do"].map(|title| {
+        let text = paragraphs.iter().find_map(|text| text.strip_prefix(&format!("**{title}.** ")));
+        plain(text.unwrap_or_default())
+    })
+}
+
 /// What a class is, in a sentence.
 pub fn about(class: Class) -> &'static str {
     section(PAGES, &format!("\n## {}\n", class.id())).lines().next().unwrap_or_default()
@@ -160,6 +169,7 @@ mod tests {
                 let text = paragraph.strip_prefix(title);
                 assert!(text.is_some_and(|text| !text.is_empty()), "{cause}: {paragraph}");
             }
+            assert!(advice(cause).iter().all(|text| !text.is_empty()), "{cause}");
         }
     }
 

@@ -1,11 +1,10 @@
 //! The command line: verbs and options, as `--help` shows them.
 
+mod parse;
+
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
-use clap::{
-    Args, Parser, Subcommand, ValueEnum,
-    builder::{PossibleValue, PossibleValuesParser, TypedValueParser},
-};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use ipnet::IpNet;
 use rst_tracer_common::{
@@ -13,11 +12,16 @@ use rst_tracer_common::{
     wire::Address,
 };
 
+pub(crate) use parse::duration;
+use parse::{cause_parser, network, probability};
+
 use crate::{
     demo::DemoArgs,
     doctor::DoctorArgs,
     event::{Cause, Class, SentBy},
+    report::ReportArgs,
     source::live::{attach::XdpMode, evidence::Scope, kernel::Clock},
+    top::TopArgs,
 };
 
 /// Who reset this TCP connection, and why?
@@ -37,8 +41,12 @@ pub struct Cli {
 pub enum Command {
     /// Trace live (the default command)
     Trace(TraceArgs),
+    /// Show live on a screen which causes, pairs, services and processes there are
+    Top(TopArgs),
     /// Read capture files (pcap, pcapng) through the same engine
     Replay(ReplayArgs),
+    /// Make an HTML page about events that were written with `--format json`
+    Report(ReportArgs),
     /// Provoke real resets of every kind in namespaces of its own, and trace them
     Demo(DemoArgs),
     /// Say what this host can offer, what is missing and what that costs
@@ -60,12 +68,6 @@ pub enum Command {
     Man,
 }
 
-/// Reads a cause; shells complete it, and a wrong one is answered with those like it.
-fn cause_parser() -> impl TypedValueParser<Value = Cause> {
-    let names = Cause::ALL.iter().map(|cause| PossibleValue::new(cause.id()).help(cause.words()));
-    PossibleValuesParser::new(names).try_map(|name| name.parse::<Cause>())
-}
-
 /// Connections that are remembered when nothing is said.
 pub const FLOWS: u32 = 65_536;
 /// Memory for what the kernel hands over when nothing is said, in MiB.
@@ -73,6 +75,28 @@ pub const RING_SIZE: u32 = 8;
 
 #[derive(Clone, Debug, Args)]
 pub struct TraceArgs {
+    #[command(flatten)]
+    pub live: LiveArgs,
+    /// Write a stats event at this interval, whatever happens: 10s, 1m
+    #[arg(long, visible_alias = "stats", value_name = "TIME", value_parser = duration)]
+    pub heartbeat: Option<Duration>,
+    /// Serve metrics for Prometheus at http://ADDR:PORT/metrics, best on a loopback address: whoever
+    /// reaches it can read them
+    #[arg(long, value_name = "ADDR:PORT")]
+    pub metrics_listen: Option<SocketAddr>,
+    #[command(flatten)]
+    pub table: TableArgs,
+    #[command(flatten)]
+    pub output: OutputArgs,
+    #[command(flatten)]
+    pub filter: FilterArgs,
+    #[command(flatten)]
+    pub service: ServiceArgs,
+}
+
+/// What is traced live, and how.
+#[derive(Clone, Debug, Args)]
+pub struct LiveArgs {
     /// Interface to trace; repeatable, globs allowed [default: every interface that is up]
     #[arg(short, long = "interface", value_name = "NAME")]
     pub interfaces: Vec<String>,
@@ -96,24 +120,9 @@ pub struct TraceArgs {
     /// How exact the times of segments amid busy connections are; all others always are exact
     #[arg(long, value_enum, default_value_t = Clock::Coarse, value_name = "CLOCK")]
     pub clock: Clock,
-    /// Write a stats event at this interval, whatever happens: 10s, 1m
-    #[arg(long, visible_alias = "stats", value_name = "TIME", value_parser = duration)]
-    pub heartbeat: Option<Duration>,
-    /// Serve metrics for Prometheus at http://ADDR:PORT/metrics, best on a loopback address: whoever
-    /// reaches it can read them
-    #[arg(long, value_name = "ADDR:PORT")]
-    pub metrics_listen: Option<SocketAddr>,
     /// Load this BPF object instead of the one inside this binary
     #[arg(long, value_name = "FILE")]
     pub bpf_object: Option<PathBuf>,
-    #[command(flatten)]
-    pub table: TableArgs,
-    #[command(flatten)]
-    pub output: OutputArgs,
-    #[command(flatten)]
-    pub filter: FilterArgs,
-    #[command(flatten)]
-    pub service: ServiceArgs,
 }
 
 /// How it runs as a service.
@@ -127,6 +136,14 @@ pub struct ServiceArgs {
     /// Say which options are not at their defaults, and where they come from; trace nothing
     #[arg(long)]
     pub check_config: bool,
+    #[command(flatten)]
+    pub privileges: PrivilegeArgs,
+}
+
+/// As whom it runs.
+#[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = "Service")]
+pub struct PrivilegeArgs {
     /// Become this user when everything is attached [default: nobody, if started as root]
     #[arg(long, value_name = "NAME")]
     pub user: Option<String>,
@@ -259,37 +276,6 @@ impl FilterArgs {
     }
 }
 
-/// A time with its unit.
-fn duration(text: &str) -> Result<Duration, String> {
-    let help = || format!("`{text}` is not a time; write for example 500ms, 2s, 5m or 1h");
-    let digits = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
-    let (number, unit) = text.split_at(digits);
-    let number: f64 = number.parse().map_err(|_| help())?;
-    let seconds = match unit {
-        "ms" => number / 1000.0,
-        "s" => number,
-        "m" => number * 60.0,
-        "h" => number * 3600.0,
-        "" if number == 0.0 => 0.0,
-        _ => return Err(help()),
-    };
-    Duration::try_from_secs_f64(seconds).map_err(|_| help())
-}
-
-/// A network in CIDR notation, or a single address.
-fn network(text: &str) -> Result<IpNet, String> {
-    text.parse::<IpNet>()
-        .or_else(|_| text.parse::<std::net::IpAddr>().map(IpNet::from))
-        .map_err(|_| format!("`{text}` is neither an address nor a network such as 10.0.0.0/8"))
-}
-
-fn probability(text: &str) -> Result<f64, String> {
-    text.parse()
-        .ok()
-        .filter(|p| (0.0..=1.0).contains(p))
-        .ok_or_else(|| format!("`{text}` is not a number from 0 to 1"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -298,22 +284,5 @@ mod tests {
     fn the_command_line_is_consistent() {
         use clap::CommandFactory;
         Cli::command().debug_assert();
-    }
-
-    #[test]
-    fn times_need_a_unit() {
-        assert_eq!(duration("500ms"), Ok(Duration::from_millis(500)));
-        assert_eq!(duration("1.5s"), Ok(Duration::from_millis(1500)));
-        assert_eq!(duration("0"), Ok(Duration::ZERO));
-        for wrong in ["", "5", "s", "-1s", "1 s", "1d", "NaNs", "1e400s"] {
-            assert!(duration(wrong).is_err(), "{wrong}");
-        }
-    }
-
-    #[test]
-    fn a_network_may_be_a_single_address() {
-        assert_eq!(network("10.0.0.1").unwrap().to_string(), "10.0.0.1/32");
-        assert_eq!(network("2001:db8::/32").unwrap().to_string(), "2001:db8::/32");
-        assert!(network("10.0.0.0/33").is_err());
     }
 }

@@ -12,7 +12,7 @@ use rst_tracer::{
     config::{self, Loaded},
     demo, doctor,
     exit::{self, Code},
-    manual, run, sink,
+    manual, report, run, sink, top,
 };
 
 fn main() -> ExitCode {
@@ -36,7 +36,9 @@ fn start(Loaded { cli, in_use }: Loaded) -> anyhow::Result<Code> {
             Ok(Code::OK)
         }
         Command::Trace(args) => run::trace(&args, run::Settings::new(in_use)),
+        Command::Top(args) => top::top(args),
         Command::Replay(args) => run::replay(&args),
+        Command::Report(args) => report::report(&args),
         Command::Demo(args) => demo::run(&args),
         Command::Doctor(args) => doctor::run(&args, &mut out),
         Command::Explain { cause } => {

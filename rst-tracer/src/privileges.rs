@@ -15,7 +15,7 @@ use nix::{
 };
 
 use crate::{
-    cli::ServiceArgs,
+    cli::PrivilegeArgs,
     exit::{Code, Failure},
 };
 
@@ -60,7 +60,7 @@ pub struct Less {
 /// # Errors
 /// When there is no such user, or the kernel refuses. Without CAP_SETUID and CAP_SETGID, as in a container, root
 /// stays root unless a user was named.
-pub fn give_up(args: &ServiceArgs) -> Result<Option<Less>> {
+pub fn give_up(args: &PrivilegeArgs) -> Result<Option<Less>> {
     if args.no_drop {
         return Ok(None);
     }

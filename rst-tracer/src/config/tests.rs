@@ -36,9 +36,9 @@ fn every_kind_of_option_can_stand_in_a_file() {
     let text = "interface = [\"eth0\", \"w*\"]\nsettle = \"2s\"\nflows = 1_024\nring-size = 0x10\n\
                 no-tunnels = true\nexplain = false\nmin-confidence = 0.5\nport = 443\n";
     let args = trace(&[], &[], Some(text));
-    assert_eq!(args.interfaces, ["eth0", "w*"]);
+    assert_eq!(args.live.interfaces, ["eth0", "w*"]);
     assert_eq!(args.output.settle, Duration::from_secs(2));
-    assert_eq!((args.table.flows, args.ring_size), (1024, 16));
+    assert_eq!((args.table.flows, args.live.ring_size), (1024, 16));
     assert!(args.table.no_tunnels && !args.output.explain);
     assert_eq!((args.filter.min_confidence, args.filter.ports), (Some(0.5), vec![443]));
 }
@@ -53,10 +53,10 @@ fn the_command_line_is_above_the_environment_and_that_above_the_file() {
     ];
     let args = trace(&["--settle", "3ms"], &variables, Some(text));
     assert_eq!(args.output.settle, Duration::from_millis(3));
-    assert_eq!((args.ring_size, args.table.flows), (2, 8));
-    assert_eq!(args.interfaces, ["c", "d"], "the higher list replaces the lower");
+    assert_eq!((args.live.ring_size, args.table.flows), (2, 8));
+    assert_eq!(args.live.interfaces, ["c", "d"], "the higher list replaces the lower");
     let args = trace(&["-i", "e"], &variables, Some(text));
-    assert_eq!(args.interfaces, ["e"]);
+    assert_eq!(args.live.interfaces, ["e"]);
 }
 
 #[test]
@@ -68,7 +68,7 @@ fn a_flag_of_the_file_is_taken_back_by_the_environment() {
 #[test]
 fn to_stay_root_overrides_a_user_in_the_file() {
     let args = trace(&["--no-drop"], &[], Some("user = \"daemon\"\n"));
-    assert!(args.service.no_drop && args.service.user.is_none());
+    assert!(args.service.privileges.no_drop && args.service.privileges.user.is_none());
 }
 
 #[test]

@@ -19,7 +19,7 @@ pub use reload::Settings;
 pub use replay::replay;
 pub use tally::{Summary, Tally};
 pub use tell::tell;
-pub use trace::{Tracing, live_options, trace};
+pub use trace::{Tracing, live_options, trace, trace_onto};
 
 use crate::{cli::OutputArgs, correlate::Scene, exit::Failure};
 

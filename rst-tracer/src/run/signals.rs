@@ -25,11 +25,11 @@ pub(super) struct Signals {
     interrupt: Signal,
     terminate: Signal,
     numbers: Signal,
-    hangup: Option<Signal>,
+    hangup: Option<(Signal, Wish)>,
 }
 
 impl Signals {
-    /// Listens from now on. To HUP only `with_hangup`: with neither an output file nor a service manager it means
+    /// Listens from now on. To HUP only where it is a wish: with neither an output file nor a service manager it means
     /// that the terminal has gone, and its default effect is right.
     ///
     /// # Errors
@@ -37,7 +37,7 @@ impl Signals {
     ///
     /// # Panics
     /// Outside a tokio runtime.
-    pub(super) fn new(with_hangup: bool) -> Result<Self> {
+    pub(super) fn new(on_hangup: Option<Wish>) -> Result<Self> {
         // Before tokio's, which call the handlers that they replace.
         for number in STOPPING {
             let handler = SigHandler::Handler(forgive_once);
@@ -50,7 +50,10 @@ impl Signals {
             interrupt: signal(SignalKind::interrupt())?,
             terminate: signal(SignalKind::terminate())?,
             numbers: signal(SignalKind::user_defined1())?,
-            hangup: with_hangup.then(|| signal(SignalKind::hangup())).transpose()?,
+            hangup: match on_hangup {
+                Some(wish) => Some((signal(SignalKind::hangup())?, wish)),
+                None => None,
+            },
         })
     }
 
@@ -60,14 +63,17 @@ impl Signals {
             _ = self.interrupt.recv() => Wish::Stop,
             _ = self.terminate.recv() => Wish::Stop,
             _ = self.numbers.recv() => Wish::Numbers,
-            _ = next_of(&mut self.hangup) => Wish::Reopen,
+            wish = next_of(&mut self.hangup) => wish,
         }
     }
 }
 
-async fn next_of(signal: &mut Option<Signal>) -> Option<()> {
-    match signal {
-        Some(signal) => signal.recv().await,
+async fn next_of(hangup: &mut Option<(Signal, Wish)>) -> Wish {
+    match hangup {
+        Some((signal, wish)) => {
+            signal.recv().await;
+            *wish
+        }
         None => std::future::pending().await,
     }
 }

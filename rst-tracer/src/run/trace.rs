@@ -23,6 +23,7 @@ use crate::{
     metrics::{Look, Metrics, Server},
     privileges,
     processes::{Processes, Seen},
+    sink::Sink,
     source::live::{self, Live, Wake, evidence::Scope, kernel, rings::Cut},
 };
 
@@ -39,24 +40,43 @@ const WATCH: Duration = Duration::from_secs(1);
 /// Addresses of the host come and go seldom.
 const EVERY_SO_OFTEN: Duration = Duration::from_secs(5);
 
-/// Traces live.
+/// Traces live, into the outputs of the command line.
 ///
 /// # Errors
 /// When tracing cannot start or the output cannot be written.
-pub fn trace(args: &TraceArgs, mut settings: Settings) -> Result<Code> {
+pub fn trace(args: &TraceArgs, settings: Settings) -> Result<Code> {
+    let has_files = !output::files(&args.output).is_empty();
+    let may_change = has_files || args.service.config.is_some();
+    let on_hangup = may_change.then_some(Wish::Reopen);
+    trace_into(args, settings, on_hangup, || Ok(Box::new(output::queued(&args.output)?)))
+}
+
+/// Traces live, for people before a terminal: when that goes away, tracing ends.
+///
+/// # Errors
+/// When tracing cannot start or the screen cannot be shown.
+pub fn trace_onto(args: &TraceArgs, screen: Box<dyn Sink>) -> Result<Code> {
+    trace_into(args, Settings::new(Vec::new()), Some(Wish::Stop), || Ok(screen))
+}
+
+fn trace_into<'a>(
+    args: &TraceArgs,
+    mut settings: Settings,
+    on_hangup: Option<Wish>,
+    open: impl FnOnce() -> Result<Box<dyn Sink + 'a>>,
+) -> Result<Code> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let mut service = Service::find();
-        let has_files = !output::files(&args.output).is_empty();
-        let may_change = has_files || args.service.config.is_some();
-        let signals = Signals::new(service.is_there() || may_change)?;
-        let mut outputs = output::queued(&args.output)?;
+        let on_hangup = on_hangup.or(service.is_there().then_some(Wish::Reopen));
+        let signals = Signals::new(on_hangup)?;
+        let mut sink = open()?;
         let server = args.metrics_listen.map(Server::bind).transpose()?;
         let live = Live::start(live_options(args)?, tell)?;
         give_memory_back();
         let settle_ns = nanos(args.output.settle);
         let netns = live::own_netns();
-        let only_netns = args.kernel_scope == Scope::Netns;
+        let only_netns = args.live.kernel_scope == Scope::Netns;
         // Only root sees into the other namespaces; only the others need less.
         let seen = netns.map(|netns| Seen::now(netns, !only_netns));
         give_up(args)?;
@@ -64,10 +84,9 @@ pub fn trace(args: &TraceArgs, mut settings: Settings) -> Result<Code> {
         let rules = Rules { settle_ns, netns, only_netns, witnesses, ..Rules::default() };
         let scene = Scene { netns, ..scene(&args.output) };
         let filter = args.filter.clone().into();
-        outputs.start()?;
-        let mut pipeline =
-            Pipeline::new(rules, scene, filter, Box::new(outputs), args.output.count)
-                .asking(links::own_addresses);
+        sink.start()?;
+        let mut pipeline = Pipeline::new(rules, scene, filter, sink, args.output.count)
+            .asking(links::own_addresses);
         if let Some(seen) = seen {
             pipeline = pipeline.with(Processes::start(seen));
         }
@@ -100,7 +119,7 @@ fn give_memory_back() {
 
 /// Keeps only what is needed from now on.
 fn give_up(args: &TraceArgs) -> Result<()> {
-    let Some(less) = privileges::give_up(&args.service)? else { return Ok(()) };
+    let Some(less) = privileges::give_up(&args.service.privileges)? else { return Ok(()) };
     tell(less);
     let files = output::files(&args.output);
     files.iter().filter_map(|file| privileges::rotation_trouble(file)).for_each(tell);
@@ -113,19 +132,19 @@ fn give_up(args: &TraceArgs) -> Result<()> {
 /// When the kernel has no random numbers to give.
 pub fn live_options(args: &TraceArgs) -> Result<live::Options> {
     Ok(live::Options {
-        interfaces: args.interfaces.clone(),
-        xdp_mode: args.xdp_mode,
+        interfaces: args.live.interfaces.clone(),
+        xdp_mode: args.live.xdp_mode,
         kernel: kernel::Options {
             flows: args.table.flows,
-            rings: Cut::for_this_host(args.ring_size << 20),
-            no_flow_rate: args.no_flow_rate,
+            rings: Cut::for_this_host(args.live.ring_size << 20),
+            no_flow_rate: args.live.no_flow_rate,
             wanted: args.filter.in_kernel(),
             tunnels: !args.table.no_tunnels,
-            clock: args.clock,
+            clock: args.live.clock,
             keys: kernel::random_keys()?,
         },
-        scope: args.kernel_scope,
-        object: args.bpf_object.clone(),
+        scope: args.live.kernel_scope,
+        object: args.live.bpf_object.clone(),
     })
 }
 
@@ -162,7 +181,7 @@ impl<'a> Tracing<'a> {
         service: &mut Service,
         settings: &mut Settings,
     ) -> Result<Stop> {
-        let duration = args.duration;
+        let duration = args.live.duration;
         let end = async move {
             match duration {
                 Some(duration) => sleep(duration).await,

@@ -18,11 +18,11 @@ mod pcapng;
 mod samples;
 mod schema;
 mod text;
-mod words;
+pub(crate) mod words;
 
 use std::io;
 
-use crate::event::{Event, OutputStats};
+use crate::event::{Event, OutputStats, RstEvent};
 
 pub use cef::CefSink;
 pub use document::DocumentSink;
@@ -34,6 +34,13 @@ pub use paint::Style;
 pub use pcapng::PcapNgSink;
 pub use schema::schema;
 pub use text::TextSink;
+
+/// The last segments before a reset, one a line, and the reset.
+pub(crate) fn ladder(event: &RstEvent) -> String {
+    let mut text = String::new();
+    ladder::draw(event, Style::default(), &mut text);
+    text
+}
 
 /// Writes events in one format.
 ///
@@ -47,6 +54,15 @@ pub trait Sink {
 
     /// Hands everything taken so far to the output.
     fn flush(&mut self) -> io::Result<()>;
+
+    /// Starts what it needs threads for: not before the process has given up what it does not need, which a thread of
+    /// its own would keep.
+    ///
+    /// # Errors
+    /// When the system has no thread to give, or the place cannot be used.
+    fn start(&mut self) -> anyhow::Result<()> {
+        Ok(())
+    }
 
     /// Closes every file and opens it anew, if there are files.
     fn reopen(&mut self) {}

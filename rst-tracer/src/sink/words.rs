@@ -9,7 +9,7 @@ use crate::event::{
 
 /// A stranger's text made safe for a terminal: control characters and those that reorder or
 /// hide text are shown as escapes.
-pub(super) fn clean(text: &str) -> Cow<'_, str> {
+pub(crate) fn clean(text: &str) -> Cow<'_, str> {
     let harmful = |c: char| {
         c.is_control()
             || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{feff}')
@@ -29,12 +29,12 @@ pub(super) fn clean(text: &str) -> Cow<'_, str> {
 }
 
 /// Time of day in UTC, to the millisecond.
-pub(super) fn clock(time: Timestamp) -> String {
+pub(crate) fn clock(time: Timestamp) -> String {
     format!("{}Z", &time.to_string()[11..23])
 }
 
 /// A length of time, from microseconds.
-pub(super) fn span(us: u64) -> String {
+pub(crate) fn span(us: u64) -> String {
     match us {
         0..1_000 => format!("{us} µs"),
         1_000..1_000_000 => format!("{:.1} ms", us as f64 / 1e3),
@@ -45,7 +45,7 @@ pub(super) fn span(us: u64) -> String {
 }
 
 /// The severity, loud only when it is high.
-pub(super) fn severity(severity: Severity) -> &'static str {
+pub(crate) fn severity(severity: Severity) -> &'static str {
     match severity {
         Severity::High => "HIGH",
         calm => calm.id(),
@@ -53,7 +53,7 @@ pub(super) fn severity(severity: Severity) -> &'static str {
 }
 
 /// Who reset whom, as far as it is known.
-pub(super) fn who(event: &RstEvent) -> &'static str {
+pub(crate) fn who(event: &RstEvent) -> &'static str {
     use Origin::{MiddleboxProven, MiddleboxSuspected};
     match (event.sent_by, event.origin) {
         (SentBy::Client, MiddleboxProven) => "forged → server",
@@ -69,7 +69,7 @@ pub(super) fn who(event: &RstEvent) -> &'static str {
 }
 
 /// Where it was seen: file and frame, or interface and direction.
-pub(super) fn place(event: &RstEvent, short: bool) -> String {
+pub(crate) fn place(event: &RstEvent, short: bool) -> String {
     if event.hook == Hook::Pcap {
         let file = event.file.as_deref().unwrap_or("capture");
         let name = match Path::new(file).file_name().and_then(|name| name.to_str()) {
@@ -87,12 +87,12 @@ pub(super) fn place(event: &RstEvent, short: bool) -> String {
 }
 
 /// `nginx[812]`.
-pub(super) fn process(process: &Process) -> String {
+pub(crate) fn process(process: &Process) -> String {
     format!("{}[{}]", clean(&process.name), process.pid)
 }
 
 /// The verdict as sentences.
-pub(super) fn verdict(event: &RstEvent) -> String {
+pub(crate) fn verdict(event: &RstEvent) -> String {
     let name = match event.sent_by {
         SentBy::Unknown => format!("{} (client or server is not known)", event.src),
         side => format!("the {side} ({})", event.src),

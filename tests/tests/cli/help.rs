@@ -3,8 +3,18 @@
 use rst_tracer_tests::tracer::{Ended, run};
 
 /// Every verb that has a page of its own.
-const VERBS: [&str; 8] =
-    ["trace", "replay", "demo", "doctor", "explain", "schema", "completions", "man"];
+const VERBS: [&str; 10] = [
+    "trace",
+    "top",
+    "replay",
+    "report",
+    "demo",
+    "doctor",
+    "explain",
+    "schema",
+    "completions",
+    "man",
+];
 
 fn text(ended: &Ended) -> String {
     // Lines of clap may end in blanks.
@@ -41,12 +51,13 @@ fn the_version_is_that_of_the_package() {
 }
 
 /// A wrong command line and a word that the answer to it must contain.
-const WRONG: [(&[&str], &str); 16] = [
+const WRONG: [(&[&str], &str); 17] = [
     (&["explain", "closed_prot"], "a similar value exists: 'closed_port'"),
     (&["explain", "closed_port", "linger0_close"], "linger0_close"),
     (&["--no-such-option"], "--no-such-option"),
     (&["tracee"], "tracee"),
     (&["replay"], "<FILE>"),
+    (&["report"], "<EVENTS.jsonl>"),
     (&["replay", "x", "--format", "xml"], "[possible values: text, json, "),
     (&["replay", "x", "--port", "70000"], "70000"),
     (&["replay", "x", "--net", "10.0.0.0/33"], "neither an address nor a network"),

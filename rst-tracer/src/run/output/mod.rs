@@ -41,7 +41,7 @@ pub fn direct(args: &OutputArgs) -> Result<Box<dyn Sink>> {
 }
 
 /// Opens the outputs of the command line for a source that does not wait. They take lines from now on, and write them
-/// from [`Outputs::start`] on.
+/// from [`Sink::start`] on.
 ///
 /// # Errors
 /// As [`direct`].
@@ -188,18 +188,11 @@ impl Queued {
     }
 }
 
-impl Outputs {
-    /// Starts a writer for each: not before the process has given up what it does not need, which a thread of its own
-    /// would keep.
-    ///
-    /// # Errors
-    /// When the system has no thread to give.
-    pub fn start(&mut self) -> Result<()> {
+impl Sink for Outputs {
+    fn start(&mut self) -> Result<()> {
         self.0.iter_mut().try_for_each(Queued::start)
     }
-}
 
-impl Sink for Outputs {
     fn write(&mut self, event: &Event) -> io::Result<()> {
         self.0.iter_mut().try_for_each(|output| output.write(event))
     }
