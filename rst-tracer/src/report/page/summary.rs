@@ -63,13 +63,20 @@ fn paragraph(digest: &Digest) -> String {
     }
     let matters = digest.of_severity(Severity::High) + digest.of_severity(Severity::Medium);
     let benign = digest.of_severity(Severity::Info);
+    let matter = match matters {
+        0 => "none matters (severity high or medium)".to_owned(),
+        n => format!(
+            "{} {} ({} severity high, {} medium)",
+            of_all(n, digest.resets),
+            if n == 1 { "matters" } else { "matter" },
+            grouped(digest.of_severity(Severity::High)),
+            grouped(digest.of_severity(Severity::Medium)),
+        ),
+    };
     let mut text = format!(
-        "{} seen: {} matter ({} severity high, {} medium), {} are benign.",
+        "{} seen: {matter}; benign: {}.",
         of(digest.resets, "reset"),
-        of_all(matters, digest.resets),
-        grouped(digest.of_severity(Severity::High)),
-        grouped(digest.of_severity(Severity::Medium)),
-        of_all(benign, digest.resets),
+        of_all(benign, digest.resets)
     );
     if let Some((cause, tally)) = digest.causes().first() {
         text += &format!(
