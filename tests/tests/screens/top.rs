@@ -122,7 +122,10 @@ fn a_terminal_that_nobody_reads_costs_no_reset() {
             std::thread::sleep(std::time::Duration::from_millis(20));
         }
         std::thread::sleep(std::time::Duration::from_secs(1));
-        // Far more than the ring buffers hold, and than a terminal of 4 KiB takes as pictures.
+        // Ctrl-L, a whole picture each time: far more than the kernel holds for a terminal.
+        top.press(&[0x0c; 200]);
+        std::thread::sleep(std::time::Duration::from_secs(1));
+        // Far more than the ring buffers hold.
         for port in 1..=40 {
             refuse(port, 100);
             std::thread::sleep(std::time::Duration::from_millis(50));
