@@ -5,7 +5,7 @@ use rst_tracer_common::{
     event::{Counters, Head, Hook, Kind, Rst, RstWithFlow, Sighting},
     flow::{self, Began, Identity, Memory, Observed, Place, Port},
     verifier,
-    wire::{self, Bytes, Flags, LinkType, Malformed, Segment, Stop},
+    wire::{self, Bytes, Flags, LinkType, Malformed, NotOurs, Segment, Stop},
 };
 
 use crate::{
@@ -37,6 +37,10 @@ pub fn see<B: Bytes>(frame: &B, seen: &Seen) -> Option<Malformed> {
         return None;
     }
     counters.frames += 1;
+    if seen.link == LinkType::ETHERNET && wire::is_plain_udp(frame) {
+        counters.not_ours[NotOurs::NotTcp as usize] += 1;
+        return None;
+    }
     let frame = &frame.afresh();
     let segment = maps::segment()?;
     match wire::locate(frame, seen.link, maps::looks_into_tunnels(), segment) {

@@ -5,6 +5,7 @@
 
 mod address;
 mod bytes;
+mod datagram;
 mod ip;
 mod ipv4;
 mod ipv6;
@@ -18,6 +19,7 @@ mod tunnel;
 pub use address::{Address, Endpoint};
 pub(crate) use bytes::copy;
 pub use bytes::{Bytes, Frame, REACH};
+pub use datagram::is_plain_udp;
 pub use ip::{Ip, IpProtocol};
 pub use link::{EtherType, Start};
 pub use segment::Segment;

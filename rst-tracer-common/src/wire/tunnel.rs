@@ -40,6 +40,17 @@ impl Tunnel {
     }
 }
 
+/// UDP ports of tunnels: VXLAN, Linux' old one of VXLAN, Geneve.
+const VXLAN: u16 = 4789;
+const LINUX_VXLAN: u16 = 8472;
+const GENEVE: u16 = 6081;
+
+/// Whether what UDP carries to this port may be a tunnel.
+#[inline(always)]
+pub(super) const fn is_tunnel(port: u16) -> bool {
+    matches!(port, VXLAN | LINUX_VXLAN | GENEVE)
+}
+
 /// Finds the inner network header, or says that the packet is neither TCP nor a tunnel.
 #[inline(always)]
 pub(super) fn inner<B: Bytes>(bytes: &B, ip: Ip, segment: &mut Segment) -> Result<Start, Stop> {
@@ -84,7 +95,7 @@ fn in_udp<B: Bytes>(bytes: &B, at: u32, segment: &mut Segment) -> Result<Start, 
     let port = bytes.u16(at + 2).ok_or(Malformed::Truncated)?;
     let at = at + 8;
     match port {
-        4789 | 8472 => {
+        VXLAN | LINUX_VXLAN => {
             // RFC 7348 section 5: the I flag must be set.
             if bytes.u8(at).ok_or(Malformed::Truncated)? & 0x08 == 0 {
                 return Err(NotOurs::NotTcp.into());
@@ -92,7 +103,7 @@ fn in_udp<B: Bytes>(bytes: &B, at: u32, segment: &mut Segment) -> Result<Start, 
             segment.tunnel = Tunnel::VXLAN;
             link::ethernet(bytes, at + 8, segment)
         }
-        6081 => {
+        GENEVE => {
             let version_and_length = bytes.u8(at).ok_or(Malformed::Truncated)?;
             if version_and_length >> 6 != 0 {
                 return Err(NotOurs::NotTcp.into());

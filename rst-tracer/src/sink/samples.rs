@@ -2,7 +2,7 @@
 
 use crate::event::{Event, Finding, FindingKind, Hook, HookStats, Severity, Source, StatsEvent};
 
-pub(super) use crate::event::samples::{event, unread_data};
+pub(super) use crate::event::samples::{event, oversized, unread_data};
 
 /// A closed port of an IPv6 host, read from a capture file.
 pub(super) fn refusal() -> Event {
@@ -56,37 +56,6 @@ pub(super) fn stats() -> Event {
     let hooks = vec![hook];
     let rest = StatsEvent::default();
     StatsEvent { time, host, segments, rsts, events, lost, malformed, flows, hooks, ..rest }.into()
-}
-
-/// The contract's example with every list and every stranger's string far too long.
-pub(super) fn oversized(string: &str) -> Event {
-    let Event::Rst(mut rst) = unread_data() else { panic!("the example is a reset") };
-    let long = || string.to_owned();
-    rst.interface = Some(long());
-    (rst.file, rst.history, rst.payload_text) = (Some(long()), Some(long()), Some(long()));
-    (rst.host, rst.app) = (long(), long().into());
-    (rst.signature, rst.mptcp_reason) = (Some(long().into()), Some(long().into()));
-    rst.tunnel = Some(long().into());
-    if let Some(process) = &mut rst.process {
-        (process.name, process.cgroup) = (long(), Some(long()));
-        process.container_id = Some(long());
-    }
-    if let Some(kernel) = &mut rst.kernel {
-        (kernel.reason, kernel.state) = (Some(long().into()), Some(long().into()));
-    }
-    rst.evidence[0].id = long().into();
-    rst.evidence[0].text = long().into();
-    rst.evidence = vec![rst.evidence[0].clone(); 40];
-    rst.alternatives = vec![rst.alternatives[0]; 40];
-    rst.recent = vec![rst.recent[0]; 64];
-    rst.vlan = vec![u16::MAX; 64];
-    let ip = "2001:db8:ffff:ffff:ffff:ffff:ffff:ffff".parse().unwrap();
-    for end in [&mut rst.src, &mut rst.dst] {
-        (end.ip, end.port) = (ip, u16::MAX);
-    }
-    (rst.client, rst.server) = (Some(rst.src), Some(rst.dst));
-    rst.repeats = u64::MAX;
-    Event::Rst(rst)
 }
 
 /// An oversized event with every number as long as it can be.

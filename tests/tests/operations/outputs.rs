@@ -10,7 +10,7 @@ use nix::sys::signal::Signal;
 use rst_tracer::demo::wait;
 use rst_tracer_tests::{
     capture::Folder,
-    tracer::{Tracer, command, run},
+    tracer::{Ended, Tracer, command, run},
 };
 
 use crate::{
@@ -139,48 +139,36 @@ fn an_output_that_takes_nothing_costs_the_others_nothing() {
     });
 }
 
+/// One event before its file is renamed and one behind that, each in a file of its own. `renamed`: what the tracer is
+/// told then.
+fn rotation(renamed: impl FnOnce(&Tracer)) -> Ended {
+    set_up("lo");
+    let folder = Folder::new();
+    let (now, before) = (folder.path("events"), folder.path("events.1"));
+    // Whom root becomes may create a file there.
+    fs::set_permissions(folder.path(""), fs::Permissions::from_mode(0o777)).expect("opened");
+    let tracer = Tracer::trace(&["--settle", "0s", "-o", now.to_str().expect("UTF-8")]);
+    let lines = |path| fs::read_to_string(path).map_or(0, |text| text.lines().count());
+    refuse_on_loopback(1);
+    wait::until("an event", || Ok(lines(&now) == 1)).expect("written");
+    fs::rename(&now, &before).expect("renamed");
+    renamed(&tracer);
+    wait::until("the file to be opened anew", || Ok(now.exists())).expect("opened");
+    refuse_on_loopback(1);
+    wait::until("an event", || Ok(lines(&now) == 1)).expect("written");
+    assert_eq!(lines(&before), 1);
+    tracer.interrupt()
+}
+
 #[test]
 fn a_file_that_was_renamed_is_noticed_without_a_signal() {
-    in_namespace(|| {
-        set_up("lo");
-        let folder = Folder::new();
-        let (now, before) = (folder.path("events"), folder.path("events.1"));
-        // Whom root becomes may create a file there.
-        fs::set_permissions(folder.path(""), fs::Permissions::from_mode(0o777)).expect("opened");
-        let tracer = Tracer::trace(&["--settle", "0s", "-o", now.to_str().expect("UTF-8")]);
-        let lines = |path| fs::read_to_string(path).map_or(0, |text| text.lines().count());
-        refuse_on_loopback(1);
-        wait::until("an event", || Ok(lines(&now) == 1)).expect("written");
-        fs::rename(&now, &before).expect("renamed");
-        wait::until("the file to be opened anew", || Ok(now.exists())).expect("opened");
-        refuse_on_loopback(1);
-        wait::until("an event", || Ok(lines(&now) == 1)).expect("written");
-        assert_eq!(lines(&before), 1);
-        tracer.interrupt().assert_code(0);
-    });
+    in_namespace(|| rotation(|_| {}).assert_code(0));
 }
 
 #[test]
 fn a_rotated_file_is_opened_anew_on_hup() {
     in_namespace(|| {
-        set_up("lo");
-        let folder = Folder::new();
-        let (now, before) = (folder.path("events"), folder.path("events.1"));
-        // Whom root becomes may create a file there.
-        fs::set_permissions(folder.path(""), fs::Permissions::from_mode(0o777)).expect("opened");
-        let tracer = Tracer::trace(&["--settle", "0s", "-o", now.to_str().expect("UTF-8")]);
-        let lines = |path| fs::read_to_string(path).map_or(0, |text| text.lines().count());
-        refuse_on_loopback(1);
-        wait::until("an event", || Ok(lines(&now) == 1)).expect("written");
-
-        fs::rename(&now, &before).expect("renamed");
-        tracer.signal(Signal::SIGHUP);
-        wait::until("the file to be opened anew", || Ok(now.exists())).expect("opened");
-        refuse_on_loopback(1);
-        wait::until("an event", || Ok(lines(&now) == 1)).expect("written");
-        assert_eq!(lines(&before), 1);
-
-        let ended = tracer.interrupt();
+        let ended = rotation(|tracer| tracer.signal(Signal::SIGHUP));
         ended.assert_code(0);
         assert!(ended.out.is_empty());
         assert_eq!(ended.summary().count("events"), 2);

@@ -136,7 +136,7 @@ fn ten_million_syns_push_no_connection_out() {
     let untracked: u64 = untracked.map(count).sum();
     assert_eq!(count(&ingress["segments"]), count(&ingress["tracked"]) + untracked, "{stats}");
     // Two CPUs that take one place at once count two connections and one that had to go.
-    assert!(count(&stats["flows"]) <= FLOWS + SYNS / 100_000, "{stats}");
+    assert!(count(&stats["flows"]) <= FLOWS + SYNS / 20_000, "{stats}");
     let entered = count(&stats["flows"]) + count(&stats["evictions"]) + untracked;
     // Two connections with the same tuple by chance are one.
     assert!(entered >= SYNS - SYNS / 1000, "{stats}");

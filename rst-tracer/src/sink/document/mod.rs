@@ -15,7 +15,7 @@ use bytes::{BufMut, BytesMut};
 use serde_json::Value;
 
 use super::lines::Lines;
-use super::{LINE_LIMIT, Sink, shorten};
+use super::{Sink, fit};
 use crate::clock::epoch_ns;
 use crate::event::{
     Cause, Class, ConnState, Event, Initiator, MAX_INTEGER, RstEvent, SentBy, Side, Stage,
@@ -77,21 +77,13 @@ impl<W: Write> Sink for DocumentSink<W> {
     }
 }
 
-/// Appends the event's document and a line feed, less than [`LINE_LIMIT`] bytes together.
+/// Appends the event's document and a line feed, no longer than a line may be.
 fn line(event: &Event, document: impl Fn(&Event) -> Value, out: &mut BytesMut) {
-    let text = |event: &Event| {
+    fit::line(event, out, |event, out| {
         let mut document = document(event);
         tidy(&mut document);
-        document.to_string()
-    };
-    let fits = |text: &str| text.len() + 1 < LINE_LIMIT;
-    let mut whole = text(event);
-    if !fits(&whole) {
-        let short = shorten(event, |event| fits(&text(event)));
-        whole = text(&short);
-    }
-    out.put_slice(whole.as_bytes());
-    out.put_u8(b'\n');
+        out.put_slice(document.to_string().as_bytes());
+    });
 }
 
 /// Removes what is null or empty, and bounds integers.

@@ -10,6 +10,7 @@ use crate::event::{
     AtFault, Confidence, Effect, Endpoint, Finding, FindingKind, Flags, Hook, KnownBy, LocalRole,
     Origin, Segment, Severity, Source, Stage, StatsEvent, Timestamp, samples,
 };
+use crate::sink::LINE_LIMIT;
 
 type Format = fn(&Event, bool) -> Value;
 

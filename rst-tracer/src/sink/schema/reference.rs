@@ -8,8 +8,8 @@ const HEAD: &str = "# Event reference\n\n\
     One line of `rst-tracer --format json`, as the schema (`rst-tracer schema`, \
     [docs/schema](schema/rst-tracer-1.schema.json)) has it; this page is made from it. A key whose value is not known \
     is left out; nothing is null. Integers are below 2^53, times are RFC 3339 UTC with nanoseconds, a line has less \
-    than 4 KiB. Where other formats have these keys: [formats.md](formats.md), \
-    [formats-eve-cef-otlp.md](formats-eve-cef-otlp.md). What the causes mean: [causes.md](causes.md).\n";
+    than 4 KiB. Where other formats have these keys: [formats.md](formats.md). What the causes \
+    mean: [causes.md](causes.md).\n";
 
 /// The page.
 pub(super) fn page(schema: &Value) -> String {
