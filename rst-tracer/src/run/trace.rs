@@ -229,7 +229,7 @@ impl<'a> Tracing<'a> {
                         tell(line);
                     }
                 }
-                () = sleep_until(nap) => {}
+                () = rest_until(nap) => {}
             }
         }
     }
@@ -400,6 +400,13 @@ fn ticks(every: Duration) -> tokio::time::Interval {
     let mut ticks = interval_at(Instant::now() + every, every);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     ticks
+}
+
+/// Waits for the timer only if there is something to wait for: it rounds up to its next millisecond.
+async fn rest_until(end: Instant) {
+    if end > Instant::now() {
+        sleep_until(end).await;
+    }
 }
 
 async fn next_tick(ticks: &mut Option<tokio::time::Interval>) {
