@@ -35,6 +35,9 @@ const LONGEST_NAP: Duration = Duration::from_millis(200);
 const SHORT_NAP: Duration = Duration::from_millis(1);
 /// What the runtime's timer can tell apart. What is due sooner is slept for: signals and the rest can wait so long.
 const TIMER: Duration = Duration::from_millis(1);
+/// More records at a time than these make a flood: then they are taken by the millisecond, for who looks more often
+/// takes the CPU from what is looked for.
+const FEW: usize = 8;
 /// How often it is looked for floods.
 const WATCH: Duration = Duration::from_secs(1);
 /// Addresses of the host come and go seldom.
@@ -157,6 +160,8 @@ pub struct Tracing<'a> {
     stats: Option<Duration>,
     /// The last look found records.
     is_busy: bool,
+    /// Whether many came at a time.
+    is_flooded: bool,
     floods: flood::Watch,
     next_watch: Instant,
     /// Resets that were only counted, as many as had been when their sources were last forgotten.
@@ -169,8 +174,18 @@ impl<'a> Tracing<'a> {
     /// A source and what its records go through; `stats`: how often a stats event is written.
     pub fn new(live: Live, pipeline: Pipeline<'a>, stats: Option<Duration>) -> Self {
         let next_watch = Instant::now();
-        let (is_busy, floods, blamed, statements_lost) = Default::default();
-        Self { live, pipeline, stats, is_busy, floods, next_watch, blamed, statements_lost }
+        let (is_busy, is_flooded, floods, blamed, statements_lost) = Default::default();
+        Self {
+            live,
+            pipeline,
+            stats,
+            is_busy,
+            is_flooded,
+            floods,
+            next_watch,
+            blamed,
+            statements_lost,
+        }
     }
 
     /// Runs until a signal, the end of `duration`, a limit or a closed output.
@@ -239,11 +254,13 @@ impl<'a> Tracing<'a> {
         self.pipeline.look_around(EVERY_SO_OFTEN);
         self.pipeline.watch(self.live.traced());
         self.is_busy = false;
+        self.is_flooded = false;
         loop {
             let drained = self.live.drain(BATCH, |record| self.pipeline.take(record));
             self.count_losses();
             self.pipeline.write_due(monotonic_ns())?;
             self.is_busy |= drained.records > 0;
+            self.is_flooded |= drained.records > FEW;
             self.watch_floods()?;
             if !drained.may_have_more {
                 return self.pipeline.flush();
@@ -329,11 +346,12 @@ impl<'a> Tracing<'a> {
             .pipeline
             .next_due()
             .map_or(longest, |due| Duration::from_nanos(due.saturating_sub(monotonic_ns())));
-        if until_due < TIMER {
+        if until_due < TIMER && !self.is_flooded {
             std::thread::sleep(until_due);
             return Instant::now();
         }
-        Instant::now() + until_due.min(longest)
+        let shortest = if self.is_flooded { SHORT_NAP } else { Duration::ZERO };
+        Instant::now() + until_due.min(longest).max(shortest)
     }
 
     /// What a service manager shows.
