@@ -1,9 +1,9 @@
 //! UDP told apart with few instructions, beside the whole parser.
 
 use proptest::{prelude::*, sample::Index};
-use rst_tracer_common::wire::{Frame, LinkType, NotOurs, Segment, Stop, is_plain_udp, locate};
-
-const UDP: u8 = 17;
+use rst_tracer_common::wire::{
+    Frame, IpProtocol, LinkType, NotOurs, Segment, Stop, is_plain_udp, locate,
+};
 
 fn datagram(is_v6: bool, port: u16, len: u8) -> Vec<u8> {
     let udp_len = u16::from(len) + 8;
@@ -11,12 +11,12 @@ fn datagram(is_v6: bool, port: u16, len: u8) -> Vec<u8> {
     if is_v6 {
         frame.extend([0x86, 0xdd, 0x60, 0, 0, 0]);
         frame.extend(udp_len.to_be_bytes());
-        frame.extend([UDP, 64]);
+        frame.extend([IpProtocol::UDP.0, 64]);
         frame.extend([7; 32]);
     } else {
         frame.extend([8, 0, 0x45, 0]);
         frame.extend((udp_len + 20).to_be_bytes());
-        frame.extend([0, 1, 0x40, 0, 64, UDP, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2]);
+        frame.extend([0, 1, 0x40, 0, 64, IpProtocol::UDP.0, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2]);
     }
     frame.extend([0xc0, 0]);
     frame.extend(port.to_be_bytes());

@@ -15,13 +15,10 @@ use super::{
     Count, Hot, Identity, Keys, Memory, Port, SLOTS, flag, observe::LARGEST_WINDOW,
     payload::may_tell, slot_trait, ticks,
 };
-use crate::wire::{Address, Bytes, Endpoint, Flags, Seq};
+use crate::wire::{Address, Bytes, Endpoint, EtherType, Flags, IpProtocol, Seq};
 
 /// Where the IP header lies in an untagged Ethernet frame.
 const IP: u32 = 14;
-const IPV4: u16 = 0x0800;
-const IPV6: u16 = 0x86dd;
-const TCP: u8 = 6;
 /// A TCP header, and one with NOP NOP TIMESTAMPS (RFC 7323 appendix A), in bytes.
 const PLAIN: u32 = 20;
 const STAMPED: u32 = 32;
@@ -39,7 +36,7 @@ fn measure_v4<B: Bytes>(bytes: &B) -> Option<Extent> {
     const FRAGMENT: u16 = 0x3fff;
     let head = bytes.fixed::<IP, 40>()?;
     let fragment = u16::from_be_bytes([head[6], head[7]]);
-    if head[0] != 0x45 || head[9] != TCP || fragment & FRAGMENT != 0 {
+    if head[0] != 0x45 || head[9] != IpProtocol::TCP.0 || fragment & FRAGMENT != 0 {
         return None;
     }
     let len = u32::from(u16::from_be_bytes([head[2], head[3]])).wrapping_sub(20);
@@ -54,7 +51,7 @@ fn measure_v4<B: Bytes>(bytes: &B) -> Option<Extent> {
 #[inline(always)]
 fn measure_v6<B: Bytes>(bytes: &B) -> Option<Extent> {
     let head = bytes.fixed::<IP, 60>()?;
-    if head[0] >> 4 != 6 || head[6] != TCP {
+    if head[0] >> 4 != 6 || head[6] != IpProtocol::TCP.0 {
         return None;
     }
     let len = u32::from(u16::from_be_bytes([head[4], head[5]]));
@@ -144,9 +141,9 @@ pub fn take_usual<M: Memory, B: Bytes>(
     keys: impl FnOnce() -> Keys,
     clock: impl FnOnce() -> (u64, u8),
 ) -> bool {
-    let taken = match bytes.u16(12) {
-        Some(IPV4) => take::<false, M, B>(memory, bytes, port, keys, clock),
-        Some(IPV6) => take::<true, M, B>(memory, bytes, port, keys, clock),
+    let taken = match bytes.u16(12).map(EtherType) {
+        Some(EtherType::IPV4) => take::<false, M, B>(memory, bytes, port, keys, clock),
+        Some(EtherType::IPV6) => take::<true, M, B>(memory, bytes, port, keys, clock),
         _ => None,
     };
     taken.is_some()

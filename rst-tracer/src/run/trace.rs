@@ -33,7 +33,8 @@ const BATCH: usize = 4096;
 const LONGEST_NAP: Duration = Duration::from_millis(200);
 /// While there are many records, most of them wake nobody: then it is looked after them so often.
 const SHORT_NAP: Duration = Duration::from_millis(1);
-/// What the runtime's timer can tell apart. What is due sooner is slept for: signals and the rest can wait so long.
+/// What the runtime's timer can tell apart; it rounds up. For less the thread sleeps: signals and the rest can wait so
+/// long.
 const TIMER: Duration = Duration::from_millis(1);
 /// More records at a time than these make a flood: then they are taken by the millisecond, for who looks more often
 /// takes the CPU from what is looked for.
@@ -158,10 +159,8 @@ pub struct Tracing<'a> {
     /// The way to the output.
     pub pipeline: Pipeline<'a>,
     stats: Option<Duration>,
-    /// The last look found records.
-    is_busy: bool,
-    /// Whether many came at a time.
-    is_flooded: bool,
+    /// How many records the last look found.
+    found: usize,
     floods: flood::Watch,
     next_watch: Instant,
     /// Resets that were only counted, as many as had been when their sources were last forgotten.
@@ -174,18 +173,8 @@ impl<'a> Tracing<'a> {
     /// A source and what its records go through; `stats`: how often a stats event is written.
     pub fn new(live: Live, pipeline: Pipeline<'a>, stats: Option<Duration>) -> Self {
         let next_watch = Instant::now();
-        let (is_busy, is_flooded, floods, blamed, statements_lost) = Default::default();
-        Self {
-            live,
-            pipeline,
-            stats,
-            is_busy,
-            is_flooded,
-            floods,
-            next_watch,
-            blamed,
-            statements_lost,
-        }
+        let (found, floods, blamed, statements_lost) = Default::default();
+        Self { live, pipeline, stats, found, floods, next_watch, blamed, statements_lost }
     }
 
     /// Runs until a signal, the end of `duration`, a limit or a closed output.
@@ -253,14 +242,12 @@ impl<'a> Tracing<'a> {
     pub fn turn(&mut self) -> ControlFlow<Stop> {
         self.pipeline.look_around(EVERY_SO_OFTEN);
         self.pipeline.watch(self.live.traced());
-        self.is_busy = false;
-        self.is_flooded = false;
+        self.found = 0;
         loop {
             let drained = self.live.drain(BATCH, |record| self.pipeline.take(record));
             self.count_losses();
             self.pipeline.write_due(monotonic_ns())?;
-            self.is_busy |= drained.records > 0;
-            self.is_flooded |= drained.records > FEW;
+            self.found += drained.records;
             self.watch_floods()?;
             if !drained.may_have_more {
                 return self.pipeline.flush();
@@ -341,17 +328,16 @@ impl<'a> Tracing<'a> {
 
     /// When to look again even if nothing happens.
     fn nap(&self) -> Instant {
-        let longest = if self.is_busy { SHORT_NAP } else { LONGEST_NAP };
+        let longest = match self.found {
+            0 => LONGEST_NAP,
+            1..=FEW => SHORT_NAP,
+            _ => return Instant::now() + SHORT_NAP,
+        };
         let until_due = self
             .pipeline
             .next_due()
             .map_or(longest, |due| Duration::from_nanos(due.saturating_sub(monotonic_ns())));
-        if until_due < TIMER && !self.is_flooded {
-            std::thread::sleep(until_due);
-            return Instant::now();
-        }
-        let shortest = if self.is_flooded { SHORT_NAP } else { Duration::ZERO };
-        Instant::now() + until_due.min(longest).max(shortest)
+        Instant::now() + until_due.min(longest)
     }
 
     /// What a service manager shows.
@@ -420,9 +406,12 @@ fn ticks(every: Duration) -> tokio::time::Interval {
     ticks
 }
 
-/// Waits for the timer only if there is something to wait for: it rounds up to its next millisecond.
+/// Waits, by the runtime's timer if that can tell so short a time apart.
 async fn rest_until(end: Instant) {
-    if end > Instant::now() {
+    let left = end.saturating_duration_since(Instant::now());
+    if left < TIMER {
+        std::thread::sleep(left);
+    } else {
         sleep_until(end).await;
     }
 }

@@ -263,13 +263,19 @@ fn events_of_every_kind_are_read_as_they_are() {
     eprintln!("{} frames of {} events", frames.len(), all.len());
 }
 
+/// A capture of twenty refusals, and the folder it is in.
+fn twenty_refused() -> (Folder, String) {
+    let folder = Folder::new();
+    let capture = folder.file("refused.pcap", &pcap(&many_refused(20)));
+    (folder, capture)
+}
+
 #[test]
 fn a_file_that_is_appended_to_stays_valid() {
     if !is_installed() {
         return;
     }
-    let folder = Folder::new();
-    let capture = folder.file("refused.pcap", &pcap(&many_refused(20)));
+    let (folder, capture) = twenty_refused();
     let out = folder.path("evidence.pcapng");
     let to = out.to_str().expect("UTF-8");
     for runs in 1..=3 {
@@ -288,8 +294,7 @@ fn the_numbers_prove_that_nothing_is_missing() {
     if !is_installed() {
         return;
     }
-    let folder = Folder::new();
-    let capture = folder.file("refused.pcap", &pcap(&many_refused(20)));
+    let (folder, capture) = twenty_refused();
     let out = folder.path("evidence.pcapng");
     let to = out.to_str().expect("UTF-8");
     run(&["replay", &capture, "--stats", "--format", "pcapng", "--output", to]).assert_code(0);
