@@ -36,9 +36,6 @@ const SHORT_NAP: Duration = Duration::from_millis(1);
 /// What the runtime's timer can tell apart; it rounds up. For less the thread sleeps: signals and the rest can wait so
 /// long.
 const TIMER: Duration = Duration::from_millis(1);
-/// More records at a time than these make a flood: then they are taken by the millisecond, for who looks more often
-/// takes the CPU from what is looked for.
-const FEW: usize = 8;
 /// How often it is looked for floods.
 const WATCH: Duration = Duration::from_secs(1);
 /// Addresses of the host come and go seldom.
@@ -159,8 +156,8 @@ pub struct Tracing<'a> {
     /// The way to the output.
     pub pipeline: Pipeline<'a>,
     stats: Option<Duration>,
-    /// How many records the last look found.
-    found: usize,
+    /// The last look found records.
+    is_busy: bool,
     floods: flood::Watch,
     next_watch: Instant,
     /// Resets that were only counted, as many as had been when their sources were last forgotten.
@@ -173,8 +170,8 @@ impl<'a> Tracing<'a> {
     /// A source and what its records go through; `stats`: how often a stats event is written.
     pub fn new(live: Live, pipeline: Pipeline<'a>, stats: Option<Duration>) -> Self {
         let next_watch = Instant::now();
-        let (found, floods, blamed, statements_lost) = Default::default();
-        Self { live, pipeline, stats, found, floods, next_watch, blamed, statements_lost }
+        let (is_busy, floods, blamed, statements_lost) = Default::default();
+        Self { live, pipeline, stats, is_busy, floods, next_watch, blamed, statements_lost }
     }
 
     /// Runs until a signal, the end of `duration`, a limit or a closed output.
@@ -242,12 +239,12 @@ impl<'a> Tracing<'a> {
     pub fn turn(&mut self) -> ControlFlow<Stop> {
         self.pipeline.look_around(EVERY_SO_OFTEN);
         self.pipeline.watch(self.live.traced());
-        self.found = 0;
+        self.is_busy = false;
         loop {
             let drained = self.live.drain(BATCH, |record| self.pipeline.take(record));
             self.count_losses();
             self.pipeline.write_due(monotonic_ns())?;
-            self.found += drained.records;
+            self.is_busy |= drained.records > 0;
             self.watch_floods()?;
             if !drained.may_have_more {
                 return self.pipeline.flush();
@@ -328,11 +325,7 @@ impl<'a> Tracing<'a> {
 
     /// When to look again even if nothing happens.
     fn nap(&self) -> Instant {
-        let longest = match self.found {
-            0 => LONGEST_NAP,
-            1..=FEW => SHORT_NAP,
-            _ => return Instant::now() + SHORT_NAP,
-        };
+        let longest = if self.is_busy { SHORT_NAP } else { LONGEST_NAP };
         let until_due = self
             .pipeline
             .next_due()
