@@ -43,7 +43,7 @@ const fn habit(
 }
 
 /// The most telling first.
-static HABITS: [Habit; 15] = [
+static HABITS: [Habit; 16] = [
     // Payload of ten bytes: "A Wall Behind A Wall", IEEE S&P 2025.
     habit("henan", "the provincial firewall of Henan", Cause::InjectedReset, 1.0, 0.85, henan),
     // net4people/bbs 285 and 511: three with window w, w+1, w+2 and TTL t, t+1, t+2.
@@ -72,6 +72,15 @@ static HABITS: [Habit; 15] = [
         1.5,
         0.85,
         snort_strafing,
+    ),
+    // The same: where none was learnt, the time to live is what the trigger's leaves of 255.
+    habit(
+        "snort_mirrored_ttl",
+        "Snort's active response",
+        Cause::IpsActiveResponse,
+        1.5,
+        0.85,
+        snort_mirrored_ttl,
     ),
     // The same: the time to live is the one learnt of the direction.
     habit(
@@ -254,15 +263,21 @@ fn snort_learnt_ttl(r: &Reading<'_>) -> bool {
     snort(r) && r.past.my_ttl() == Some(r.segment.ttl)
 }
 
+fn snort_mirrored_ttl(r: &Reading<'_>) -> bool {
+    snort(r) && is_mirrored(r) && r.past.my_ttl() != Some(r.segment.ttl)
+}
+
+/// Whether its time to live is what that of a segment leaves of 255.
+fn is_mirrored(r: &Reading<'_>) -> bool {
+    r.past.slots().any(|slot| (255 - slot.ttl).abs_diff(r.segment.ttl) <= 1)
+}
+
 fn snort(r: &Reading<'_>) -> bool {
     let tcp = &r.segment.tcp;
     let written_so = r.has_ack() && tcp.window == 0 && r.is_plain() && r.is_raw();
-    // IPv6 has no identification, and a box that ends connections itself begins at 255. Where Snort
-    // did not learn a time to live, it takes what the trigger's leaves of 255.
-    let left = |trigger: &Slot| 255 - trigger.ttl;
-    let mirrored = r.past.slots().any(|slot| left(slot).abs_diff(r.segment.ttl) <= 1);
+    // IPv6 has no identification, and a box that ends connections itself begins at 255.
     let random_id = match r.case.is_v6() {
-        true => r.segment.ttl <= 128 || mirrored,
+        true => r.segment.ttl <= 128 || is_mirrored(r),
         false => r.segment.ip_id > 1 && !r.continues(),
     };
     let answers = r.their_last().is_some_and(|trigger| {

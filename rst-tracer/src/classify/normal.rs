@@ -94,6 +94,10 @@ fn behind_fin(case: &Case<'_>) -> Vec<Opinion> {
             (0.4, "the same side had sent its FIN a moment before")
         }
         (true, false) => (0.75, "the same side had sent its FIN before"),
+        // No socket was left for the FIN, and nothing that this side sent had ended it.
+        (false, _) if case.form == Form::Passive && Form::is_written_by_linux(case.segment()) => {
+            (0.15, "the other side had sent its FIN")
+        }
         (false, _) if case.form == Form::Passive => (0.6, "the other side had sent its FIN"),
         (false, _) => (0.65, "the other side had sent its FIN, and this one does not wait"),
     };

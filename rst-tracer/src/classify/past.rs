@@ -50,6 +50,11 @@ impl<'a> Past<'a> {
         &self.state.sides[self.me]
     }
 
+    /// The same connection, from the receiver's side.
+    pub(super) const fn turned(&self) -> Self {
+        Self { state: self.state, me: self.peer() }
+    }
+
     /// Counters of the receiver.
     pub fn theirs(&self) -> &'a Side {
         &self.state.sides[self.peer()]

@@ -103,6 +103,7 @@ fn rejected_in_use(case: &Case<'_>) -> Vec<Opinion> {
         (false, Maker::Stack, _) => return vec![],
     };
     let rule = 1.0 - case.forgotten_by_its_filter();
+    let rule = if case.is_a_raw_frame_of_this_host() { rule * 0.1 } else { rule };
     let words = first_words_rejected(case).filter(|_| elsewhere);
     let path = network * rule * if words.is_some() { BY_RULE } else { 1.0 };
     let mut opinions = both(case, host * rule, path, reasons);
@@ -120,6 +121,17 @@ fn rejected_in_use(case: &Case<'_>) -> Vec<Opinion> {
         }
     }
     opinions
+}
+
+impl Case<'_> {
+    /// Whether this host wrote it for another, and not as its packet filter writes: with a fresh time to
+    /// live, identification 0 and don't-fragment (net/ipv4/netfilter/nf_reject_ipv4.c).
+    pub(super) fn is_a_raw_frame_of_this_host(&self) -> bool {
+        const FRESH: [u8; 3] = [64, 128, 255];
+        let segment = self.segment();
+        let like_the_filter = Form::is_written_by_linux(segment) && FRESH.contains(&segment.ttl);
+        self.wrote_for_another() && !like_the_filter
+    }
 }
 
 /// How much of what rejects the first words looks at addresses only, and how much at the words.

@@ -243,8 +243,13 @@ impl Case<'_> {
 fn mptcp(case: &Case<'_>) -> Vec<Opinion> {
     let Some(reason) = case.mptcp_reason().filter(|reason| *reason != 2) else { return vec![] };
     let text = format!("the MP_TCPRST option gives reason {reason}");
-    // Reason 0 only says that there was one.
-    let probability = if reason == 0 { 0.6 } else { 0.95 };
+    // Reason 0 only says that there was one; Linux gives it of a connection that its owner aborts, too
+    // (net/mptcp/options.c, `mptcp_established_options_rst`).
+    let probability = match (reason, case.abort()) {
+        (0, Some(_)) => 0.3,
+        (0, None) => 0.6,
+        _ => 0.95,
+    };
     let opinion = Opinion::new(Cause::MptcpProtocol, probability);
     vec![opinion.because("mptcp_reason", 3.0, text).whatever_came_before()]
 }

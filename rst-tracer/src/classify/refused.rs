@@ -1,13 +1,14 @@
 //! Nobody wanted the connection: a closed port, or a client that no longer waits.
 
 use rst_tracer_common::{
-    flow::{Slot, flag},
+    flow::flag,
     wire::{Flags, option},
 };
 
 use super::{
-    Case, Form, Maker, Opinion, Rule,
+    Case, Form, Maker, Opinion, Past, Rule,
     opinion::{reason, span},
+    scan, security,
 };
 use crate::event::{Cause, Stage};
 
@@ -186,21 +187,63 @@ fn client_gave_up(case: &Case<'_>) -> Vec<Opinion> {
             Opinion::new(Cause::ClientGaveUp, 0.25),
         ];
     }
-    let mut opinion = Opinion::new(Cause::ClientGaveUp, 0.75).because(
+    let Some(past) = case.past else { return vec![] };
+    if scan::is_stack_syn(&past) && scan::by_another_hand(case, &past) {
+        return written_for_the_client(case, &past);
+    }
+    let answers = reason(
         "answers_syn_ack",
         2.0,
         "the client's host answered the SYN-ACK as if no socket waited for it",
     );
-    let is_syn = |slot: &&Slot| slot.flags.has(Flags::SYN);
-    if let Some(syn) = case.past.and_then(|past| past.my_slots().find(is_syn)) {
+    let gave_up = |probability| {
+        let opinion = Opinion::new(Cause::ClientGaveUp, probability).and([answers.clone()]);
+        opinion.and(past.my_slots().find(|slot| slot.flags.has(Flags::SYN)).map(|syn| {
+            let text = format!(
+                "the SYN was {} ms old: a client that tries several addresses at once gives up the \
+                 slower ones so (RFC 8305)",
+                case.since(syn) / 1_000_000
+            );
+            reason("syn_age", 0.2, text)
+        }))
+    };
+    if let Some(ns) = let_one_pass(case, &past) {
         let text = format!(
-            "the SYN was {} ms old: a client that tries several addresses at once gives up the \
-             slower ones so (RFC 8305)",
-            case.since(syn) / 1_000_000
+            "the SYN-ACK had come {} before too, and then the client's host had said nothing: it may \
+             have believed a reset that was not seen here",
+            span(ns)
         );
-        opinion = opinion.because("syn_age", 0.2, text);
+        let later = Opinion::new(Cause::SegmentAfterReset, 0.35);
+        return vec![gave_up(0.5), later.because("let_one_pass", 1.0, text)];
     }
-    vec![opinion]
+    vec![gave_up(0.75)]
+}
+
+/// A SYN of a common TCP, and a reset that comes from another distance: whoever wrote the reset is not the
+/// client.
+fn written_for_the_client(case: &Case<'_>, past: &Past<'_>) -> Vec<Opinion> {
+    let text = format!(
+        "its TTL is {}, that of the client's SYN {}, which a common TCP wrote: the reset comes from \
+         elsewhere",
+        case.segment().ttl,
+        past.my_facts().first_ttl
+    );
+    let opinion = Opinion::new(Cause::InjectedReset, 0.7).made_by(security::hand(case));
+    let opinion = opinion.because("ttl_of_the_syn", 2.0, text);
+    vec![
+        opinion.and(case.forgery().signs.iter().cloned()),
+        Opinion::new(Cause::ScannerProbe, 0.15),
+        Opinion::new(Cause::ClientGaveUp, 0.1),
+    ]
+}
+
+/// How long ago the same SYN-ACK had come for the first time, if that was long before the one that is
+/// refused.
+fn let_one_pass(case: &Case<'_>, past: &Past<'_>) -> Option<u64> {
+    const REPEATED_NS: u64 = 200_000_000;
+    let mut syn_acks = past.their_slots().filter(|slot| slot.flags.has(Flags::SYN));
+    let (first, again) = (syn_acks.next()?, syn_acks.next_back()?);
+    (again.time_ns - first.time_ns >= REPEATED_NS).then(|| case.since(first))
 }
 
 impl Case<'_> {

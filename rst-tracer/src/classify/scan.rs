@@ -18,8 +18,8 @@ struct Scanner {
 }
 
 /// Defaults of the tools: zmap, src/probe_modules/packet.c; masscan, src/templ-pkt.c; nmap,
-/// scan_engine_raw.cc.
-const SCANNERS: [Scanner; 3] = [
+/// scan_engine_raw.cc and osscan2.cc (`prbWindowSz`).
+const SCANNERS: [Scanner; 4] = [
     Scanner { name: "ZMap", writes: |past| past.my_facts().first_ip_id == 54321 },
     Scanner {
         name: "masscan",
@@ -31,6 +31,13 @@ const SCANNERS: [Scanner; 3] = [
             let facts = past.my_facts();
             let window = facts.first_window;
             facts.options == option::MSS && (1024..=4096).contains(&window) && window % 1024 == 0
+        },
+    },
+    Scanner {
+        name: "nmap's detection of systems",
+        writes: |past| {
+            let facts = past.my_facts();
+            facts.options != 0 && matches!(facts.first_window, 1 | 3 | 4 | 16 | 63 | 512)
         },
     },
 ];
@@ -60,8 +67,7 @@ fn probe(case: &Case<'_>) -> Vec<Opinion> {
         let text = "the SYN has no options; every common TCP stack sends some";
         opinion = opinion.because("syn_without_options", 1.5, text);
     }
-    let apart = facts.first_ttl.abs_diff(rst.ttl);
-    if apart > 32 {
+    if by_another_hand(case, &past) && !is_stack_syn(&past) {
         signs += 1;
         let text = format!(
             "the SYN's TTL is {}, that of the reset {}: the SYN was not written by the same TCP",
@@ -70,10 +76,41 @@ fn probe(case: &Case<'_>) -> Vec<Opinion> {
         opinion = opinion.because("syn_ttl", 1.5, text);
     }
     opinion.probability = [0.2, 0.75, 0.92, 0.95][signs.min(3)];
+    if is_spoofed(case, &past) {
+        let text = format!(
+            "the SYN is written as hping writes it, and its TTL is {}, that of the reset {}: somebody \
+             else wrote it in this address's name",
+            facts.first_ttl, rst.ttl
+        );
+        let spoofed = Opinion::new(Cause::Backscatter, 0.55).because("spoofed_syn", 1.5, text);
+        opinion.probability = 0.4;
+        return vec![spoofed, opinion];
+    }
     vec![opinion]
 }
 
-/// Whether the SYN of a refused SYN-ACK is one that no socket of a common TCP sends.
+/// Whether SYN and reset came from different distances, so that not both are of one TCP.
+pub(super) fn by_another_hand(case: &Case<'_>, past: &Past<'_>) -> bool {
+    const OTHER_WAY: u8 = 2;
+    past.my_facts().first_ttl.abs_diff(case.segment().ttl) > OTHER_WAY
+}
+
+/// Whether a common TCP may have written the SYN: it announces more than its segment size.
+pub(super) fn is_stack_syn(past: &Past<'_>) -> bool {
+    const SMALLEST_WINDOW: u16 = 4096;
+    let facts = past.my_facts();
+    let more = facts.options & !option::MSS != 0;
+    more && facts.options & option::MSS != 0 && facts.first_window >= SMALLEST_WINDOW
+}
+
+/// A SYN as hping writes it (hping3, main.c: no options, window 512), with which floods are made; one that
+/// comes from elsewhere than its address.
+fn is_spoofed(case: &Case<'_>, past: &Past<'_>) -> bool {
+    let facts = past.my_facts();
+    facts.options == 0 && facts.first_window == 512 && by_another_hand(case, past)
+}
+
+/// Whether the SYN of this side is one that no socket of a common TCP sends.
 pub(super) fn is_raw_syn(past: &Past<'_>) -> bool {
     past.has(flag::SYN)
         && (past.my_facts().options == 0 || SCANNERS.iter().any(|one| (one.writes)(past)))
@@ -104,11 +141,22 @@ pub(super) const MANY_PORTS: u32 = 20;
 fn response(case: &Case<'_>) -> Vec<Opinion> {
     const SEVERAL: u32 = 10;
     let ports = case.crowd().refused_ports;
-    if !case.refuses_a_syn()
-        || case.form != Form::PassiveToSyn
-        || ports < SEVERAL
-        || case.forgery().proven
-    {
+    if !case.refuses_a_syn() || case.form != Form::PassiveToSyn || case.forgery().proven {
+        return vec![];
+    }
+    let caller = case.past.map(|past| past.turned());
+    if let Some(caller) = caller.filter(is_raw_syn) {
+        let text = format!(
+            "the SYN (window {}, {}) is none that a common TCP sends: a scanner wrote it",
+            caller.my_facts().first_window,
+            if caller.my_facts().options == 0 { "no options" } else { "few options" }
+        );
+        let probability = if ports < MANY_PORTS { 0.75 } else { 0.93 };
+        return vec![
+            Opinion::new(Cause::ScanResponse, probability).because("raw_syn", 2.0, text),
+        ];
+    }
+    if ports < SEVERAL {
         return vec![];
     }
     let text = format!("{ports} ports of this host refused the same client within 10 s");

@@ -5,7 +5,7 @@ use rst_tracer_common::{
     wire::{Flags, Seq},
 };
 
-use super::{Case, Form, Opinion, Past, Rule, application::head, past::end_of};
+use super::{Case, Form, Opinion, Past, Rule, application::head, opinion::span, past::end_of};
 use crate::event::{Cause, Effect, Initiator, LocalRole, Origin, SentBy, Stage};
 
 pub(super) const RULES: &[Rule] = &[blind_reset, injected, injected_on_syn, dpi_block, backscatter];
@@ -119,6 +119,7 @@ fn injected(case: &Case<'_>) -> Vec<Opinion> {
     // A packet filter, and a host without the socket, write answers just so.
     let is_answer = case.form.is_passive()
         && tells.habit.is_none()
+        && !case.is_a_raw_frame_of_this_host()
         && (case.answers_at_once() || !tells.refuted)
         && !is_guessed(case, &past);
     let probability = match (tells.proven, tells.sum()) {
@@ -234,23 +235,63 @@ fn names_a_server(head: &[u8]) -> Option<&'static str> {
     }
 }
 
-/// A refusal that came to a host whose own SYN the tracer would have seen.
+/// An answer to something that its receiver did not send: somebody used its address, or guesses.
 fn backscatter(case: &Case<'_>) -> Vec<Opinion> {
     let unknown = matches!(case.known.initiator, Initiator::Ports | Initiator::Unknown)
         && case.known.stage == Stage::NoFlow
         && case.past.is_none();
-    let dropped = case.testimony().dropped.as_ref();
-    if unknown && case.form == Form::Passive && dropped.is_some_and(|d| d.is_because("NO_SOCKET")) {
-        let text = "it answers a segment that was not seen to be sent, and this host's TCP has no \
-                    socket for it (NO_SOCKET); a stranger may have sent it in this address's name";
-        let opinion = Opinion::new(Cause::Backscatter, 0.4);
-        return vec![opinion.because("unasked_answer", 1.0, text)];
-    }
-    let fits = unknown && case.form == Form::PassiveToSyn && case.known.sent_by != SentBy::Client;
-    if !fits {
+    if !unknown {
         return vec![];
     }
-    let probability = if case.known.role == LocalRole::Receiver { 0.35 } else { 0.2 };
+    match case.form {
+        Form::Passive => unasked_reset(case),
+        Form::PassiveToSyn if case.known.sent_by != SentBy::Client => unasked_refusal(case),
+        _ => vec![],
+    }
+}
+
+/// A bare reset answers a segment at once, and that segment would have been seen.
+fn unasked_reset(case: &Case<'_>) -> Vec<Opinion> {
+    let dropped = case.testimony().dropped.as_ref();
+    let why = if dropped.is_some_and(|dropped| dropped.is_because("NO_SOCKET")) {
+        "this host's TCP has no socket for it (NO_SOCKET)"
+    } else if case.crowd().sees_dst {
+        "what its receiver sends to others passes here"
+    } else {
+        return vec![];
+    };
+    let text = format!(
+        "it answers a segment that was not seen to be sent, and {why}; a stranger may have sent it in \
+         this address's name"
+    );
+    let stray = |probability| {
+        Opinion::new(Cause::Backscatter, probability).because("unasked_answer", 1.0, text.clone())
+    };
+    let shifted = case.ttl_shift_by_peer().is_some_and(|shift| shift.abs() > 2);
+    let Some(ns) = case.crowd().accepted_ago_ns.filter(|_| shifted || !written_by_a_stack(case)) else {
+        return vec![stray(0.4)];
+    };
+    let text = format!(
+        "it has the headers of no common TCP, it is for a port that has no connection, and its source \
+         had accepted one {} before: somebody guesses the port of a connection that lives",
+        span(ns)
+    );
+    let guess = Opinion::new(Cause::BlindResetAttempt, 0.6).made_by(Origin::MiddleboxSuspected);
+    vec![guess.because("guessed_port", 1.5, text), stray(0.3)]
+}
+
+/// Whether Linux or Windows may have written it.
+fn written_by_a_stack(case: &Case<'_>) -> bool {
+    Form::is_written_by_linux(case.segment()) || Form::is_written_by_windows(case.segment())
+}
+
+/// A refusal that came to a host whose own SYN the tracer would have seen.
+fn unasked_refusal(case: &Case<'_>) -> Vec<Opinion> {
+    let probability = match case.known.role {
+        LocalRole::Receiver => 0.55,
+        _ if case.crowd().sees_dst => 0.52,
+        _ => 0.2,
+    };
     let text = "it answers a SYN that was not seen to be sent; a stranger may have sent it in this \
                 address's name";
     vec![Opinion::new(Cause::Backscatter, probability).because("unasked_answer", 0.5, text)]

@@ -2,10 +2,11 @@
 
 use rst_tracer_common::{flow::flag, wire::Flags};
 
-use super::{Case, Form, LastWords, Maker, Opinion, Rule, opinion::span};
+use super::{Case, Form, LastWords, Maker, Opinion, Rule, application, opinion::span};
 use crate::event::{Cause, Origin, SentBy, Stage};
 
-pub(super) const RULES: &[Rule] = &[idle_timeout, health_check, check_without_ack, gateway, killed];
+pub(super) const RULES: &[Rule] =
+    &[idle_timeout, health_check, asked_for_a_check, check_without_ack, gateway, killed];
 
 /// Silences after which common middleboxes forget a connection, in seconds: cloud balancers and
 /// NAT gateways (240, 350), F5 and many firewalls (300, 1800, 3600), others.
@@ -98,6 +99,43 @@ fn health_check(case: &Case<'_>) -> Vec<Opinion> {
     let race = "a client that races several addresses leaves the slower ones so";
     let cancel = Opinion::new(Cause::ClientCancel, if periodic.is_some() { 0.02 } else { 0.25 });
     vec![check, cancel.because("address_race", 0.5, race)]
+}
+
+/// What checkers ask, as far as the recorder keeps it: HAProxy's `option redis-check`, `httpchk` and
+/// `smtpchk` (src/tcpcheck.c), and the paths that balancers and orchestrators are commonly told to ask for.
+const CHECKS: [&[u8]; 11] = [
+    b"PING\r\n",
+    b"*1\r\n$4\r\nPING\r\n",
+    b"OPTIONS / HTTP/1",
+    b"OPTIONS * HTTP/1",
+    b"HELO localhost\r\n",
+    b"EHLO localhost\r\n",
+    b"GET /health",
+    b"HEAD /health",
+    b"GET /ping",
+    b"GET /livez",
+    b"GET /readyz",
+];
+
+impl Case<'_> {
+    /// What a client asked that asked one thing, as a checker does, had its answer, and hung up at once.
+    pub(super) fn checked_with(&self) -> Option<String> {
+        const SHORT_NS: u64 = 1_000_000_000;
+        let (past, _) = self.abort().filter(|_| self.known.sent_by == SentBy::Client)?;
+        let asked = application::head(past.my_facts());
+        let is_check = CHECKS.iter().any(|check| asked.starts_with(check));
+        let one = past.mine().data_segments == 1 && (1..=2).contains(&past.theirs().data_segments);
+        let short = self.now_ns().saturating_sub(past.state().flow.first_ns) < SHORT_NS;
+        (is_check && one && short).then(|| asked.escape_ascii().to_string())
+    }
+}
+
+/// A client that asks what checkers ask, and hangs up when it has the answer.
+fn asked_for_a_check(case: &Case<'_>) -> Vec<Opinion> {
+    let Some(asked) = case.checked_with() else { return vec![] };
+    let text = format!("the client asked \"{asked}\", had its answer and hung up, as checkers do");
+    let probability = if case.crowd().periodic.is_some() { 0.93 } else { 0.72 };
+    vec![Opinion::new(Cause::LbHealthCheck, probability).because("check_request", 1.5, text)]
 }
 
 /// HAProxy's check of a port, as the laboratory sees it: the reset comes in place of the last ACK of the

@@ -82,6 +82,8 @@ pub struct Crowd {
     pub periodic: Option<(u32, u64)>,
     /// What earlier connections of the source address showed at this place.
     pub src_peer: Option<Peer>,
+    /// Other connections of the destination showed that what it sends passes here.
+    pub sees_dst: bool,
     /// Nanoseconds since the process that sent it got a reset on another connection of its own, where it was
     /// the other side: a server there if it is a client here.
     pub other_leg_ns: Option<u64>,

@@ -79,6 +79,10 @@ pub(super) fn passed_on(case: &Case<'_>, sent: &Notice, opinions: Vec<Opinion>) 
                 format!("its owner is {name}, a proxy, which asked nothing: it looks who answers");
             (Cause::LbHealthCheck, 0.7, text)
         }
+        (None, Some(name)) if PROXIES.contains(&name) && case.checked_with().is_some() => {
+            let text = format!("its owner is {name}, a proxy, which asked as checkers do");
+            (Cause::LbHealthCheck, 0.85, text)
+        }
         (None, Some(name)) if PROXIES.contains(&name) => (
             Cause::ProxyAbort,
             0.66,
