@@ -267,9 +267,10 @@ fn snort_mirrored_ttl(r: &Reading<'_>) -> bool {
     snort(r) && is_mirrored(r) && r.past.my_ttl() != Some(r.segment.ttl)
 }
 
-/// Whether its time to live is what that of a segment leaves of 255.
+/// Whether its time to live is what that of a segment, no reset itself, leaves of 255.
 fn is_mirrored(r: &Reading<'_>) -> bool {
-    r.past.slots().any(|slot| (255 - slot.ttl).abs_diff(r.segment.ttl) <= 1)
+    let mut triggers = r.past.slots().filter(|slot| !slot.flags.has(Flags::RST));
+    triggers.any(|slot| (255 - slot.ttl).abs_diff(r.segment.ttl) <= 1)
 }
 
 fn snort(r: &Reading<'_>) -> bool {

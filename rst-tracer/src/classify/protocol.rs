@@ -123,7 +123,14 @@ fn stray(case: &Case<'_>) -> Vec<Opinion> {
     if !lone || trigger.flags.has(Flags::SYN) {
         return vec![];
     }
+    let dropped = case.testimony().dropped.as_ref();
     let (stray, stale, what) = match trigger.len {
+        // The one who sent it does not know the connection either.
+        n if dropped.is_some_and(|dropped| dropped.is_because("NO_SOCKET")) => (
+            0.85,
+            0.1,
+            format!("a lone segment of {n} bytes, of which this host's TCP has no socket"),
+        ),
         0 => (0.6, 0.2, "a lone ACK or FIN".to_owned()),
         n => (0.3, 0.5, format!("a lone segment of {n} bytes")),
     };

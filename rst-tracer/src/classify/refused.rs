@@ -188,8 +188,11 @@ fn client_gave_up(case: &Case<'_>) -> Vec<Opinion> {
         ];
     }
     let Some(past) = case.past else { return vec![] };
-    if scan::is_stack_syn(&past) && scan::by_another_hand(case, &past) {
-        return written_for_the_client(case, &past);
+    match (scan::by_another_hand(case, &past), scan::is_stack_syn(&past)) {
+        (true, true) => return written_for_the_client(case, &past),
+        // No socket had sent the SYN that could have given up.
+        (true, false) => return vec![Opinion::new(Cause::ClientGaveUp, 0.1)],
+        (false, _) => {}
     }
     let answers = reason(
         "answers_syn_ack",

@@ -37,7 +37,8 @@ const SCANNERS: [Scanner; 4] = [
         name: "nmap's detection of systems",
         writes: |past| {
             let facts = past.my_facts();
-            facts.options != 0 && matches!(facts.first_window, 1 | 3 | 4 | 16 | 63 | 512)
+            let odd = matches!(facts.first_window, 1..=16 | 63 | 512);
+            facts.options != 0 && odd && facts.first_ttl <= 64
         },
     },
 ];
@@ -78,12 +79,12 @@ fn probe(case: &Case<'_>) -> Vec<Opinion> {
     opinion.probability = [0.2, 0.75, 0.92, 0.95][signs.min(3)];
     if is_spoofed(case, &past) {
         let text = format!(
-            "the SYN is written as hping writes it, and its TTL is {}, that of the reset {}: somebody \
-             else wrote it in this address's name",
-            facts.first_ttl, rst.ttl
+            "no common TCP wrote the SYN (window {}), and by its TTL {} it came a longer way than the \
+             reset with {}: somebody else wrote it in this address's name",
+            facts.first_window, facts.first_ttl, rst.ttl
         );
-        let spoofed = Opinion::new(Cause::Backscatter, 0.55).because("spoofed_syn", 1.5, text);
-        opinion.probability = 0.4;
+        let spoofed = Opinion::new(Cause::Backscatter, 0.6).because("spoofed_syn", 1.5, text);
+        opinion.probability = 0.35;
         return vec![spoofed, opinion];
     }
     vec![opinion]
@@ -103,11 +104,21 @@ pub(super) fn is_stack_syn(past: &Past<'_>) -> bool {
     more && facts.options & option::MSS != 0 && facts.first_window >= SMALLEST_WINDOW
 }
 
-/// A SYN as hping writes it (hping3, main.c: no options, window 512), with which floods are made; one that
-/// comes from elsewhere than its address.
+/// Whether a SYN that no tool known by name wrote came from elsewhere than its address. nmap writes times
+/// to live from 37 to 59 at random (nmap, `FPNetworkControl`), which say nothing of a distance.
 fn is_spoofed(case: &Case<'_>, past: &Past<'_>) -> bool {
-    let facts = past.my_facts();
-    facts.options == 0 && facts.first_window == 512 && by_another_hand(case, past)
+    const NMAP_MOST: u8 = 59;
+    const OTHER_WAY: u8 = 2;
+    let (syn, rst) = (past.my_facts().first_ttl, case.segment().ttl);
+    let apart = hops(syn).abs_diff(hops(rst)) > OTHER_WAY;
+    let by_tool = SCANNERS.iter().any(|one| (one.writes)(past));
+    !is_stack_syn(past) && !by_tool && syn > NMAP_MOST && apart
+}
+
+/// How many routers a segment has passed, if it began with one of the usual times to live.
+fn hops(ttl: u8) -> u8 {
+    let initial = [64, 128, 255].into_iter().find(|&initial| initial >= ttl);
+    initial.unwrap_or(255) - ttl
 }
 
 /// Whether the SYN of this side is one that no socket of a common TCP sends.
@@ -152,9 +163,7 @@ fn response(case: &Case<'_>) -> Vec<Opinion> {
             if caller.my_facts().options == 0 { "no options" } else { "few options" }
         );
         let probability = if ports < MANY_PORTS { 0.75 } else { 0.93 };
-        return vec![
-            Opinion::new(Cause::ScanResponse, probability).because("raw_syn", 2.0, text),
-        ];
+        return vec![Opinion::new(Cause::ScanResponse, probability).because("raw_syn", 2.0, text)];
     }
     if ports < SEVERAL {
         return vec![];

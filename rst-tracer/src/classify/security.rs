@@ -268,7 +268,8 @@ fn unasked_reset(case: &Case<'_>) -> Vec<Opinion> {
         Opinion::new(Cause::Backscatter, probability).because("unasked_answer", 1.0, text.clone())
     };
     let shifted = case.ttl_shift_by_peer().is_some_and(|shift| shift.abs() > 2);
-    let Some(ns) = case.crowd().accepted_ago_ns.filter(|_| shifted || !written_by_a_stack(case)) else {
+    let Some(ns) = case.crowd().accepted_ago_ns.filter(|_| shifted || !written_by_a_stack(case))
+    else {
         return vec![stray(0.4)];
     };
     let text = format!(

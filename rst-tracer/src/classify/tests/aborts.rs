@@ -140,4 +140,13 @@ fn mptcp_says_its_reason() {
     meddled.send(tcprst(&meddled, 6));
     let event = expect(&mut meddled, Cause::MptcpProtocol);
     assert_eq!(event.mptcp_reason.as_deref(), Some("middlebox interference"));
+
+    // Linux gives reason 0 where the owner ends the whole connection, too.
+    let mut ended = Story::v4();
+    ended.handshake().exchange();
+    let stamped = ended.packet(Server, RST | ACK).options;
+    let options = [&stamped[..], &[30, 4, 0x80, 0]].concat();
+    ended.send(Packet { options, ..ended.packet(Server, RST | ACK) });
+    let event = expect(&mut ended, Cause::Linger0Close);
+    assert!((10..=40).contains(&share(&event, Cause::MptcpProtocol)), "{event:#?}");
 }

@@ -78,6 +78,18 @@ fn snort_takes_what_the_triggers_hop_limit_leaves() {
 }
 
 #[test]
+fn snort_mirrors_the_time_to_live_of_its_trigger_and_not_of_a_reset() {
+    for (ttl, surely) in [(255 - 64, true), (150, false)] {
+        let mut story = Story::v4();
+        story.handshake().exchange();
+        story.send(Packet { window: 0, ttl, ..raw(&story) });
+        let event = sane(story.first());
+        has_habit(&event, "Snort");
+        assert_eq!(event.cause == Cause::IpsActiveResponse, surely, "{event:#?}");
+    }
+}
+
+#[test]
 fn tcpkill_shoots_a_window_apart() {
     let mut story = request();
     let acked = story.packet(Client, ACK).ack;

@@ -15,6 +15,7 @@ mod peers;
 mod proofs;
 mod scans;
 mod signatures;
+mod strangers;
 mod told;
 
 use crate::correlate::{Joined, Scene, describe, story::Story};

@@ -1,0 +1,135 @@
+//! Segments that strangers wrote: SYNs of tools, SYNs and resets in the names of others, guesses.
+
+use rst_tracer_common::notice::Point;
+
+use super::{expect, gives, sane, share, with};
+use crate::correlate::story::{ACK, Client, PSH, Packet, RST, SYN, Server, Story};
+use crate::event::{Cause, Origin};
+
+/// A call by a SYN that has only a segment size, answered, and the answer refused.
+fn probe(window: u16, ttl: u8) -> Story {
+    let mut story = Story::v4();
+    let options = vec![2, 4, 5, 0xb4];
+    let syn = Packet { window, options, ttl, ..story.packet(Client, SYN) };
+    story.send(syn).wait(10).syn_ack().wait(1).disown(Client);
+    story
+}
+
+#[test]
+fn nmap_is_known_when_it_looks_for_the_system() {
+    let event = expect(&mut probe(16, 51), Cause::ScannerProbe);
+    assert!(event.evidence.iter().any(|e| e.text.contains("detection of systems")), "{event:#?}");
+}
+
+#[test]
+fn a_syn_that_came_a_longer_way_than_its_addresses_reset_was_spoofed() {
+    let event = expect(&mut probe(512, 198), Cause::Backscatter);
+    assert!(gives(&event, "spoofed_syn"));
+    // The same distance from another start: one host, which has a tool.
+    assert!(share(&probe(900, 254).first(), Cause::Backscatter) < 10);
+}
+
+#[test]
+fn a_refused_syn_that_a_tool_wrote_is_a_scan_of_one_port() {
+    let mut story = Story::v4();
+    let syn = Packet { window: 1024, options: vec![], ttl: 49, ..story.packet(Client, SYN) };
+    story.send(syn).wait(1).disown(Server);
+    let event = expect(&mut story, Cause::ScanResponse);
+    assert!(gives(&event, "raw_syn"));
+}
+
+#[test]
+fn a_reset_from_nearer_than_the_clients_syn_is_not_the_clients() {
+    let told = |ttl: u8| {
+        let mut story = Story::v4();
+        let syn = Packet { window: 64240, ..story.packet(Client, SYN) };
+        story.send(syn).wait(10).syn_ack().wait(1);
+        let answer = Packet { ttl, ..story.answer(Client) };
+        sane(story.send(answer).first())
+    };
+    let near = told(52);
+    assert_eq!((near.cause, near.origin), (Cause::InjectedReset, Origin::MiddleboxSuspected));
+    assert!(gives(&near, "ttl_of_the_syn"));
+    assert_eq!(told(64).cause, Cause::ClientGaveUp);
+}
+
+#[test]
+fn a_client_that_let_the_first_syn_ack_pass_may_have_believed_a_reset() {
+    let mut story = Story::v4();
+    story.syn().wait(10).syn_ack();
+    let again = Packet { ip_id: 0, ..story.packet(Server, SYN | ACK) };
+    let again = Packet { seq: again.seq.wrapping_sub(1), ..again };
+    story.wait(1000).send(again).wait(1).disown(Client);
+    let event = sane(story.first());
+    assert!(share(&event, Cause::SegmentAfterReset) >= 30, "{event:#?}");
+}
+
+#[test]
+fn a_host_that_never_closed_and_does_not_know_the_fin_lost_the_connection() {
+    let told = |df: bool| {
+        let mut story = Story::v4();
+        story.handshake().exchange().wait(2000).fin(Client).wait(10);
+        let answer = Packet { df, ..story.answer(Server) };
+        sane(story.send(answer).first())
+    };
+    let (linux, other) = (told(true), told(false));
+    assert_eq!(linux.cause, Cause::HalfOpenStaleState);
+    // Other systems may end a connection so.
+    let behind_fin = [&linux, &other].map(|event| share(event, Cause::RstAfterFin));
+    assert!(behind_fin[0] < 15 && behind_fin[0] + 5 < behind_fin[1], "{behind_fin:?}");
+}
+
+#[test]
+fn who_guesses_ports_of_a_connection_that_lives_does_not_answer() {
+    let shot = |df: bool, ip_id: u16, accepted: bool| {
+        let mut story = Story::v4();
+        let bare = Packet {
+            flags: RST,
+            ack: 0,
+            window: 0,
+            options: vec![],
+            df,
+            ip_id,
+            ..story.packet(Server, RST)
+        };
+        story.send(bare);
+        with(&mut story, |joined| {
+            joined.crowd.sees_dst = true;
+            joined.crowd.accepted_ago_ns = accepted.then_some(9_000_000_000);
+        })
+    };
+    let guess = shot(false, 43, true);
+    assert!(gives(&guess, "guessed_port"), "{guess:#?}");
+    assert_eq!(guess.cause, Cause::BlindResetAttempt);
+    assert_eq!(shot(true, 0, true).cause, Cause::Backscatter);
+    assert_eq!(shot(false, 43, false).cause, Cause::Backscatter);
+}
+
+#[test]
+fn a_reset_of_no_connection_says_nothing_where_its_receiver_is_not_heard() {
+    let mut story = Story::v4();
+    let bare =
+        Packet { flags: RST, ack: 0, window: 0, options: vec![], ..story.packet(Server, RST) };
+    assert_eq!(story.send(bare).first().cause, Cause::NoConnectionSeen);
+}
+
+#[test]
+fn a_lone_segment_that_its_own_host_does_not_know_is_a_stray() {
+    let mut story = Story::v4();
+    let lone = Packet { payload: b"hello".to_vec(), ..story.packet(Client, PSH | ACK) };
+    story.send(lone).wait(1).disown(Server);
+    let dropped = story.statement(Point::DROP, Server, "NO_SOCKET");
+    let event = with(&mut story, |joined| joined.testimony.dropped = Some(dropped));
+    assert_eq!(event.cause, Cause::StraySegment, "{event:#?}");
+}
+
+#[test]
+fn who_asks_what_checkers_ask_and_hangs_up_is_one() {
+    for (asked, is_check) in [(&b"PING\r\n"[..], true), (b"GET key\r\n", false)] {
+        let mut story = Story::v4();
+        story.handshake().say(Client, asked).wait(1).say(Server, b"+PONG\r\n").wait(1);
+        let event = sane(story.abort(Client).first());
+        assert_eq!(gives(&event, "check_request"), is_check, "{event:#?}");
+        assert_eq!(event.cause == Cause::LbHealthCheck, is_check, "{event:#?}");
+    }
+}
