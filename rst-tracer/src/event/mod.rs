@@ -27,6 +27,7 @@ pub use flags::Flags;
 pub use names::*;
 pub use number::{Confidence, MAX_INTEGER, Weight};
 pub use parts::*;
+pub use read::read_enriched;
 pub use rst::RstEvent;
 pub use stats::{HookStats, OutputStats, StatsEvent};
 pub use taxonomy::{Cause, Class};

@@ -3,14 +3,51 @@
 //! In: a JSON object with the keys `schema` and `type`. Out: the event. Where these two come first, as the tracer writes
 //! them, the rest is read straight into its type; a line that somebody put in another order is taken apart first.
 
+use std::collections::BTreeSet;
 use std::fmt;
+use std::sync::LazyLock;
 
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Error, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 
-use super::{Event, SCHEMA};
+use super::{Event, Finding, RstEvent, SCHEMA, StatsEvent};
+
+/// The keys that a line may have, of whatever type.
+static KEYS: LazyLock<BTreeSet<String>> = LazyLock::new(|| {
+    let schemas = [
+        schemars::schema_for!(RstEvent),
+        schemars::schema_for!(Finding),
+        schemars::schema_for!(StatsEvent),
+    ];
+    let of_type = |schema: &schemars::Schema| {
+        let properties = schema.get("properties").and_then(Value::as_object);
+        properties.into_iter().flat_map(Map::keys).cloned().collect::<Vec<_>>()
+    };
+    let all = schemas.iter().flat_map(of_type);
+    all.chain(["schema", "type"].map(str::to_owned)).collect()
+});
+
+/// Reads a line to which a collector may have added keys of its own beside ours, as most do (a time of arrival,
+/// the name of a host); they are left out, and the first of them is named.
+///
+/// # Errors
+/// When it is none of our lines, or not of this schema version.
+pub fn read_enriched(line: &[u8]) -> serde_json::Result<(Event, Option<String>)> {
+    let strict = match serde_json::from_slice(line) {
+        Ok(event) => return Ok((event, None)),
+        Err(error) => error,
+    };
+    let Ok(mut object) = serde_json::from_slice::<Map<String, Value>>(line) else {
+        return Err(strict);
+    };
+    let Some(foreign) = object.keys().find(|key| !KEYS.contains(*key)).cloned() else {
+        return Err(strict);
+    };
+    object.retain(|key, _| KEYS.contains(key));
+    Ok((Event::deserialize(Value::Object(object))?, Some(foreign)))
+}
 
 impl<'de> Deserialize<'de> for Event {
     /// Reads a line of this schema version; another version, an unknown type or an unknown key

@@ -3,6 +3,7 @@
 //! In: each event as it is written, and about once a second a [`Look`] at everything that was counted. Out: a
 //! text in one of two formats, made on a thread of its own. A scrape reads what was left here, never the kernel.
 
+mod confine;
 mod http;
 mod labels;
 mod look;

@@ -15,6 +15,7 @@ use anyhow::{Context, Result};
 
 use super::{
     Metrics,
+    confine::confine,
     http::{self, LONGEST_REQUEST, Response},
 };
 
@@ -65,6 +66,12 @@ impl Server {
         let serve = move || {
             // SAFETY: takes and returns numbers. On Linux it is this thread's alone.
             unsafe { libc::nice(NICE) };
+            match confine() {
+                Ok(confined) => log::debug!("the thread that serves metrics: {confined:?}"),
+                Err(error) => {
+                    log::warn!("the thread that serves metrics is not confined: {error:#}")
+                }
+            }
             loop {
                 match self.listener.accept() {
                     Ok((client, _)) => {

@@ -10,12 +10,12 @@ use std::{
 
 use anyhow::{Context, Result, bail, ensure};
 
-use crate::event::{Event, Timestamp};
+use crate::event::{Event, Timestamp, read_enriched};
 
 /// How much is looked at before anything is taken; the first line lies in it.
 const BUFFER: usize = 64 << 10;
-/// A longer line is no event: these have less than 4 KiB.
-const LONGEST: usize = 16 << 10;
+/// A longer line is no event: these have less than 16 KiB, and what collectors add is bounded, too.
+const LONGEST: usize = 256 << 10;
 /// Starts of compressed files, and who unpacks them.
 const PACKED: [(&[u8], &str); 4] = [
     (b"\x1f\x8b", "zcat"),
@@ -42,12 +42,23 @@ pub(super) struct Account {
     pub(super) trouble: Option<(u64, String)>,
     /// The last line has no end, and is no event: something cut it off.
     pub(super) is_cut_off: bool,
+    /// A key that a collector added to a line, and to how many lines one was added.
+    pub(super) enriched: Option<(String, u64)>,
 }
 
 impl Account {
     /// Lines that were left out.
     pub(super) fn skipped(&self) -> u64 {
         self.lines - self.events
+    }
+
+    /// What a collector added, if it did.
+    pub(super) fn additions(&self) -> Option<String> {
+        let (key, lines) = self.enriched.as_ref()?;
+        let Self { name, .. } = self;
+        Some(format!(
+            "{name}: {lines} lines have keys that are not rst-tracer's, as `{key}`; these are left out"
+        ))
     }
 
     /// What is to be said of the file, if anything is.
@@ -93,7 +104,7 @@ impl Input {
     pub(super) fn begins(&mut self) -> Option<Timestamp> {
         let start = self.reader.fill_buf().ok()?;
         let lines = start.split(|byte| *byte == b'\n').take(16);
-        lines.filter_map(|line| decode(line).ok()).map(|event| event.time()).next()
+        lines.filter_map(|line| decode(line).ok()).map(|(event, _)| event.time()).next()
     }
 
     /// Hands over every event with the number of its line.
@@ -117,8 +128,11 @@ impl Input {
             }
             account.lines += 1;
             match decode(&line) {
-                Ok(event) => {
+                Ok((event, foreign)) => {
                     account.events += 1;
+                    if let Some(key) = foreign {
+                        account.enriched.get_or_insert((key, 0)).1 += 1;
+                    }
                     take(event, number);
                 }
                 Err(why) => {
@@ -153,11 +167,11 @@ impl Input {
 }
 
 /// Reads a line, or says in a few words what is wrong with it.
-fn decode(line: &[u8]) -> Result<Event, String> {
+fn decode(line: &[u8]) -> Result<(Event, Option<String>), String> {
     if line.len() > LONGEST {
         return Err(format!("longer than {LONGEST} bytes"));
     }
-    serde_json::from_slice(line).map_err(|error| {
+    read_enriched(line).map_err(|error| {
         let text = error.to_string();
         // Each line is a document of its own, so that its number would always be 1.
         match text.split_once(" at line ") {
@@ -213,6 +227,20 @@ mod tests {
         assert!(told.contains("2 of 4 lines are left out; line 2: "), "{told}");
         assert!(told.contains("the line has rst-tracer/2"), "{told}");
         assert!(!account.is_cut_off);
+    }
+
+    #[test]
+    fn what_a_collector_added_is_left_out_and_said() {
+        let whole = line();
+        let added = whole.replacen('{', "{\"@timestamp\":\"2026-01-01\",\"agent\":{\"id\":1},", 1);
+        let (account, numbers) = read(format!("{whole}\n{added}\n").as_bytes());
+        assert_eq!((numbers, account.remark()), (vec![1, 2], None));
+        let told = account.additions().unwrap();
+        assert!(told.contains(": 1 lines have keys") && told.contains("`@timestamp`"), "{told}");
+        // A key of ours that was changed is none that was added.
+        let damaged = added.replacen("\"seq\":", "\"seq\":\"x\",\"sequence\":", 1);
+        let (account, _) = read(damaged.as_bytes());
+        assert_eq!((account.lines, account.skipped()), (1, 1), "{account:?}");
     }
 
     #[test]

@@ -83,6 +83,9 @@ pub fn report(args: &ReportArgs) -> Result<Code> {
         if let Err(error) = input.read(&mut account, |event, _| digest.take(event)) {
             trouble(format!("{}: {error:#}", account.name));
         }
+        if let Some(additions) = account.additions() {
+            tell(format_args!("rst-tracer: {additions}"));
+        }
         match account.remark() {
             Some(remark) if account.events == 0 => trouble(remark),
             Some(remark) => tell(format_args!("rst-tracer: {remark}")),
