@@ -1,6 +1,6 @@
 //! Real servers and real clients: nginx, sshd, curl, wget, psql, Python and the like.
 
-pub(super) mod clients;
+pub(in crate::laboratory) mod clients;
 mod python;
 pub(super) mod servers;
 

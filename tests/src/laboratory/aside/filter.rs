@@ -13,21 +13,21 @@ use rst_tracer::demo::truth::{Connection, Family, GroundTruth, Maker, Reset, Sen
 use rst_tracer::exit::{Code, Failure};
 
 /// A class and a cause of the taxonomy.
-pub(super) type Cause = (&'static str, &'static str);
+pub(in crate::laboratory) type Cause = (&'static str, &'static str);
 
 /// A packet filter of one of the two hosts.
-pub(super) const HOST: Cause = ("policy_enforcement", "host_firewall_reject");
+pub(in crate::laboratory) const HOST: Cause = ("policy_enforcement", "host_firewall_reject");
 /// A packet filter on the way.
-pub(super) const NETWORK: Cause = ("policy_enforcement", "network_firewall_reject");
+pub(in crate::laboratory) const NETWORK: Cause = ("policy_enforcement", "network_firewall_reject");
 /// What follows when a side believes a reset that its peer did not send.
-pub(super) const AFTER_RESET: Cause = ("protocol_state", "segment_after_reset");
+pub(in crate::laboratory) const AFTER_RESET: Cause = ("protocol_state", "segment_after_reset");
 
 /// The programs that [`Rule`] runs.
-pub(super) const IPTABLES: &[&str] = &["iptables", "ip6tables"];
+pub(in crate::laboratory) const IPTABLES: &[&str] = &["iptables", "ip6tables"];
 
 /// A rule of iptables, in force until the value is dropped.
 #[derive(Debug)]
-pub(super) struct Rule<'a> {
+pub(in crate::laboratory) struct Rule<'a> {
     host: &'a Netns,
     program: &'static str,
     table: &'static str,
@@ -36,7 +36,7 @@ pub(super) struct Rule<'a> {
 
 impl<'a> Rule<'a> {
     /// Rejects TCP with a reset at `chain`, where it `matches`.
-    pub(super) fn reject(
+    pub(in crate::laboratory) fn reject(
         scene: &Scene<'_>,
         host: &'a Netns,
         chain: &str,
@@ -47,7 +47,7 @@ impl<'a> Rule<'a> {
     }
 
     /// Appends a rule; it begins with the name of its chain, and no word of it has a blank.
-    pub(super) fn append(
+    pub(in crate::laboratory) fn append(
         scene: &Scene<'_>,
         host: &'a Netns,
         table: &'static str,
@@ -84,17 +84,17 @@ impl Drop for Rule<'_> {
 }
 
 /// A reset by a packet filter of one of the two hosts.
-pub(super) fn by_host(sender: Sender, stage: Stage) -> Reset {
+pub(in crate::laboratory) fn by_host(sender: Sender, stage: Stage) -> Reset {
     Reset::by(sender, stage, HOST).made_by(Maker::Netfilter)
 }
 
 /// A reset by the router's packet filter in the name of `side`.
-pub(super) fn by_router(side: Side, stage: Stage, cause: Cause) -> Reset {
+pub(in crate::laboratory) fn by_router(side: Side, stage: Stage, cause: Cause) -> Reset {
     Reset::by(Sender::RouterOnBehalfOf(side), stage, cause).made_by(Maker::Netfilter)
 }
 
 /// What the two say to each other in turn; each hears the other.
-pub(super) fn talk(pair: &Pair<'_>, lines: &[(Side, &[u8])]) -> Result<()> {
+pub(in crate::laboratory) fn talk(pair: &Pair<'_>, lines: &[(Side, &[u8])]) -> Result<()> {
     for &(side, line) in lines {
         shout(pair, side, line)?;
         let listener = match side {
@@ -107,18 +107,18 @@ pub(super) fn talk(pair: &Pair<'_>, lines: &[(Side, &[u8])]) -> Result<()> {
 }
 
 /// A side says something that may not arrive.
-pub(super) fn shout(pair: &Pair<'_>, side: Side, line: &[u8]) -> Result<()> {
+pub(in crate::laboratory) fn shout(pair: &Pair<'_>, side: Side, line: &[u8]) -> Result<()> {
     pair.lab.host(side).run(|| sockets::say(end(pair, side), line))
 }
 
 /// A side that was not told says something, and is reset for it.
-pub(super) fn late(pair: &Pair<'_>, side: Side, line: &[u8]) -> Result<()> {
+pub(in crate::laboratory) fn late(pair: &Pair<'_>, side: Side, line: &[u8]) -> Result<()> {
     shout(pair, side, line)?;
     broken(end(pair, side))
 }
 
 /// The socket of a side.
-pub(super) fn end<'p>(pair: &'p Pair<'_>, side: Side) -> &'p TcpStream {
+pub(in crate::laboratory) fn end<'p>(pair: &'p Pair<'_>, side: Side) -> &'p TcpStream {
     match side {
         Side::Client => &pair.client,
         Side::Server => &pair.server,
@@ -126,12 +126,16 @@ pub(super) fn end<'p>(pair: &'p Pair<'_>, side: Side) -> &'p TcpStream {
 }
 
 /// Waits until a reset has broken the connection.
-pub(super) fn broken(stream: &TcpStream) -> Result<()> {
+pub(in crate::laboratory) fn broken(stream: &TcpStream) -> Result<()> {
     sockets::await_error(stream, Errno::ECONNRESET)
 }
 
 /// The client calls `server` and is refused.
-pub(super) fn refused(scene: &Scene<'_>, server: SocketAddr, reset: Reset) -> Result<Connection> {
+pub(in crate::laboratory) fn refused(
+    scene: &Scene<'_>,
+    server: SocketAddr,
+    reset: Reset,
+) -> Result<Connection> {
     let (socket, client) = scene.bound()?;
     match scene.lab.client.run(|| Ok(sockets::connect(&socket, server)))? {
         Err(Errno::ECONNREFUSED) => {}
@@ -141,7 +145,7 @@ pub(super) fn refused(scene: &Scene<'_>, server: SocketAddr, reset: Reset) -> Re
 }
 
 /// So many connections to one port, over each of which the two have talked.
-pub(super) fn talked<'a>(
+pub(in crate::laboratory) fn talked<'a>(
     scene: &Scene<'a>,
     count: usize,
     lines: &[(Side, &[u8])],
@@ -156,11 +160,15 @@ pub(super) fn talked<'a>(
 }
 
 /// A further port of the scenario on the server.
-pub(super) fn port_after(scene: &Scene<'_>, number: u16) -> SocketAddr {
+pub(in crate::laboratory) fn port_after(scene: &Scene<'_>, number: u16) -> SocketAddr {
     scene.at(Place::Server, scene.server.port() + number)
 }
 
 /// The truth of a scenario with one connection.
-pub(super) fn only(connection: Connection, resets: Vec<Reset>, done: &'static str) -> GroundTruth {
+pub(in crate::laboratory) fn only(
+    connection: Connection,
+    resets: Vec<Reset>,
+    done: &'static str,
+) -> GroundTruth {
     GroundTruth { connections: vec![Connection { resets, ..connection }], done }
 }

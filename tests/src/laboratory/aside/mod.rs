@@ -5,8 +5,8 @@
 //! engine's rules and wrote them after the rules. They differ from all others in what is done,
 //! when, how often and by whom. Of their results only sums are looked at.
 
-mod daemons;
-mod filter;
+pub(super) mod daemons;
+pub(super) mod filter;
 mod hosts;
 mod inspectors;
 mod responders;

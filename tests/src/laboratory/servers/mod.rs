@@ -10,7 +10,7 @@ pub(super) mod haproxy;
 pub(super) mod iproute;
 mod iptables;
 pub(super) mod mptcp;
-mod nginx;
+pub(super) mod nginx;
 mod nmap;
 pub(super) mod openssl;
 pub(super) mod program;

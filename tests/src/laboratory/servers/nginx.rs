@@ -69,6 +69,16 @@ const ABORTED: (&str, &str) = ("normal_abortive_close", "linger0_close");
 
 /// Starts nginx in the server's host, in one process, with `rules` in its server block.
 pub(super) fn start(scene: &Scene<'_>, rules: &str) -> Result<Program> {
+    start_with(scene, 64, "", rules)
+}
+
+/// The same, with room for so many connections and with parameters of `listen`.
+pub(in crate::laboratory) fn start_with(
+    scene: &Scene<'_>,
+    connections: u32,
+    listening: &str,
+    rules: &str,
+) -> Result<Program> {
     let folder = Folder::new()?;
     folder.write("file", vec![b'.'; 4 << 20])?;
     let kinds = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"];
@@ -76,9 +86,9 @@ pub(super) fn start(scene: &Scene<'_>, rules: &str) -> Result<Program> {
     let listen = scene.server;
     let configuration = format!(
         "daemon off; master_process off; pid pid; error_log stderr info;\n\
-         events {{ worker_connections 64; }}\n\
+         events {{ worker_connections {connections}; }}\n\
          http {{ access_log off; lingering_timeout 100ms; {temporary}\n\
-         server {{ listen {listen}; root .; {rules} }} }}\n"
+         server {{ listen {listen} {listening}; root .; {rules} }} }}\n"
     );
     let path = folder.write("nginx.conf", configuration)?;
     let prefix = folder.path("");

@@ -154,6 +154,11 @@ impl Program {
         input.write_all(words).with_context(|| format!("telling {} something", self.name))
     }
 
+    /// Ends its standard input.
+    pub(in crate::laboratory) fn end_input(&mut self) {
+        drop(self.child.stdin.take());
+    }
+
     /// Sends a signal to it and to all that it has started.
     ///
     /// # Errors

@@ -23,7 +23,7 @@ fn source(scene: &Scene<'_>) -> String {
 }
 
 /// The next connection to the scenario's server.
-pub(in super::super) fn called(
+pub(in crate::laboratory) fn called(
     scene: &Scene<'_>,
     listener: &TcpListener,
 ) -> Result<(TcpStream, Connection)> {
@@ -33,7 +33,7 @@ pub(in super::super) fn called(
 }
 
 /// Waits until a FIN of the server has reached the client and is acknowledged.
-pub(in super::super) fn await_fin(scene: &Scene<'_>, connection: &Connection) -> Result<()> {
+pub(in crate::laboratory) fn await_fin(scene: &Scene<'_>, connection: &Connection) -> Result<()> {
     scene.lab.sniffer(Place::Client).wait_for("the server's FIN", connection, |seen| {
         let is_it = |one: &Segment| one.src == connection.server && one.has(FIN);
         seen.iter().any(|one| is_it(&one.segment)).then_some(())
@@ -42,7 +42,7 @@ pub(in super::super) fn await_fin(scene: &Scene<'_>, connection: &Connection) ->
 }
 
 /// Reads until `end` has come, and no further.
-pub(in super::super) fn hear_until(mut stream: &TcpStream, end: &[u8]) -> Result<()> {
+pub(in crate::laboratory) fn hear_until(mut stream: &TcpStream, end: &[u8]) -> Result<()> {
     let (mut heard, mut byte) = (Vec::new(), [0]);
     while !heard.ends_with(end) {
         stream.read_exact(&mut byte).context("receiving")?;
@@ -205,7 +205,10 @@ pub(super) fn nmap_ping(scene: &Scene<'_>) -> Result<GroundTruth> {
 }
 
 /// HAProxy in the client's host; its own clients are there, too, where nobody on the way sees them.
-pub(in super::super) fn balancer(scene: &Scene<'_>, rules: &str) -> Result<(Program, SocketAddr)> {
+pub(in crate::laboratory) fn balancer(
+    scene: &Scene<'_>,
+    rules: &str,
+) -> Result<(Program, SocketAddr)> {
     let front = SocketAddr::from(([127, 0, 0, 1], scene.server.port()));
     let section = format!("listen proxy\n bind {front}\n {rules}\n");
     let haproxy = haproxy::start(&scene.lab.client, Folder::new()?, front, &section)?;
@@ -213,7 +216,7 @@ pub(in super::super) fn balancer(scene: &Scene<'_>, rules: &str) -> Result<(Prog
 }
 
 /// A client of such a program.
-pub(in super::super) fn dial_front(scene: &Scene<'_>, front: SocketAddr) -> Result<TcpStream> {
+pub(in crate::laboratory) fn dial_front(scene: &Scene<'_>, front: SocketAddr) -> Result<TcpStream> {
     scene.lab.client.run(|| {
         let ip: IpAddr = [127, 0, 0, 1].into();
         let (socket, _) = sockets::bound(ip)?;

@@ -1,0 +1,13 @@
+//! The third family of scenarios, by somebody who did not know the engine's rules.
+//!
+//! In: nothing. Out: scenarios of refusals and aborts by bare sockets and by programs as they are
+//! in daily use, of packet filters, injectors, proxies and of connections that were lost. They
+//! differ from all others in what is done, when, how often and by whom.
+
+mod common;
+mod refused;
+
+use rst_tracer::demo::scenarios::Listed;
+
+/// Those scenarios, by family of files.
+pub(super) const LISTED: &[&[Listed]] = &[refused::LISTED];
