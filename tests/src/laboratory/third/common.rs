@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use nix::errno::Errno;
-use rst_tracer::demo::frame::{ACK, SYN};
+use rst_tracer::demo::frame::{ACK, RST, SYN, Segment};
 use rst_tracer::demo::lab::Place;
 use rst_tracer::demo::scenarios::Scene;
 use rst_tracer::demo::sockets;
@@ -94,4 +94,43 @@ pub(super) fn calls_with(
     let found = calls(scene, server, count)?;
     ensure!(found.len() == count, "{} instead of {count} calls of {server}", found.len());
     Ok(found.into_iter().map(|one| with(one, vec![reset])).collect())
+}
+
+/// Waits until the client has answered the `count`-th reset, which it does not believe, with an ACK.
+pub(super) fn await_challenge(
+    scene: &Scene<'_>,
+    connection: &Connection,
+    count: usize,
+) -> Result<()> {
+    scene.lab.sniffer(Place::Client).wait_for("a challenge ACK", connection, |seen| {
+        let reset = seen.iter().enumerate().filter(|(_, one)| one.segment.has(RST)).nth(count - 1);
+        let after = &seen[reset?.0..];
+        let is_it = |one: &Segment| one.src == connection.client && one.flags == ACK;
+        after.iter().any(|one| is_it(&one.segment)).then_some(())
+    })
+}
+
+/// A TLS hello that names a server of at most 30 letters.
+pub(super) fn hello(name: &[u8]) -> Vec<u8> {
+    let length = |more: usize| ((name.len() + more) as u16).to_be_bytes();
+    [
+        // A record (handshake), and in it a ClientHello of TLS 1.2 with a random number.
+        &b"\x16\x03\x01"[..],
+        &length(56),
+        b"\x01\x00",
+        &length(52),
+        b"\x03\x03",
+        &[0xa7; 32],
+        // No session, one cipher suite, no compression.
+        b"\x00\x00\x02\x13\x01\x01\x00",
+        // One extension: the server's name (RFC 6066, 3).
+        &length(9),
+        b"\x00\x00",
+        &length(5),
+        &length(3),
+        b"\x00",
+        &length(0),
+        name,
+    ]
+    .concat()
 }

@@ -4,10 +4,14 @@
 //! in daily use, of packet filters, injectors, proxies and of connections that were lost. They
 //! differ from all others in what is done, when, how often and by whom.
 
+mod capacity;
 mod common;
+mod inspectors;
 mod refused;
+mod strangers;
 
 use rst_tracer::demo::scenarios::Listed;
 
 /// Those scenarios, by family of files.
-pub(super) const LISTED: &[&[Listed]] = &[refused::LISTED];
+pub(super) const LISTED: &[&[Listed]] =
+    &[refused::LISTED, inspectors::LISTED, strangers::LISTED, capacity::LISTED];

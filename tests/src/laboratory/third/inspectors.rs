@@ -1,0 +1,355 @@
+//! Boxes on the way that dislike what they read or whom they see, and censors.
+//!
+//! All are test tools of our own that write into the laboratory's links only.
+
+use std::thread;
+
+use anyhow::{Result, bail};
+use nix::errno::Errno;
+use rst_tracer::demo::forge::Forgery;
+use rst_tracer::demo::frame::{ACK, PSH, RST};
+use rst_tracer::demo::lab::Place;
+use rst_tracer::demo::nft::{Only, Port};
+use rst_tracer::demo::scenarios::{ANSWER, Listed, REQUEST, Scene, answer_of_the_dead};
+use rst_tracer::demo::sockets;
+use rst_tracer::demo::truth::{Connection, Effect, GroundTruth, Reset, Sender, Side, Stage};
+
+use super::super::aside::filter::{AFTER_RESET, Cause, broken, late, only, shout, talk};
+use super::super::injected::recipes::noise;
+use super::super::injected::watcher::{Heard, Trigger, heard_at_rest, shoot, watched};
+use super::super::injected::{forged, volley};
+use super::common::{await_challenge, hello, ms};
+
+pub(super) const LISTED: &[Listed] = &[
+    Listed::new(
+        "name_read_one_bare",
+        "A name in a hello, one bare reset",
+        "A censor on the way reads the name of a server in a TLS hello and resets the client once, \
+         with the server's TTL; the server, which was not told, answers with its own hello.",
+        name_read_one_bare,
+    ),
+    Listed::new(
+        "name_read_stairs_to_server",
+        "A name in a hello, stairs of resets to the server",
+        "A censor on the way reads a name in a TLS hello and resets the server five times, each \
+         1448 further on; the client, which was not told, goes on.",
+        name_read_stairs_to_server,
+    ),
+    Listed::new(
+        "block_page",
+        "A page that says that there is none",
+        "A filter in the path holds a request back, resets the server, and gives the client a page \
+         of its own and a reset after it.",
+        block_page,
+    ),
+    Listed::new(
+        "syn_answered_from_afar",
+        "A SYN answered by somebody else",
+        "A censor on the way answers the SYN with one reset that has a sequence number of its own; \
+         the server's SYN-ACK comes later.",
+        syn_answered_from_afar,
+    )
+    .slow(),
+    Listed::new(
+        "download_cut_thrice",
+        "A download cut off, said three times",
+        "After 200 kB a box on the way resets the client three times, 15 ms apart and all alike; \
+         the server goes on with the file.",
+        download_cut_thrice,
+    ),
+    Listed::new(
+        "aims_until_it_fits",
+        "A box that aims until it hits",
+        "A box on the way resets the client three times, with numbers that are too low, too high \
+         and right, while the two go on talking.",
+        aims_until_it_fits,
+    ),
+    Listed::new(
+        "farewell_forestalled",
+        "Reset while it waits for the answer",
+        "The client has asked and closed its direction; a box on the way resets it in the server's \
+         name, then the server answers.",
+        farewell_forestalled,
+    ),
+    Listed::new(
+        "mail_gateway_says_why",
+        "A mail gateway that says why",
+        "A gateway on the way dislikes a mail and resets the client; the reset carries a line that \
+         names the policy. The server waits for the rest in vain and says so.",
+        mail_gateway_says_why,
+    ),
+    Listed::new(
+        "snort_upload_dest",
+        "Snort resets who is uploaded to",
+        "An IPS on the way (after Snort 3, reset dest, two attempts) resets the server over an \
+         upload; the client goes on.",
+        snort_upload_dest,
+    ),
+    Listed::new(
+        "suricata_imap_login",
+        "Suricata dislikes a login",
+        "An IPS on the way (after Suricata, rejectboth) resets both over an IMAP login; the number \
+         for the server is out of date, and it answers.",
+        suricata_imap_login,
+    ),
+];
+
+const DPI: Cause = ("policy_enforcement", "dpi_block");
+const INJECTED: Cause = ("security_measure", "injected_reset");
+const IPS: Cause = ("security_measure", "ips_active_response");
+const NAME: &[u8] = b"forbidden.example";
+
+fn name_read_one_bare(scene: &Scene<'_>) -> Result<GroundTruth> {
+    let one = |heard: &Heard| {
+        let ttl = heard.server.ttl;
+        let flow_label = heard.server.flow_label.unwrap_or_default();
+        let plain = heard.to_client(RST);
+        vec![Forgery { ack: 0, ttl, ip_id: 0, dont_fragment: true, flow_label, ..plain }]
+    };
+    let pair = scene.pair()?;
+    pair.settle()?;
+    watched(scene, &pair.connection, Trigger::Request(NAME), one, || {
+        shout(&pair, Side::Client, &hello(NAME))
+    })?;
+    broken(&pair.client)?;
+    late(&pair, Side::Server, b"\x16\x03\x03\x00\x0a\x02\x00\x00\x06\x03\x03efgh")?;
+    let first = forged(Side::Server, Stage::PostPush, INJECTED).or_as_truly(&["dpi_block"]);
+    let resets = vec![first.refuted(), answer_of_the_dead()];
+    Ok(pair.truth("first the client, then the server got ECONNRESET", resets))
+}
+
+fn name_read_stairs_to_server(scene: &Scene<'_>) -> Result<GroundTruth> {
+    let stairs = |heard: &Heard| {
+        let plain = Forgery { window: 16_000, ttl: 49, ..heard.to_server(RST | ACK) };
+        let step = |n: u16| Forgery {
+            seq: plain.seq.wrapping_add(u32::from(n) * 1448),
+            ip_id: noise(heard).wrapping_mul(n + 1),
+            ..plain.clone()
+        };
+        (0..5).map(step).collect()
+    };
+    let pair = scene.pair()?;
+    pair.settle()?;
+    watched(scene, &pair.connection, Trigger::Request(NAME), stairs, || {
+        shout(&pair, Side::Client, &hello(NAME))
+    })?;
+    broken(&pair.server)?;
+    let forged = volley(Side::Client, Stage::PostPush, INJECTED, 5);
+    let blocked = forged.into_iter().map(|one| one.or_as_truly(&["dpi_block"]).refuted());
+    let mut resets: Vec<Reset> = blocked.collect();
+    scene.await_resets(&pair.truth("", resets.clone()))?;
+    late(&pair, Side::Client, b"\x14\x03\x03\x00\x01\x01")?;
+    // The client saw none of those.
+    resets.push(Reset::by(Sender::Server, Stage::PostData, AFTER_RESET));
+    Ok(pair.truth("first the server, then the client got ECONNRESET", resets))
+}
+
+fn block_page(scene: &Scene<'_>) -> Result<GroundTruth> {
+    const PAGE: &[u8] = b"HTTP/1.1 403 Forbidden\r\nServer: webfilter\r\nContent-Length: 9\r\n\r\n\
+        category.";
+    let pair = scene.pair()?;
+    pair.settle()?;
+    let _held = scene.lose(&[(Port::To(scene.server.port()), Only::Any)])?;
+    shout(&pair, Side::Client, REQUEST)?;
+    scene.lab.sniffer(Place::RouterClientSide).wait_for("a request", &pair.connection, |seen| {
+        seen.iter().any(|one| one.segment.payload_len > 0).then_some(())
+    })?;
+    let heard = heard_at_rest(scene.lab, &pair.connection)?;
+    let asked = heard.trigger.next_seq();
+    let ours = |plain: Forgery| Forgery { ttl: 61, window: 501, dont_fragment: true, ..plain };
+    let page = heard.to_client(PSH | ACK);
+    let page = ours(Forgery { ack: asked, payload: PAGE.to_vec(), ip_id: 0x4100, ..page });
+    let after = heard.to_client(RST | ACK);
+    let seq = after.seq.wrapping_add(PAGE.len() as u32);
+    let after = ours(Forgery { seq, ack: asked, ip_id: 0x4101, ..after });
+    let to_server = ours(Forgery { ip_id: 0x4200, ..heard.to_server(RST | ACK) });
+    shoot(scene.lab, &pair.connection, &[to_server, page, after])?;
+    broken(&pair.server)?;
+    broken(&pair.client)?;
+    let blocked = |side, stage| forged(side, stage, DPI).or_as_truly(&["injected_reset"]);
+    // The server has heard nothing yet.
+    let resets =
+        vec![blocked(Side::Client, Stage::PostAck), blocked(Side::Server, Stage::PostData)];
+    Ok(pair.truth("both got ECONNRESET", resets))
+}
+
+fn syn_answered_from_afar(scene: &Scene<'_>) -> Result<GroundTruth> {
+    let one = |heard: &Heard| {
+        let plain = heard.to_client(RST | ACK);
+        let seq = heard.trigger.seq.rotate_left(9) | 1;
+        vec![Forgery { seq, window: 0, ttl: 47, ip_id: noise(heard), ..plain }]
+    };
+    let _listener = scene.listen(8)?;
+    let held = scene.lose(&[(Port::From(scene.server.port()), Only::WithSyn)])?;
+    let (socket, client) = scene.bound()?;
+    let connection = Connection::between(client, scene.server);
+    watched(scene, &connection, Trigger::Syn, one, || {
+        match scene.lab.client.run(|| Ok(sockets::connect(&socket, scene.server)))? {
+            Err(Errno::ECONNREFUSED) => Ok(()),
+            other => bail!("connect was to fail with ECONNREFUSED, got {other:?}"),
+        }
+    })?;
+    // The server repeats its SYN-ACK after a second, and now it gets through.
+    drop(held);
+    let first = forged(Side::Server, Stage::PostSyn, INJECTED).refuted();
+    let done = "connect returned ECONNREFUSED; the client reset the server's SYN-ACK";
+    let truth = only(connection, vec![first, answer_of_the_dead()], done);
+    scene.await_resets(&truth)?;
+    Ok(truth)
+}
+
+fn download_cut_thrice(scene: &Scene<'_>) -> Result<GroundTruth> {
+    let pair = scene.pair()?;
+    pair.request()?;
+    for part in [[b'a'; 50_000], [b'b'; 50_000], [b'c'; 50_000], [b'd'; 50_000]] {
+        talk(&pair, &[(Side::Server, &part)])?;
+    }
+    let heard = heard_at_rest(scene.lab, &pair.connection)?;
+    let bare = Forgery { ack: 0, window: 0, ttl: 63, ip_id: 0x7a11, ..heard.to_client(RST) };
+    for _ in 0..3 {
+        shoot(scene.lab, &pair.connection, std::slice::from_ref(&bare))?;
+        thread::sleep(ms(15));
+    }
+    broken(&pair.client)?;
+    let forged = volley(Side::Server, Stage::PostData, INJECTED, 3);
+    let mut resets: Vec<Reset> = forged.into_iter().map(Reset::refuted).collect();
+    scene.await_resets(&pair.truth("", resets.clone()))?;
+    late(&pair, Side::Server, &[b'e'; 1400])?;
+    resets.push(answer_of_the_dead());
+    Ok(pair.truth("first the client, then the server got ECONNRESET", resets))
+}
+
+fn aims_until_it_fits(scene: &Scene<'_>) -> Result<GroundTruth> {
+    let pair = scene.busy_pair()?;
+    let resets = |count: usize| -> Vec<Reset> {
+        // That it was not exact makes it an attempt; what was meant was to inject a reset.
+        let missed = |effect| {
+            let cause = ("security_measure", "blind_reset_attempt");
+            let reset = forged(Side::Server, Stage::PostData, cause).with_effect(effect);
+            reset.or_as_truly(&["injected_reset"])
+        };
+        let mut all = vec![missed(Effect::Ignored), missed(Effect::Challenged)];
+        all.push(forged(Side::Server, Stage::Closed, INJECTED));
+        all[1].stage = Stage::Closed;
+        all.into_iter().take(count).map(Reset::refuted).collect()
+    };
+    let aim = |beyond: u32| {
+        pair.settle()?;
+        let heard = heard_at_rest(scene.lab, &pair.connection)?;
+        let plain = Forgery { ttl: 62, window: 229, ip_id: noise(&heard), ..heard.to_client(RST) };
+        let seq = plain.seq.wrapping_add(beyond);
+        shoot(scene.lab, &pair.connection, &[Forgery { seq, ..plain }])
+    };
+    aim(0_u32.wrapping_sub(ANSWER.len() as u32))?;
+    scene.await_resets(&pair.truth("", resets(1)))?;
+    pair.exchange()?;
+    aim(600)?;
+    await_challenge(scene, &pair.connection, 2)?;
+    pair.exchange()?;
+    aim(0)?;
+    broken(&pair.client)?;
+    pair.speak_to_the_dead()?;
+    let mut all = resets(3);
+    all.push(answer_of_the_dead());
+    Ok(pair.truth("first the client, then the server got ECONNRESET", all))
+}
+
+fn farewell_forestalled(scene: &Scene<'_>) -> Result<GroundTruth> {
+    let pair = scene.pair()?;
+    pair.request()?;
+    pair.client.shutdown(std::net::Shutdown::Write)?;
+    sockets::await_end(&pair.server)?;
+    pair.settle()?;
+    let heard = heard_at_rest(scene.lab, &pair.connection)?;
+    let reset = Forgery { ttl: 117, window: 8192, ip_id: 0x0c0c, ..heard.to_client(RST | ACK) };
+    shoot(scene.lab, &pair.connection, &[reset])?;
+    broken(&pair.client)?;
+    shout(&pair, Side::Server, ANSWER)?;
+    sockets::await_error(&pair.server, Errno::EPIPE)?;
+    let first = forged(Side::Server, Stage::PostFin, INJECTED).refuted();
+    let done = "the client got ECONNRESET, then the server EPIPE";
+    Ok(pair.truth(done, vec![first, answer_of_the_dead()]))
+}
+
+fn mail_gateway_says_why(scene: &Scene<'_>) -> Result<GroundTruth> {
+    let gateway = |heard: &Heard| {
+        let payload = b"554 5.7.1 rejected by gateway, policy 12\r\n".to_vec();
+        let plain = heard.to_client(RST | ACK);
+        vec![Forgery { payload, ttl: 254, ip_id: noise(heard), dont_fragment: true, ..plain }]
+    };
+    let pair = scene.pair()?;
+    talk(
+        &pair,
+        &[
+            (Side::Server, b"220 mx.lab ESMTP\r\n"),
+            (Side::Client, b"EHLO desk.lab\r\n"),
+            (Side::Server, b"250 mx.lab\r\n"),
+            (Side::Client, b"DATA\r\n"),
+            (Side::Server, b"354 go ahead\r\n"),
+        ],
+    )?;
+    watched(scene, &pair.connection, Trigger::Request(b"invoice.exe"), gateway, || {
+        shout(&pair, Side::Client, b"Subject: your bill\r\n\r\nsee invoice.exe\r\n")
+    })?;
+    broken(&pair.client)?;
+    late(&pair, Side::Server, b"421 4.4.2 timeout\r\n")?;
+    let first = forged(Side::Server, Stage::PostData, DPI);
+    let first = first.or_as_truly(&["injected_reset", "network_firewall_reject"]).refuted();
+    let resets = vec![first, answer_of_the_dead()];
+    Ok(pair.truth("first the client, then the server got ECONNRESET", resets))
+}
+
+fn snort_upload_dest(scene: &Scene<'_>) -> Result<GroundTruth> {
+    let snort = |heard: &Heard| {
+        let step = heard.trigger.payload_len as u32;
+        let (ttl, tos) = (heard.client.ttl, heard.trigger.tos);
+        let plain = Forgery { ttl, tos, ..heard.to_server(RST | ACK) };
+        let attempt = |n: u16| Forgery {
+            seq: plain.seq.wrapping_add(u32::from(n) * step),
+            ip_id: noise(heard).wrapping_mul(2 * n + 3),
+            ..plain.clone()
+        };
+        vec![attempt(0), attempt(1)]
+    };
+    let pair = scene.pair()?;
+    talk(
+        &pair,
+        &[
+            (Side::Client, b"STOR report.doc\r\n"),
+            (Side::Server, b"150 Ok to send data\r\n"),
+            (Side::Client, &[0x55; 1200]),
+        ],
+    )?;
+    watched(scene, &pair.connection, Trigger::Request(b"MZ\x90\0"), snort, || {
+        shout(&pair, Side::Client, &[&b"MZ\x90\0"[..], &[0; 700]].concat())
+    })?;
+    broken(&pair.server)?;
+    let forged = volley(Side::Client, Stage::PostData, IPS, 2);
+    let mut resets: Vec<Reset> = forged.into_iter().map(Reset::refuted).collect();
+    scene.await_resets(&pair.truth("", resets.clone()))?;
+    late(&pair, Side::Client, &[0x55; 1200])?;
+    // The client saw none of those.
+    resets.push(Reset::by(Sender::Server, Stage::PostData, AFTER_RESET));
+    Ok(pair.truth("first the server, then the client got ECONNRESET", resets))
+}
+
+fn suricata_imap_login(scene: &Scene<'_>) -> Result<GroundTruth> {
+    let suricata = |heard: &Heard| {
+        let (by, window) = (&heard.trigger, heard.trigger.window);
+        let [there, back] = [heard.to_server(RST | ACK), heard.to_client(RST | ACK)];
+        let ours = |plain| Forgery { window, ttl: 64, ip_id: 0, ..plain };
+        let there = ours(Forgery { seq: by.seq, ack: by.ack, ..there });
+        vec![there, ours(Forgery { seq: by.ack, ack: by.next_seq(), ..back })]
+    };
+    let pair = scene.pair()?;
+    talk(&pair, &[(Side::Server, b"* OK IMAP4rev1 ready\r\n")])?;
+    watched(scene, &pair.connection, Trigger::Request(b"LOGIN root"), suricata, || {
+        shout(&pair, Side::Client, b"a1 LOGIN root 123456\r\n")
+    })?;
+    broken(&pair.client)?;
+    let to_server = forged(Side::Client, Stage::PostData, IPS).with_effect(Effect::Ignored);
+    let to_client = forged(Side::Server, Stage::PostData, IPS).refuted();
+    late(&pair, Side::Server, b"a1 NO LOGIN failed\r\n")?;
+    let resets = vec![to_client, to_server, answer_of_the_dead()];
+    Ok(pair.truth("first the client, then the server got ECONNRESET", resets))
+}
