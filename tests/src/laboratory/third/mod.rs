@@ -4,14 +4,24 @@
 //! in daily use, of packet filters, injectors, proxies and of connections that were lost. They
 //! differ from all others in what is done, when, how often and by whom.
 
+mod appliances;
 mod capacity;
 mod common;
+mod filters;
 mod inspectors;
 mod refused;
 mod strangers;
+mod walled;
 
 use rst_tracer::demo::scenarios::Listed;
 
 /// Those scenarios, by family of files.
-pub(super) const LISTED: &[&[Listed]] =
-    &[refused::LISTED, inspectors::LISTED, strangers::LISTED, capacity::LISTED];
+pub(super) const LISTED: &[&[Listed]] = &[
+    refused::LISTED,
+    appliances::LISTED,
+    walled::LISTED,
+    inspectors::LISTED,
+    strangers::LISTED,
+    capacity::LISTED,
+    filters::LISTED,
+];
