@@ -85,8 +85,6 @@ pub(super) const LISTED: &[Listed] = &[
     ),
 ];
 
-const DPI: Cause = ("policy_enforcement", "dpi_block");
-
 fn knock_first(scene: &Scene<'_>) -> Result<GroundTruth> {
     let (host, port) = (&scene.lab.server, scene.server.port());
     let (known, door) = (format!("-m recent --name knock{port}"), port_after(scene, 1));

@@ -65,9 +65,7 @@ pub(super) const LISTED: &[Listed] = &[
     ),
 ];
 
-const DPI: Cause = ("policy_enforcement", "dpi_block");
 const INJECTED: Cause = ("security_measure", "injected_reset");
-const IPS: Cause = ("security_measure", "ips_active_response");
 const NAME: &[u8] = b"forbidden.example";
 
 fn name_read_one_bare(scene: &Scene<'_>) -> Result<GroundTruth> {

@@ -9,8 +9,10 @@ mod capacity;
 mod common;
 mod filters;
 mod inspectors;
+mod redis;
 mod refused;
 mod strangers;
+mod tools;
 mod walled;
 
 use rst_tracer::demo::scenarios::Listed;
@@ -24,4 +26,6 @@ pub(super) const LISTED: &[&[Listed]] = &[
     strangers::LISTED,
     capacity::LISTED,
     filters::LISTED,
+    redis::LISTED,
+    tools::LISTED,
 ];
