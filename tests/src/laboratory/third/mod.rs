@@ -5,10 +5,12 @@
 //! differ from all others in what is done, when, how often and by whom.
 
 mod appliances;
+mod balancers;
 mod capacity;
 mod common;
 mod filters;
 mod inspectors;
+mod programs;
 mod redis;
 mod refused;
 mod strangers;
@@ -27,5 +29,7 @@ pub(super) const LISTED: &[&[Listed]] = &[
     capacity::LISTED,
     filters::LISTED,
     redis::LISTED,
+    programs::LISTED,
+    balancers::LISTED,
     tools::LISTED,
 ];
