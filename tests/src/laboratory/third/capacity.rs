@@ -13,7 +13,7 @@ use rst_tracer::demo::scenarios::{Listed, REQUEST, Scene, answer_of_the_dead, se
 use rst_tracer::demo::truth::{GroundTruth, Reset, Sender, Side, Stage};
 use rst_tracer::demo::{sockets, wait};
 
-use super::super::aside::filter::{Cause, broken, talked};
+use super::super::aside::filter::{Cause, IPTABLES, Rule, broken, by_router, refused, talked};
 use super::super::injected::forged;
 use super::super::injected::recipes::noise;
 use super::super::injected::watcher::{Heard, Trigger, heard_at_rest, shoot, watched};
@@ -53,6 +53,14 @@ pub(super) const LISTED: &[Listed] = &[
          diagnostic payload: resource exceeded, its table is full.",
         gateway_table_full,
     ),
+    Listed::new(
+        "gateway_counts_sessions",
+        "A gateway takes three sessions of a host",
+        "The router's iptables takes three connections of one address (connlimit) and rejects the \
+         fourth; when one has ended, the next is let through.",
+        gateway_counts_sessions,
+    )
+    .needs(IPTABLES),
 ];
 
 const OVERFLOW: Cause = ("resource_limitation", "accept_queue_overflow");
@@ -190,4 +198,33 @@ fn gateway_table_full(scene: &Scene<'_>) -> Result<GroundTruth> {
         connections.push(with(pair.connection, resets.into()));
     }
     Ok(GroundTruth { connections, done: "both sides of two connections got ECONNRESET" })
+}
+
+fn gateway_counts_sessions(scene: &Scene<'_>) -> Result<GroundTruth> {
+    // Connections are counted as long as they are tracked: nobody may flush the table meanwhile.
+    let _turn = scene.lab.set_for_now(&scene.lab.router, &[])?;
+    let above = "-m connlimit --connlimit-above 3 --connlimit-mask 128";
+    let above = if scene.server.is_ipv4() { above.replace("128", "32") } else { above.to_owned() };
+    let matches = format!("--dport {} --syn {above}", scene.server.port());
+    let _limit = Rule::reject(scene, &scene.lab.router, "FORWARD", &matches)?;
+    let listener = scene.listen(8)?;
+    let session = || {
+        let pair = scene.pair_at(&listener)?;
+        pair.exchange()?;
+        Ok::<_, anyhow::Error>(pair)
+    };
+    let mut sessions = vec![session()?, session()?, session()?];
+    // The gateway rejects because it has no room for another connection of that host.
+    let reset = by_router(Side::Server, Stage::PostSyn, FULL);
+    let reset = reset.or_as_truly(&["network_firewall_reject"]);
+    let mut connections = vec![refused(scene, scene.server, reset)?];
+    let first = sessions.remove(0);
+    connections.push(first.connection.clone());
+    first.part()?;
+    sessions.push(session()?);
+    for pair in sessions {
+        connections.push(pair.connection.clone());
+        pair.part()?;
+    }
+    Ok(GroundTruth { connections, done: "the fourth call returned ECONNREFUSED" })
 }

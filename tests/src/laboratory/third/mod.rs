@@ -8,8 +8,10 @@ mod appliances;
 mod balancers;
 mod capacity;
 mod common;
+mod endings;
 mod filters;
 mod inspectors;
+mod lost;
 mod programs;
 mod redis;
 mod refused;
@@ -29,6 +31,8 @@ pub(super) const LISTED: &[&[Listed]] = &[
     capacity::LISTED,
     filters::LISTED,
     redis::LISTED,
+    endings::LISTED,
+    lost::LISTED,
     programs::LISTED,
     balancers::LISTED,
     tools::LISTED,
