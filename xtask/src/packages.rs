@@ -35,6 +35,11 @@ pub(crate) const TEST: &[Package] = &[
     package("iproute2", "`ss -K` destroys sockets, `ip mptcp` sets limits"),
     package("bpftool", "shows what the kernel made of the programs"),
     package("curl", "downloads that are given up"),
+    package("wget", "the other one that downloads"),
+    package("ncat", "a listener for one caller"),
+    package("socat", "a relay with a patience of its own"),
+    package("redis-server", "a server that drops clients in several ways")
+        .with_service("redis-server"),
     package("openssl", "certificates, and a TLS client"),
     package("prometheus", "scrapes the metrics; its promtool checks them and the alerts")
         .with_service("prometheus"),

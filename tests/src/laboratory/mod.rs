@@ -26,7 +26,7 @@ mod wishes;
 use rst_tracer::demo::scenarios::{Listed, Scenario, catalogue, number};
 
 /// How many scenarios can have addresses of their own.
-pub const ROOM: u16 = 768;
+pub const ROOM: u16 = 1024;
 
 /// How many ports each scenario of this crate has: the one it is given, and those after it.
 pub const PORTS_EACH: u16 = 16;

@@ -11,7 +11,7 @@ use rst_tracer::demo::truth::{GroundTruth, Reset, Sender, Side, Stage};
 use rst_tracer::demo::wait;
 
 use super::super::aside::daemons::clients::await_fin;
-use super::super::aside::filter::{Cause, broken, only, shout, talk, talked};
+use super::super::aside::filter::{Cause, broken, shout, talk, talked};
 use super::super::closing::{spoken_tls, tls};
 use super::super::options;
 use super::super::servers::openssl;
