@@ -14,10 +14,11 @@ use rst_tracer::demo::sockets;
 use rst_tracer::demo::truth::{Connection, Effect, GroundTruth, Reset, Sender, Side, Stage};
 
 use super::super::aside::filter::{AFTER_RESET, Cause, broken, late, only, shout, talk};
+use super::super::closing::{spoken_tls, tls};
 use super::super::injected::recipes::noise;
 use super::super::injected::watcher::{Heard, Trigger, heard_at_rest, shoot, watched};
 use super::super::injected::{forged, volley};
-use super::common::{await_challenge, hello, ms};
+use super::common::{await_challenge, hello, ms, with};
 
 pub(super) const LISTED: &[Listed] = &[
     Listed::new(
@@ -62,6 +63,20 @@ pub(super) const LISTED: &[Listed] = &[
         "The client has asked and closed its direction; a box on the way resets it in the server's \
          name, then the server answers.",
         farewell_forestalled,
+    ),
+    Listed::new(
+        "third_record_is_too_much",
+        "Cut off at the third record",
+        "A box on the way ends two TLS sessions at the third record after the handshake: one reset \
+         to each side, with the same IP ID each time and the TTL of who seems to send it.",
+        third_record_is_too_much,
+    ),
+    Listed::new(
+        "quiet_call_cut_at_server",
+        "A quiet call cut off at the server",
+        "The client has connected and says nothing; 600 ms later a box on the way resets the \
+         server in its name. Then the client asks.",
+        quiet_call_cut_at_server,
     ),
 ];
 
@@ -209,4 +224,42 @@ fn farewell_forestalled(scene: &Scene<'_>) -> Result<GroundTruth> {
     let first = forged(Side::Server, Stage::PostFin, INJECTED).refuted();
     let done = "the client got ECONNRESET, then the server EPIPE";
     Ok(pair.truth(done, vec![first, answer_of_the_dead()]))
+}
+
+fn third_record_is_too_much(scene: &Scene<'_>) -> Result<GroundTruth> {
+    let both = |heard: &Heard| {
+        let [there, back] = [heard.to_server(RST | ACK), heard.to_client(RST | ACK)];
+        let ours = |plain, ttl| Forgery { ttl, window: 0, ip_id: 0x4040, ..plain };
+        vec![ours(back, heard.server.ttl), ours(there, heard.client.ttl)]
+    };
+    let mut connections = Vec::new();
+    for _ in 0..2 {
+        let pair = spoken_tls(scene)?;
+        talk(&pair, &[(Side::Client, tls::DATA), (Side::Server, tls::DATA)])?;
+        watched(scene, &pair.connection, Trigger::Request(b"the third"), both, || {
+            shout(&pair, Side::Client, b"\x17\x03\x03\x00\x18the third of these words")
+        })?;
+        broken(&pair.client)?;
+        broken(&pair.server)?;
+        let resets = [Side::Server, Side::Client]
+            .map(|side| forged(side, Stage::PostData, INJECTED).or_as_truly(&["dpi_block"]));
+        connections.push(with(pair.connection, resets.into()));
+    }
+    Ok(GroundTruth { connections, done: "both sides of two connections got ECONNRESET" })
+}
+
+fn quiet_call_cut_at_server(scene: &Scene<'_>) -> Result<GroundTruth> {
+    let pair = scene.pair()?;
+    pair.settle()?;
+    thread::sleep(ms(600));
+    let heard = heard_at_rest(scene.lab, &pair.connection)?;
+    let reset =
+        Forgery { window: 4096, ttl: 33, ip_id: noise(&heard), ..heard.to_server(RST | ACK) };
+    shoot(scene.lab, &pair.connection, &[reset])?;
+    broken(&pair.server)?;
+    late(&pair, Side::Client, b"GET /now HTTP/1.1\r\nHost: server.lab\r\n\r\n")?;
+    let first = forged(Side::Client, Stage::PostAck, INJECTED).refuted();
+    // The client saw none of that.
+    let second = Reset::by(Sender::Server, Stage::PostPush, AFTER_RESET);
+    Ok(pair.truth("first the server, then the client got ECONNRESET", vec![first, second]))
 }

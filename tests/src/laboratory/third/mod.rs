@@ -15,6 +15,7 @@ mod lost;
 mod programs;
 mod redis;
 mod refused;
+mod retired;
 mod strangers;
 mod tools;
 mod walled;
@@ -31,6 +32,7 @@ pub(super) const LISTED: &[&[Listed]] = &[
     capacity::LISTED,
     filters::LISTED,
     redis::LISTED,
+    retired::LISTED,
     endings::LISTED,
     lost::LISTED,
     programs::LISTED,

@@ -1,20 +1,25 @@
 //! Small programs that come with every system: ncat, socat, curl, wget.
 
+use std::net::SocketAddr;
 use std::thread;
 
 use anyhow::Result;
 use nix::errno::Errno;
 use nix::sys::signal::Signal;
+use rst_tracer::demo::lab::Place;
 use rst_tracer::demo::netns::Netns;
+use rst_tracer::demo::nft::{Only, Port};
 use rst_tracer::demo::scenarios::{ANSWER, Listed, REQUEST, Scene, settle};
 use rst_tracer::demo::sockets;
-use rst_tracer::demo::truth::{Family, GroundTruth, Reset, Sender, Stage};
+use rst_tracer::demo::truth::{Connection, Family, GroundTruth, Reset, Sender, Stage};
 
 use super::super::aside::daemons::clients::{await_fin, called, hear_until};
 use super::super::aside::filter::{broken, only};
 use super::super::servers::program::{Folder, Program, command};
 use super::super::wishes::quiet;
-use super::common::{AFTER_CLOSE, CANCEL, UNREAD, ms, passed, source, target, with};
+use super::common::{
+    AFTER_CLOSE, CANCEL, GAVE_UP, UNREAD, calls_with, ms, passed, source, target, with,
+};
 
 pub(super) const LISTED: &[Listed] = &[
     Listed::new(
@@ -64,6 +69,15 @@ pub(super) const LISTED: &[Listed] = &[
         wget_interrupted,
     )
     .needs(&["wget"])
+    .slow(),
+    Listed::new(
+        "curl_prefers_the_other",
+        "curl's happy eyeballs",
+        "curl knows addresses of both families; over the first one the SYN-ACK is late, so it calls \
+         the other, too (--happy-eyeballs-timeout-ms), and hangs up on the first.",
+        curl_prefers_the_other,
+    )
+    .needs(&["curl"])
     .slow(),
 ];
 
@@ -220,4 +234,36 @@ fn wget_interrupted(scene: &Scene<'_>) -> Result<GroundTruth> {
     let reset = Reset::by(Sender::Client, Stage::PostData, CANCEL);
     let reset = reset.or_as_truly(&["closed_with_unread_data", "process_crash_or_kill"]);
     passed(scene, vec![with(connection, vec![reset])], "the reset reached the server")
+}
+
+fn curl_prefers_the_other(scene: &Scene<'_>) -> Result<GroundTruth> {
+    let other = match scene.family {
+        Family::V4 => Family::V6,
+        Family::V6 => Family::V4,
+    };
+    scene.lab.require(other)?;
+    let _late = scene.listen(8)?;
+    let [ip, port] = target(scene);
+    let there = SocketAddr::new(scene.ip(Place::Server, other), scene.server.port());
+    let prompt = scene.lab.server.run(|| sockets::listen_on(there, 8))?;
+    let held = scene.lose(&[(Port::From(scene.server.port()), Only::WithSyn)])?;
+    let addresses = [bracketed(&ip), bracketed(&there.ip().to_string())].join(",");
+    let mut curl = command("curl");
+    curl.args(["-q", "--silent", "--noproxy", "*", "--happy-eyeballs-timeout-ms", "150"]);
+    curl.args(["--resolve", &format!("server.lab:{port}:{addresses}"), "-o", "/dev/null"]);
+    curl.arg(format!("http://server.lab:{port}/"));
+    let mut curl = Folder::new()?.start(&scene.lab.client, &mut curl)?;
+    let server = scene.lab.server.run(|| sockets::accept(&prompt))?;
+    let served = Connection::between(server.peer_addr()?, there);
+    hear_until(&server, b"\r\n\r\n")?;
+    scene.lab.server.run(|| sockets::say(&server, ANSWER))?;
+    sockets::await_end(&server)?;
+    curl.wait()?;
+    settle(scene.lab, &served)?;
+    scene.lab.server.run(|| sockets::close(server))?;
+    drop(held);
+    let reset = Reset::by(Sender::Client, Stage::PostSynack, GAVE_UP);
+    let mut connections = calls_with(scene, scene.server, 1, reset)?;
+    connections.push(served);
+    passed(scene, connections, "the reset reached the server")
 }
