@@ -1,8 +1,8 @@
 //! The scenario laboratory: every reset that we can provoke, with the truth about it.
 //!
 //! In: nothing. Out: the demo's scenarios, those of this crate with sockets, kernel settings and
-//! injectors of our own, those with real servers ([`servers`]), those of the first exam, those kept aside
-//! ([`aside`]), and those of the third family.
+//! injectors of our own, those with real servers ([`servers`]), those of the first exam, those kept
+//! aside ([`aside`]), and those of the third family.
 //! Scenarios of this crate may be slow, and may want the hosts for themselves.
 
 pub mod aside;
@@ -66,7 +66,7 @@ pub fn kept_aside() -> Vec<Scenario> {
     number(aside::LISTED, first, PORTS_EACH)
 }
 
-/// The scenarios of the third family ([`third`](self::third)).
+/// The scenarios of the third family, which nobody is examined with yet.
 pub fn third() -> Vec<Scenario> {
     let [.., first] = FIRST_PORTS;
     number(third::LISTED, first, PORTS_EACH)
