@@ -50,7 +50,7 @@ pub(super) const LISTED: &[Listed] = &[
     Listed::new(
         "haproxy_request_timeout",
         "HAProxy waits in vain for a request",
-        "HAProxy on the server waits 700 ms for the rest of a request, answers 408 and closes \
+        "HAProxy on the server waits two seconds for the rest of a request, answers 408 and closes \
          (timeout http-request); then the rest comes.",
         haproxy_request_timeout,
     )
@@ -82,8 +82,8 @@ pub(super) const LISTED: &[Listed] = &[
     Listed::new(
         "router_forgets_chat",
         "A router forgets a chat",
-        "The router tracks connections, forgets them after a second of silence and rejects what it \
-         cannot place; after two the client says something. Later, the rule gone, so does the \
+        "The router tracks connections, forgets them after two seconds of silence and rejects what \
+         it cannot place; after three the client says something. Later, the rule gone, so does the \
          server.",
         router_forgets_chat,
     )
@@ -194,8 +194,7 @@ fn haproxy_session_shut(scene: &Scene<'_>) -> Result<GroundTruth> {
 
 fn haproxy_request_timeout(scene: &Scene<'_>) -> Result<GroundTruth> {
     let listen = scene.server;
-    let section =
-        format!("listen proxy\n bind {listen}\n mode http\n timeout http-request 700ms\n");
+    let section = format!("listen proxy\n bind {listen}\n mode http\n timeout http-request 2s\n");
     let _haproxy = start(&scene.lab.server, Folder::new()?, listen, &section)?;
     let (client, connection) = scene.dial()?;
     scene.lab.client.run(|| sockets::say(&client, &REQUEST[..24]))?;
@@ -264,14 +263,14 @@ fn router_forgets_chat(scene: &Scene<'_>) -> Result<GroundTruth> {
     // The rule comes first: it makes the namespace track connections, and the settings appear.
     let rule = Rule::reject(scene, router, "FORWARD", &unknown)?;
     let settings = [
-        ("net/netfilter/nf_conntrack_tcp_timeout_established", "1"),
+        ("net/netfilter/nf_conntrack_tcp_timeout_established", "2"),
         ("net/netfilter/nf_conntrack_tcp_loose", "0"),
     ];
     let settings = scene.lab.set_for_now(router, &settings)?;
     let lines: &[(Side, &[u8])] =
         &[(Side::Client, b"NICK ada\r\n"), (Side::Server, b":irc.lab 001 ada :Welcome\r\n")];
     let pair = talked(scene, 1, lines)?.remove(0);
-    thread::sleep(ms(2200));
+    thread::sleep(ms(3200));
     scene.lab.client.run(|| sockets::say(&pair.client, b"PRIVMSG #lab :hello\r\n"))?;
     broken(&pair.client)?;
     drop(rule);

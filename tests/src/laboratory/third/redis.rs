@@ -4,6 +4,7 @@ use std::net::TcpStream;
 
 use anyhow::Result;
 use nix::errno::Errno;
+use rst_tracer::demo::lab::Place;
 use rst_tracer::demo::scenarios::{Listed, Scene, settle};
 use rst_tracer::demo::sockets;
 use rst_tracer::demo::truth::{Connection, Effect, GroundTruth, Reset, Sender, Stage};
@@ -41,7 +42,7 @@ pub(super) const LISTED: &[Listed] = &[
     Listed::new(
         "redis_idle_client",
         "Redis lets an idle client go",
-        "Redis closes a connection that was idle for a second (timeout); the client, whose pool \
+        "Redis closes a connection that was idle for two seconds (timeout); the client, whose pool \
          does not look, uses it again.",
         idle_client,
     )
@@ -160,7 +161,7 @@ fn asked_again(
 }
 
 fn idle_client(scene: &Scene<'_>) -> Result<GroundTruth> {
-    let _redis = start(scene, &["--timeout", "1"])?;
+    let _redis = start(scene, &["--timeout", "2"])?;
     asked_again(scene, served(scene)?, &[])
 }
 
@@ -177,7 +178,17 @@ fn client_kill(scene: &Scene<'_>) -> Result<GroundTruth> {
 
 fn keepalive(scene: &Scene<'_>) -> Result<GroundTruth> {
     let _redis = start(scene, &["--tcp-keepalive", "1"])?;
-    let (client, connection) = served(scene)?;
+    let (client, connection) = scene.dial()?;
+    ask(scene, &client)?;
+    sockets::hear(&client, PONG)?;
+    // What is not acknowledged would be sent again, and no keepalive needed. Probes may have gone
+    // to and fro by then.
+    scene.lab.sniffer(Place::Server).wait_for("an acknowledgment", &connection, |seen| {
+        let mut all = seen.iter().map(|one| &one.segment);
+        let end =
+            all.clone().find(|one| one.src == scene.server && one.payload_len > 0)?.next_seq();
+        all.any(|one| one.src == connection.client && one.ack == end).then_some(())
+    })?;
     let silence = scene.silence()?;
     let cause = ("protocol_state", "keepalive_timeout");
     let reset = Reset::by(Sender::Server, Stage::PostData, cause).with_effect(Effect::Lost);

@@ -49,7 +49,7 @@ pub(super) const LISTED: &[Listed] = &[
     Listed::new(
         "socat_inactive",
         "socat relays no silence",
-        "socat relays to a program behind it and ends after a second without a word (-T 1); then \
+        "socat relays to a program behind it and ends after two seconds without a word (-T 2); then \
          the client goes on.",
         socat_inactive,
     )
@@ -172,7 +172,7 @@ fn socat_inactive(scene: &Scene<'_>) -> Result<GroundTruth> {
     let [ip, port] = target(scene);
     let front = format!("TCP?-LISTEN:{port},bind={}", bracketed(&ip));
     let back = format!("TCP4:{}", behind.local_addr()?);
-    let relay = socat(scene, host, &["-T", "1"], [front, back])?;
+    let relay = socat(scene, host, &["-T", "2"], [front, back])?;
     let relay = relay.await_listening(host, scene.server)?;
     let (client, connection) = scene.dial()?;
     let worker = host.run(|| sockets::accept(&behind))?;
