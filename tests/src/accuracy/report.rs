@@ -35,12 +35,11 @@ meant), and holds every verdict against it from three points of view:
 
 All hosts are namespaces of one kernel; each tracer hears its own namespace only
 (`--kernel-scope netns`). A family of scenarios is *kept aside*: others who did not know the engine's rules
-wrote them, after the rules were written, and what the engine says about them never serves to choose a rule, a
-threshold or a probability. Only sums of it are told: which of them were missed is not. A first family of that
-kind was opened, its misses were looked at, and it counts among the others since; what is kept aside now was
-written after that. (One of its authors had read the notes from which the rules began. Sums of a part of it were
-known when two small rules were written, about resets that were not heeded and proxies that ask nothing.) The
-resets of one scenario, IP family and point of view together count one.
+wrote them, and what the engine says about them never serves to choose a rule, a threshold or a probability. Only
+sums of it are told: which of them were missed is not. Two families of that kind were opened, one after the other:
+their misses were looked at, rules were written for what packets and kernels can tell, and they count among the
+others since. What is kept aside now was written while the second one was looked at, by somebody who saw neither its
+results nor the rules. The resets of one scenario, IP family and point of view together count one.
 ";
 
 const CEILINGS: &str = "

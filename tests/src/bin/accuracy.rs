@@ -45,7 +45,7 @@ fn run() -> Result<ExitCode> {
     println!("{text}");
     if explain {
         // Nobody is to learn from what was kept aside.
-        judged.iter().filter(|one| !one.cause_is_right()).for_each(tell);
+        judged.iter().filter(|one| !one.cause_is_right() && !one.held_out).for_each(tell);
     }
     if file != "-" {
         std::fs::write(file, text).with_context(|| format!("writing {file}"))?;

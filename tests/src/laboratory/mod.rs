@@ -1,8 +1,8 @@
 //! The scenario laboratory: every reset that we can provoke, with the truth about it.
 //!
 //! In: nothing. Out: the demo's scenarios, those of this crate with sockets, kernel settings and
-//! injectors of our own, those with real servers ([`servers`]), those of the first exam, those kept
-//! aside ([`aside`]), and those of the third family.
+//! injectors of our own, those with real servers ([`servers`]), those of the first two exams, and those kept
+//! aside ([`aside`]).
 //! Scenarios of this crate may be slow, and may want the hosts for themselves.
 
 pub mod aside;
@@ -17,9 +17,9 @@ mod opening;
 pub mod options;
 mod raw;
 mod raw_server;
+mod second_exam;
 pub mod servers;
 mod shortage;
-mod third;
 mod walls;
 mod wishes;
 
@@ -31,8 +31,8 @@ pub const ROOM: u16 = 1024;
 /// How many ports each scenario of this crate has: the one it is given, and those after it.
 pub const PORTS_EACH: u16 = 16;
 
-/// The first port of our own scenarios, of those with real servers, of the first exam's, of those
-/// kept aside, and of the third family's. The demo's are below.
+/// The first port of our own scenarios, of those with real servers, of the first and the second exam's, and
+/// of those kept aside. The demo's are below.
 const FIRST_PORTS: [u16; 5] = [5_000, 16_000, 20_000, 26_000, 29_000];
 
 /// Our own scenarios, by family of files.
@@ -50,24 +50,18 @@ const LISTED: &[&[Listed]] = &[
 
 /// Every scenario there is; names (with the family) and ports are unique.
 pub fn laboratory() -> Vec<Scenario> {
-    let [ours, servers, first_exam, ..] = FIRST_PORTS;
+    let [ours, servers, first_exam, second_exam, _] = FIRST_PORTS;
     let mut all = catalogue();
     all.extend(number(&[LISTED, injected::LISTED].concat(), ours, PORTS_EACH));
     all.extend(number(servers::LISTED, servers, PORTS_EACH));
     all.extend(number(first_exam::LISTED, first_exam, PORTS_EACH));
+    all.extend(number(second_exam::LISTED, second_exam, PORTS_EACH));
     all.extend(kept_aside());
-    all.extend(third());
     all
 }
 
 /// The scenarios that are kept aside ([`aside`]).
 pub fn kept_aside() -> Vec<Scenario> {
-    let [.., first, _] = FIRST_PORTS;
-    number(aside::LISTED, first, PORTS_EACH)
-}
-
-/// The scenarios of the third family, which nobody is examined with yet.
-pub fn third() -> Vec<Scenario> {
     let [.., first] = FIRST_PORTS;
-    number(third::LISTED, first, PORTS_EACH)
+    number(aside::LISTED, first, PORTS_EACH)
 }

@@ -1,251 +1,265 @@
-//! Content filters and censors that end what they read.
+//! Boxes on the way that dislike what they read or whom they see, and censors.
 //!
-//! Those that are no packet filter are test tools of our own that write into the laboratory's
-//! links only.
+//! All are test tools of our own that write into the laboratory's links only.
 
 use std::thread;
-use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
+use nix::errno::Errno;
 use rst_tracer::demo::forge::Forgery;
-use rst_tracer::demo::frame::{ACK, RST, SYN};
-use rst_tracer::demo::lab::Place;
-use rst_tracer::demo::nft::{Hook, Only, Port, Verdict};
-use rst_tracer::demo::scenarios::{Listed, Scene, answer_of_the_dead};
+use rst_tracer::demo::frame::{ACK, RST};
+use rst_tracer::demo::nft::{Only, Port};
+use rst_tracer::demo::scenarios::{ANSWER, Listed, Scene, answer_of_the_dead};
 use rst_tracer::demo::sockets;
-use rst_tracer::demo::truth::{Connection, GroundTruth, Reset, Sender, Side, Stage};
+use rst_tracer::demo::truth::{Connection, Effect, GroundTruth, Reset, Sender, Side, Stage};
 
+use super::super::closing::{spoken_tls, tls};
 use super::super::injected::recipes::noise;
 use super::super::injected::watcher::{Heard, Trigger, heard_at_rest, shoot, watched};
 use super::super::injected::{forged, volley};
-use super::filter::{
-    AFTER_RESET, Cause, IPTABLES, Rule, broken, by_router, late, only, shout, talk, talked,
-};
+use super::super::second_exam::filter::{AFTER_RESET, Cause, broken, late, only, shout, talk};
+use super::common::{await_challenge, hello, ms, with};
 
 pub(super) const LISTED: &[Listed] = &[
     Listed::new(
-        "smtp_sender_blocked",
-        "A filter dislikes a sender of mail",
-        "The router's iptables rejects what names a certain sender (string match), in the middle \
-         of an SMTP dialogue; later the server, which was not told, times out and says so.",
-        smtp_sender_blocked,
+        "name_read_one_bare",
+        "A name in a hello, one bare reset",
+        "A censor on the way reads the name of a server in a TLS hello and resets the client once, \
+         with the server's TTL; the server, which was not told, answers with its own hello.",
+        name_read_one_bare,
+    ),
+    Listed::new(
+        "name_read_stairs_to_server",
+        "A name in a hello, stairs of resets to the server",
+        "A censor on the way reads a name in a TLS hello and resets the server five times, each \
+         1448 further on; the client, which was not told, goes on.",
+        name_read_stairs_to_server,
+    ),
+    Listed::new(
+        "syn_answered_from_afar",
+        "A SYN answered by somebody else",
+        "A censor on the way answers the SYN with one reset that has a sequence number of its own; \
+         the server's SYN-ACK comes later.",
+        syn_answered_from_afar,
     )
-    .needs(IPTABLES),
+    .slow(),
     Listed::new(
-        "archive_download_blocked",
-        "A filter lets no archive in",
-        "The router's iptables rejects segments with the magic number of ZIP files (string match): \
-         the server is reset amid its answer. The client gives up and closes.",
-        archive_download_blocked,
-    )
-    .needs(IPTABLES),
-    Listed::new(
-        "torrent_shaped",
-        "A provider ends file sharing",
-        "A traffic shaper on the way reads BitTorrent handshakes and, some pieces later, resets \
-         both sides of two connections at a time.",
-        torrent_shaped,
+        "download_cut_thrice",
+        "A download cut off, said three times",
+        "After 200 kB a box on the way resets the client three times, 15 ms apart and all alike; \
+         the server goes on with the file.",
+        download_cut_thrice,
     ),
     Listed::new(
-        "dns_over_tcp_censored",
-        "A name asked for over TCP",
-        "A censor on the way (after the Great Firewall) reads a name in a DNS query over TCP and \
-         resets both sides three times.",
-        dns_over_tcp_censored,
+        "aims_until_it_fits",
+        "A box that aims until it hits",
+        "A box on the way resets the client three times, with numbers that are too low, too high \
+         and right, while the two go on talking.",
+        aims_until_it_fits,
     ),
     Listed::new(
-        "ssh_banner_censored",
-        "A greeting that a censor knows",
-        "A censor on the way lets a server greet and reads the client's answer, then resets the \
-         client; the server, which was not told, goes on.",
-        ssh_banner_censored,
+        "farewell_forestalled",
+        "Reset while it waits for the answer",
+        "The client has asked and closed its direction; a box on the way resets it in the server's \
+         name, then the server answers.",
+        farewell_forestalled,
     ),
     Listed::new(
-        "two_injectors",
-        "Two censors, one behind the other",
-        "Two boxes on the way, at different distances, reset the client, the second 120 ms after \
-         the first; later the server, which was not told, answers.",
-        two_injectors,
+        "third_record_is_too_much",
+        "Cut off at the third record",
+        "A box on the way ends two TLS sessions at the third record after the handshake: one reset \
+         to each side, with the same IP ID each time and the TTL of who seems to send it.",
+        third_record_is_too_much,
     ),
     Listed::new(
-        "handshake_cut_towards_server",
-        "A handshake taken back",
-        "A censor in the path loses the last ACK of a handshake and resets the server in the \
-         client's name; the client, which believes in the connection, asks.",
-        handshake_cut_towards_server,
+        "quiet_call_cut_at_server",
+        "A quiet call cut off at the server",
+        "The client has connected and says nothing; 600 ms later a box on the way resets the \
+         server in its name. Then the client asks.",
+        quiet_call_cut_at_server,
     ),
 ];
 
-const DPI: Cause = ("policy_enforcement", "dpi_block");
 const INJECTED: Cause = ("security_measure", "injected_reset");
+const NAME: &[u8] = b"forbidden.example";
 
-/// A packet filter that looks into the data: both names are right.
-fn by_filter(side: Side) -> Reset {
-    by_router(side, Stage::PostData, DPI).or_as_truly(&["network_firewall_reject"]).refuted()
-}
-
-fn smtp_sender_blocked(scene: &Scene<'_>) -> Result<GroundTruth> {
-    let word = "-m string --algo kmp --string offers@spam.example";
-    let matches = format!("--dport {} {word}", scene.server.port());
-    let _rule = Rule::reject(scene, &scene.lab.router, "FORWARD", &matches)?;
-    let pair = scene.pair()?;
-    talk(
-        &pair,
-        &[
-            (Side::Server, b"220 mx.lab ESMTP\r\n"),
-            (Side::Client, b"EHLO relay.lab\r\n"),
-            (Side::Server, b"250-mx.lab\r\n250 SIZE 10240000\r\n"),
-        ],
-    )?;
-    shout(&pair, Side::Client, b"MAIL FROM:<offers@spam.example>\r\n")?;
-    broken(&pair.client)?;
-    late(&pair, Side::Server, b"421 4.4.2 mx.lab Error: timeout exceeded\r\n")?;
-    let resets = vec![by_filter(Side::Server), answer_of_the_dead()];
-    Ok(pair.truth("first the client, then the server got ECONNRESET", resets))
-}
-
-fn archive_download_blocked(scene: &Scene<'_>) -> Result<GroundTruth> {
-    let magic = "-m string --algo bm --hex-string |504b0304|";
-    let matches = format!("--sport {} {magic}", scene.server.port());
-    let _rule = Rule::reject(scene, &scene.lab.router, "FORWARD", &matches)?;
-    let pair = scene.pair()?;
-    talk(
-        &pair,
-        &[
-            (Side::Client, b"GET /tools.zip HTTP/1.1\r\nHost: files.lab\r\n\r\n"),
-            (Side::Server, b"HTTP/1.1 200 OK\r\nContent-Length: 70000\r\n\r\n"),
-        ],
-    )?;
-    shout(&pair, Side::Server, &[&b"PK\x03\x04"[..], &[0x5a; 900]].concat())?;
-    broken(&pair.server)?;
-    // The client knows nothing of that.
-    let second = Reset::by(Sender::Server, Stage::PostFin, AFTER_RESET);
-    let done = "the server got ECONNRESET, later the client's FIN was reset";
-    let truth = pair.truth(done, vec![by_filter(Side::Client), second]);
-    scene.lab.client.run(|| sockets::close(pair.client))?;
-    Ok(truth)
-}
-
-/// It was read and blocked, and the resets were forged: both are what was done.
-fn blocked(side: Side, stage: Stage) -> Reset {
-    forged(side, stage, DPI).or_as_truly(&["injected_reset"])
-}
-
-fn torrent_shaped(scene: &Scene<'_>) -> Result<GroundTruth> {
-    const HELLO: &[u8] =
-        b"\x13BitTorrent protocol\0\0\0\0\0\x10\0\x05 hash of the file -qB4650-peer";
-    let piece = [&b"\0\0\x02\x09\x07\0\0\0\x01\0\0\0\0"[..], &[0xd5; 512]].concat();
-    let request = b"\0\0\0\x0d\x06\0\0\0\x01\0\0\0\0\0\0\x02\0";
-    let lines: &[(Side, &[u8])] = &[
-        (Side::Client, HELLO),
-        (Side::Server, HELLO),
-        (Side::Client, request),
-        (Side::Server, &piece),
-        (Side::Client, request),
-        (Side::Server, &piece),
-    ];
-    let mut connections = Vec::new();
-    for pair in talked(scene, 2, lines)? {
-        let heard = heard_at_rest(scene.lab, &pair.connection)?;
-        let both = [heard.to_client(RST | ACK), heard.to_server(RST | ACK)];
-        let ip_id = noise(&heard);
-        let shaper = |plain| Forgery { window: 5840, ttl: 126, ip_id, tos: 0x20, ..plain };
-        shoot(scene.lab, &pair.connection, &both.map(shaper))?;
-        broken(&pair.client)?;
-        broken(&pair.server)?;
-        let resets = [Side::Server, Side::Client].map(|side| blocked(side, Stage::PostData));
-        connections.push(Connection { resets: resets.into(), ..pair.connection });
-    }
-    Ok(GroundTruth { connections, done: "both sides of two connections got ECONNRESET" })
-}
-
-/// Three resets to each side, at X, X + 1460 and X + 4380.
-fn triple_both(heard: &Heard) -> Vec<Forgery> {
-    let three = |plain: Forgery| {
-        [(0, 0), (1, 1460), (2, 4380)].map(|(n, beyond)| Forgery {
-            seq: plain.seq.wrapping_add(beyond),
-            window: 790 + 3 * n,
-            ttl: 87 + n as u8,
-            ip_id: noise(heard).wrapping_add(101 * n),
-            ..plain.clone()
-        })
+fn name_read_one_bare(scene: &Scene<'_>) -> Result<GroundTruth> {
+    let one = |heard: &Heard| {
+        let ttl = heard.server.ttl;
+        let flow_label = heard.server.flow_label.unwrap_or_default();
+        let plain = heard.to_client(RST);
+        vec![Forgery { ack: 0, ttl, ip_id: 0, dont_fragment: true, flow_label, ..plain }]
     };
-    [three(heard.to_client(RST | ACK)), three(heard.to_server(RST | ACK))].concat()
-}
-
-fn dns_over_tcp_censored(scene: &Scene<'_>) -> Result<GroundTruth> {
-    const QUERY: &[u8] =
-        b"\0\x25\x4a\x01\x01\0\0\x01\0\0\0\0\0\0\x03www\x07blocked\x07example\0\0\x01\0\x01";
     let pair = scene.pair()?;
     pair.settle()?;
-    watched(scene, &pair.connection, Trigger::Request(b"\x07blocked"), triple_both, || {
-        shout(&pair, Side::Client, QUERY)
+    watched(scene, &pair.connection, Trigger::Request(NAME), one, || {
+        shout(&pair, Side::Client, &hello(NAME))
     })?;
     broken(&pair.client)?;
-    broken(&pair.server)?;
-    let of = |side| volley(side, Stage::PostPush, INJECTED, 3);
-    let resets = [of(Side::Server), of(Side::Client)].concat();
-    let resets = resets.into_iter().map(|reset| reset.or_as_truly(&["dpi_block"])).collect();
-    Ok(pair.truth("both got ECONNRESET", resets))
-}
-
-fn ssh_banner_censored(scene: &Scene<'_>) -> Result<GroundTruth> {
-    let censor = |heard: &Heard| {
-        let (ack, ip_id) = (0, noise(heard).rotate_left(3));
-        vec![Forgery { ack, window: 4096, ttl: 118, ip_id, ..heard.to_client(RST) }]
-    };
-    let pair = scene.pair()?;
-    talk(&pair, &[(Side::Server, b"SSH-2.0-dropbear_2022.83\r\n")])?;
-    watched(scene, &pair.connection, Trigger::Request(b"SSH-2.0-Go"), censor, || {
-        shout(&pair, Side::Client, b"SSH-2.0-Go\r\n")
-    })?;
-    broken(&pair.client)?;
-    late(&pair, Side::Server, &[&b"\0\0\x01\x04\x06\x14"[..], &[0x3c; 254]].concat())?;
-    let first = forged(Side::Server, Stage::PostData, INJECTED).or_as_truly(&["dpi_block"]);
+    late(&pair, Side::Server, b"\x16\x03\x03\x00\x0a\x02\x00\x00\x06\x03\x03efgh")?;
+    let first = forged(Side::Server, Stage::PostPush, INJECTED).or_as_truly(&["dpi_block"]);
     let resets = vec![first.refuted(), answer_of_the_dead()];
     Ok(pair.truth("first the client, then the server got ECONNRESET", resets))
 }
 
-fn two_injectors(scene: &Scene<'_>) -> Result<GroundTruth> {
+fn name_read_stairs_to_server(scene: &Scene<'_>) -> Result<GroundTruth> {
+    let stairs = |heard: &Heard| {
+        let plain = Forgery { window: 16_000, ttl: 49, ..heard.to_server(RST | ACK) };
+        let step = |n: u16| Forgery {
+            seq: plain.seq.wrapping_add(u32::from(n) * 1448),
+            ip_id: noise(heard).wrapping_mul(n + 1),
+            ..plain.clone()
+        };
+        (0..5).map(step).collect()
+    };
+    let pair = scene.pair()?;
+    pair.settle()?;
+    watched(scene, &pair.connection, Trigger::Request(NAME), stairs, || {
+        shout(&pair, Side::Client, &hello(NAME))
+    })?;
+    broken(&pair.server)?;
+    let forged = volley(Side::Client, Stage::PostPush, INJECTED, 5);
+    let blocked = forged.into_iter().map(|one| one.or_as_truly(&["dpi_block"]).refuted());
+    let mut resets: Vec<Reset> = blocked.collect();
+    scene.await_resets(&pair.truth("", resets.clone()))?;
+    late(&pair, Side::Client, b"\x14\x03\x03\x00\x01\x01")?;
+    // The client saw none of those.
+    resets.push(Reset::by(Sender::Server, Stage::PostData, AFTER_RESET));
+    Ok(pair.truth("first the server, then the client got ECONNRESET", resets))
+}
+
+fn syn_answered_from_afar(scene: &Scene<'_>) -> Result<GroundTruth> {
+    let one = |heard: &Heard| {
+        let plain = heard.to_client(RST | ACK);
+        let seq = heard.trigger.seq.rotate_left(9) | 1;
+        vec![Forgery { seq, window: 0, ttl: 47, ip_id: noise(heard), ..plain }]
+    };
+    let _listener = scene.listen(8)?;
+    let held = scene.lose(&[(Port::From(scene.server.port()), Only::WithSyn)])?;
+    let (socket, client) = scene.bound()?;
+    let connection = Connection::between(client, scene.server);
+    watched(scene, &connection, Trigger::Syn, one, || {
+        match scene.lab.client.run(|| Ok(sockets::connect(&socket, scene.server)))? {
+            Err(Errno::ECONNREFUSED) => Ok(()),
+            other => bail!("connect was to fail with ECONNREFUSED, got {other:?}"),
+        }
+    })?;
+    // The server repeats its SYN-ACK after a second, and now it gets through.
+    drop(held);
+    let first = forged(Side::Server, Stage::PostSyn, INJECTED).refuted();
+    let done = "connect returned ECONNREFUSED; the client reset the server's SYN-ACK";
+    let truth = only(connection, vec![first, answer_of_the_dead()], done);
+    scene.await_resets(&truth)?;
+    Ok(truth)
+}
+
+fn download_cut_thrice(scene: &Scene<'_>) -> Result<GroundTruth> {
     let pair = scene.pair()?;
     pair.request()?;
-    pair.settle()?;
+    for part in [[b'a'; 50_000], [b'b'; 50_000], [b'c'; 50_000], [b'd'; 50_000]] {
+        talk(&pair, &[(Side::Server, &part)])?;
+    }
     let heard = heard_at_rest(scene.lab, &pair.connection)?;
-    let (near, far) = (heard.to_client(RST | ACK), heard.to_client(RST));
-    let near = Forgery { window: 502, ttl: 62, ip_id: noise(&heard), ..near };
-    shoot(scene.lab, &pair.connection, &[near])?;
+    let bare = Forgery { ack: 0, window: 0, ttl: 63, ip_id: 0x7a11, ..heard.to_client(RST) };
+    for _ in 0..3 {
+        shoot(scene.lab, &pair.connection, std::slice::from_ref(&bare))?;
+        thread::sleep(ms(15));
+    }
     broken(&pair.client)?;
-    thread::sleep(Duration::from_millis(120));
-    let far = Forgery { ack: 0, window: 65_535, ttl: 241, ip_id: 0x9e37, ..far };
-    shoot(scene.lab, &pair.connection, &[far])?;
-    let forged = volley(Side::Server, Stage::PostPush, INJECTED, 2);
+    let forged = volley(Side::Server, Stage::PostData, INJECTED, 3);
     let mut resets: Vec<Reset> = forged.into_iter().map(Reset::refuted).collect();
     scene.await_resets(&pair.truth("", resets.clone()))?;
-    pair.speak_to_the_dead()?;
+    late(&pair, Side::Server, &[b'e'; 1400])?;
     resets.push(answer_of_the_dead());
     Ok(pair.truth("first the client, then the server got ECONNRESET", resets))
 }
 
-fn handshake_cut_towards_server(scene: &Scene<'_>) -> Result<GroundTruth> {
-    let _listener = scene.listen(4)?;
-    let bound = scene.bound()?;
-    let acks = [(Port::From(bound.1.port()), Only::WithoutSyn)];
-    let router = &scene.lab.router;
-    let swallowed = scene.rules(router, Hook::Forward, &acks, Verdict::Drop)?;
-    let (client, connection) = scene.dial_from(bound)?;
-    let at = scene.lab.sniffer(Place::RouterServerSide);
-    let syn = at.wait_for("a SYN", &connection, |seen| {
-        let mut syns = seen.iter().filter(|one| one.segment.flags & (SYN | ACK) == SYN);
-        syns.next().map(|one| one.segment.clone())
-    })?;
-    let reset = Forgery { ack: 0, ttl: 52, ip_id: 0x5d01, ..Forgery::after(&syn, RST) };
-    shoot(scene.lab, &connection, &[reset])?;
-    let first = forged(Side::Client, Stage::PostSynack, INJECTED).refuted();
-    scene.await_resets(&only(connection.clone(), vec![first], ""))?;
-    drop(swallowed);
-    scene.lab.client.run(|| sockets::say(&client, b"GET / HTTP/1.0\r\n\r\n"))?;
-    broken(&client)?;
-    // The client did not see the first one.
+fn aims_until_it_fits(scene: &Scene<'_>) -> Result<GroundTruth> {
+    let pair = scene.busy_pair()?;
+    let resets = |count: usize| -> Vec<Reset> {
+        // That it was not exact makes it an attempt; what was meant was to inject a reset.
+        let missed = |effect| {
+            let cause = ("security_measure", "blind_reset_attempt");
+            let reset = forged(Side::Server, Stage::PostData, cause).with_effect(effect);
+            reset.or_as_truly(&["injected_reset"])
+        };
+        let mut all = vec![missed(Effect::Ignored), missed(Effect::Challenged)];
+        all.push(forged(Side::Server, Stage::Closed, INJECTED));
+        all[1].stage = Stage::Closed;
+        all.into_iter().take(count).map(Reset::refuted).collect()
+    };
+    let aim = |beyond: u32| {
+        pair.settle()?;
+        let heard = heard_at_rest(scene.lab, &pair.connection)?;
+        let plain = Forgery { ttl: 62, window: 229, ip_id: noise(&heard), ..heard.to_client(RST) };
+        let seq = plain.seq.wrapping_add(beyond);
+        shoot(scene.lab, &pair.connection, &[Forgery { seq, ..plain }])
+    };
+    aim(0_u32.wrapping_sub(ANSWER.len() as u32))?;
+    scene.await_resets(&pair.truth("", resets(1)))?;
+    pair.exchange()?;
+    aim(600)?;
+    await_challenge(scene, &pair.connection, 2)?;
+    pair.exchange()?;
+    aim(0)?;
+    broken(&pair.client)?;
+    pair.speak_to_the_dead()?;
+    let mut all = resets(3);
+    all.push(answer_of_the_dead());
+    Ok(pair.truth("first the client, then the server got ECONNRESET", all))
+}
+
+fn farewell_forestalled(scene: &Scene<'_>) -> Result<GroundTruth> {
+    let pair = scene.pair()?;
+    pair.request()?;
+    pair.client.shutdown(std::net::Shutdown::Write)?;
+    sockets::await_end(&pair.server)?;
+    pair.settle()?;
+    let heard = heard_at_rest(scene.lab, &pair.connection)?;
+    let reset = Forgery { ttl: 117, window: 8192, ip_id: 0x0c0c, ..heard.to_client(RST | ACK) };
+    shoot(scene.lab, &pair.connection, &[reset])?;
+    broken(&pair.client)?;
+    shout(&pair, Side::Server, ANSWER)?;
+    sockets::await_error(&pair.server, Errno::EPIPE)?;
+    let first = forged(Side::Server, Stage::PostFin, INJECTED).refuted();
+    let done = "the client got ECONNRESET, then the server EPIPE";
+    Ok(pair.truth(done, vec![first, answer_of_the_dead()]))
+}
+
+fn third_record_is_too_much(scene: &Scene<'_>) -> Result<GroundTruth> {
+    let both = |heard: &Heard| {
+        let [there, back] = [heard.to_server(RST | ACK), heard.to_client(RST | ACK)];
+        let ours = |plain, ttl| Forgery { ttl, window: 0, ip_id: 0x4040, ..plain };
+        vec![ours(back, heard.server.ttl), ours(there, heard.client.ttl)]
+    };
+    let mut connections = Vec::new();
+    for _ in 0..2 {
+        let pair = spoken_tls(scene)?;
+        talk(&pair, &[(Side::Client, tls::DATA), (Side::Server, tls::DATA)])?;
+        watched(scene, &pair.connection, Trigger::Request(b"the third"), both, || {
+            shout(&pair, Side::Client, b"\x17\x03\x03\x00\x18the third of these words")
+        })?;
+        broken(&pair.client)?;
+        broken(&pair.server)?;
+        let resets = [Side::Server, Side::Client]
+            .map(|side| forged(side, Stage::PostData, INJECTED).or_as_truly(&["dpi_block"]));
+        connections.push(with(pair.connection, resets.into()));
+    }
+    Ok(GroundTruth { connections, done: "both sides of two connections got ECONNRESET" })
+}
+
+fn quiet_call_cut_at_server(scene: &Scene<'_>) -> Result<GroundTruth> {
+    let pair = scene.pair()?;
+    pair.settle()?;
+    thread::sleep(ms(600));
+    let heard = heard_at_rest(scene.lab, &pair.connection)?;
+    let reset =
+        Forgery { window: 4096, ttl: 33, ip_id: noise(&heard), ..heard.to_server(RST | ACK) };
+    shoot(scene.lab, &pair.connection, &[reset])?;
+    broken(&pair.server)?;
+    late(&pair, Side::Client, b"GET /now HTTP/1.1\r\nHost: server.lab\r\n\r\n")?;
+    let first = forged(Side::Client, Stage::PostAck, INJECTED).refuted();
+    // The client saw none of that.
     let second = Reset::by(Sender::Server, Stage::PostPush, AFTER_RESET);
-    Ok(only(connection, vec![first, second], "the client got ECONNRESET"))
+    Ok(pair.truth("first the server, then the client got ECONNRESET", vec![first, second]))
 }

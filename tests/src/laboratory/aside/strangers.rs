@@ -1,253 +1,213 @@
-//! Blind resets, backscatter and other things that strangers send.
+//! Strangers that guess, that know a number, or that speak in the client's name; and scans.
 
-use std::net::{Shutdown, SocketAddr};
+use std::net::SocketAddr;
 use std::thread;
-use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Result, ensure};
+use nix::errno::Errno;
 use rst_tracer::demo::forge::Forgery;
-use rst_tracer::demo::frame::{ACK, PSH, RST, SYN};
+use rst_tracer::demo::frame::{ACK, RST, SYN};
 use rst_tracer::demo::lab::Place;
-use rst_tracer::demo::nft::Hook;
 use rst_tracer::demo::scenarios::{Listed, Pair, RAW_CLIENT_PORT, Scene};
 use rst_tracer::demo::sockets;
-use rst_tracer::demo::truth::{Connection, Effect, GroundTruth, Maker, Reset, Sender, Side, Stage};
+use rst_tracer::demo::truth::{
+    Connection, Effect, Family, GroundTruth, Maker, Reset, Sender, Side, Stage,
+};
 
 use super::super::injected::stranger::Stranger;
-use super::filter::{Cause, port_after, talk};
+use super::super::second_exam::filter::{AFTER_RESET, Cause, late, port_after, talk};
+use super::super::servers::program::{command, run};
+use super::common::{await_challenge, calls_with, ms, passed, source, target, with};
 
 pub(super) const LISTED: &[Listed] = &[
     Listed::new(
-        "blind_port_guessing",
-        "A stranger guesses ports",
-        "A stranger writes resets in the server's name to four ports of the client that have no \
-         connection, and two to one that has, with numbers far off. The connection lives on.",
-        blind_port_guessing,
+        "guesses_from_below",
+        "Guesses that come nearer",
+        "A stranger writes eleven bare resets in the server's name, 20 ms apart, whose numbers come \
+         nearer from below; the last is inside the window. The session goes on.",
+        guesses_from_below,
     ),
     Listed::new(
-        "blind_after_half_close",
-        "Guesses at a connection half closed",
-        "The client has asked and closed its direction; a stranger writes three resets in its \
-         name, far outside the window. The server answers and closes.",
-        blind_after_half_close,
+        "guesses_between_words",
+        "A guess after each word",
+        "After each of five exchanges a stranger writes a reset in the client's name, far off, with \
+         a high TTL and a window; the session goes on.",
+        guesses_between_words,
     ),
     Listed::new(
-        "blind_and_patient",
-        "A stranger who takes time between guesses",
-        "A stranger writes three resets in the server's name, 700 ms apart, all inside the \
-         client's window; the client asks back each time. The connection lives on.",
-        blind_and_patient,
+        "leaked_number",
+        "A stranger that knows the number",
+        "A stranger has learnt where the client stands and resets the server with the first try; \
+         the client, which was not told, asks again.",
+        leaked_number,
+    ),
+    Listed::new(
+        "six_calls_in_your_name",
+        "Six calls in somebody else's name",
+        "A stranger writes six SYNs in the client's name to an open port, 30 ms apart; the client \
+         resets each SYN-ACK.",
+        six_calls_in_your_name,
+    ),
+    Listed::new(
+        "bash_tries_doors",
+        "A scan in bash",
+        "A script of bash on the client connects to thirteen ports on which nothing listens, in no \
+         order (/dev/tcp).",
+        bash_tries_doors,
     )
+    .needs(&["bash"]),
+    Listed::new(
+        "nmap_from_https_port",
+        "nmap calls from port 443",
+        "nmap sends SYNs of its own from port 443, 150 ms apart, to two open and four closed ports \
+         (-sS -g 443).",
+        nmap_from_https_port,
+    )
+    .needs(&["nmap"])
     .slow(),
-    Listed::new(
-        "blind_amid_transfer",
-        "Guesses during a transfer",
-        "While the server sends 60 pieces, a stranger writes six resets in the client's name \
-         outside the window; all pieces arrive.",
-        blind_amid_transfer,
-    ),
-    Listed::new(
-        "reflected_off_two_services",
-        "Two services answer somebody who never called",
-        "A stranger writes SYNs in the client's name, from three ports to two open ones; the \
-         client resets all SYN-ACKs.",
-        reflected_off_two_services,
-    ),
-    Listed::new(
-        "backscatter_of_data",
-        "Answers to data that nobody sent",
-        "A stranger writes data in the client's name to two closed ports and a listener; the \
-         client gets three resets.",
-        backscatter_of_data,
-    ),
-    Listed::new(
-        "backscatter_of_a_wall",
-        "A firewall answers somebody who never called",
-        "A stranger writes three SYNs in the client's name to a port that the server's firewall \
-         rejects; the client gets three resets.",
-        backscatter_of_a_wall,
-    ),
 ];
 
 const BLIND: Cause = ("security_measure", "blind_reset_attempt");
-const BACKSCATTER: Cause = ("security_measure", "backscatter");
 
-fn guess(side: Side, stage: Stage, effect: Effect) -> Reset {
-    let sender = Sender::StrangerOnBehalfOf(side);
-    Reset::by(sender, stage, BLIND).made_by(Maker::Injector).with_effect(effect)
+/// A stranger's reset in the name of `side`.
+fn guess(side: Side, effect: Effect) -> Reset {
+    Reset::by(Sender::StrangerOnBehalfOf(side), Stage::PostData, BLIND)
+        .made_by(Maker::Injector)
+        .with_effect(effect)
+        .refuted()
 }
 
-/// Guesses of which none is believed; after the first the wire shows a closed connection.
-fn guesses(side: Side, stage: Stage, effect: Effect, count: usize) -> Vec<Reset> {
-    let stages = std::iter::once(stage).chain(std::iter::repeat(Stage::Closed));
-    stages.take(count).map(|stage| guess(side, stage, effect).refuted()).collect()
+/// After any reset, effective or not, the wire shows a closed connection.
+fn later_ones_closed(mut resets: Vec<Reset>) -> Vec<Reset> {
+    resets.iter_mut().skip(1).for_each(|reset| reset.stage = Stage::Closed);
+    resets
 }
 
-/// A bare reset in the name of `side`, with the right number.
-fn exact(pair: &Pair<'_>, side: Side) -> Result<Forgery> {
-    let place = match side {
-        Side::Server => Place::RouterClientSide,
-        Side::Client => Place::RouterServerSide,
-    };
-    Ok(Forgery { ack: 0, ..Forgery::after(&pair.last_of(side, place)?, RST) })
-}
-
-fn blind_port_guessing(scene: &Scene<'_>) -> Result<GroundTruth> {
-    let pair = scene.pair()?;
-    // A routing session (RFC 4271, 4.1): two KEEPALIVEs.
-    let keepalive = [&[0xff; 16][..], &[0, 19, 4]].concat();
-    talk(&pair, &[(Side::Client, &keepalive), (Side::Server, &keepalive)])?;
-    let stranger = Stranger::arrive(scene)?;
-    let exact = Forgery { ttl: 230, window: 0, ..exact(&pair, Side::Server)? };
-    let real = pair.connection.client;
-    let mut strays = Vec::new();
-    for step in [3, 2, 1, 4] {
-        let dst = SocketAddr::new(real.ip(), real.port() - step);
-        let seq = 0x3000_0000 * u32::from(step);
-        stranger.send(&Forgery { dst, seq, ip_id: 40 + step, ..exact.clone() })?;
-        let resets = vec![guess(Side::Server, Stage::NoFlow, Effect::Accepted)];
-        strays.push(Connection { resets, ..Connection::between(dst, scene.server) });
-    }
-    for beyond in [0x5800_0000, 0x9800_0000_u32] {
-        let seq = exact.seq.wrapping_add(beyond);
-        stranger.send(&Forgery { seq, ip_id: 99, ..exact.clone() })?;
-    }
-    let resets = guesses(Side::Server, Stage::PostData, Effect::Ignored, 2);
-    let mut truth = pair.truth("the connection was used on and closed with FINs", resets);
-    truth.connections.extend(strays);
+fn survived(scene: &Scene<'_>, pair: Pair<'_>, resets: Vec<Reset>) -> Result<GroundTruth> {
+    let done = "the session was used once more and closed with FINs";
+    let truth = pair.truth(done, later_ones_closed(resets));
     scene.await_resets(&truth)?;
-    talk(&pair, &[(Side::Client, &keepalive), (Side::Server, &keepalive)])?;
-    pair.part()?;
-    Ok(truth)
-}
-
-fn blind_after_half_close(scene: &Scene<'_>) -> Result<GroundTruth> {
-    const ANSWER: &[u8] = b"domain: lab.example\nowner: nobody\n";
-    let pair = scene.pair()?;
-    talk(&pair, &[(Side::Client, b"lab.example\r\n")])?;
-    pair.client.shutdown(Shutdown::Write).context("closing the client's direction")?;
-    sockets::await_end(&pair.server)?;
-    let stranger = Stranger::arrive(scene)?;
-    let exact = Forgery { ttl: 113, ip_id: 0xbeef, ..exact(&pair, Side::Client)? };
-    for n in 1..=3 {
-        let seq = exact.seq.wrapping_add(0x3100_0000 * n);
-        stranger.send(&Forgery { seq, ..exact.clone() })?;
-    }
-    // The client acknowledges what the server says, which one that had reset would not.
-    let resets = guesses(Side::Client, Stage::PostFin, Effect::Ignored, 3);
-    let truth = pair.truth("the server answered and closed with a FIN", resets);
-    scene.await_resets(&truth)?;
-    talk(&pair, &[(Side::Server, ANSWER)])?;
-    scene.lab.server.run(|| sockets::close(pair.server))?;
-    sockets::await_end(&pair.client)?;
-    Ok(truth)
-}
-
-fn blind_and_patient(scene: &Scene<'_>) -> Result<GroundTruth> {
-    let pair = scene.busy_pair()?;
-    let stranger = Stranger::arrive(scene)?;
-    let exact = Forgery { ttl: 61, flags: RST | ACK, ..exact(&pair, Side::Server)? };
-    for (n, beyond) in (1..).zip([31_000, 12_345, 700]) {
-        let seq = exact.seq.wrapping_add(beyond);
-        stranger.send(&Forgery { seq, ack: beyond, ip_id: 1 + n as u16, ..exact.clone() })?;
-        scene.lab.sniffer(Place::Client).wait_for("a challenge ACK", &pair.connection, |seen| {
-            let since = seen.iter().map(|one| &one.segment).skip_while(|one| !one.has(RST));
-            let asks = since.filter(|one| one.src == pair.connection.client && one.flags == ACK);
-            (asks.count() >= n).then_some(())
-        })?;
-        // The kernel asks back twice a second at most.
-        thread::sleep(Duration::from_millis(700));
-    }
-    let resets = guesses(Side::Server, Stage::PostData, Effect::Challenged, 3);
-    let truth = pair.truth("the connection was used once more and closed with FINs", resets);
     pair.exchange()?;
     pair.part()?;
     Ok(truth)
 }
 
-fn blind_amid_transfer(scene: &Scene<'_>) -> Result<GroundTruth> {
+fn guesses_from_below(scene: &Scene<'_>) -> Result<GroundTruth> {
+    const MISSES: u32 = 10;
     let pair = scene.pair()?;
-    pair.request()?;
+    talk(&pair, &[(Side::Server, b"+OK hello\r\n"), (Side::Client, b"SUBSCRIBE prices\r\n")])?;
     let stranger = Stranger::arrive(scene)?;
-    let exact = Forgery { ttl: 88, ip_id: 5, ..exact(&pair, Side::Client)? };
-    for piece in 0..60 {
-        talk(&pair, &[(Side::Server, &[b'a' + piece / 10; 1000])])?;
-        if piece % 10 == 4 {
-            let seq = exact.seq.wrapping_sub(0x2222_0000 * (u32::from(piece) / 10 + 1));
-            stranger.send(&Forgery { seq, ..exact.clone() })?;
-        }
+    let seen = pair.last_of(Side::Server, Place::RouterClientSide)?;
+    let exact =
+        Forgery { ack: 0, window: 0, ttl: 128, ip_id: 0x2222, ..Forgery::after(&seen, RST) };
+    for n in 0..MISSES {
+        let seq = exact.seq.wrapping_sub((MISSES - n) * 0x0400_0000);
+        stranger.send(&Forgery { seq, ip_id: exact.ip_id + n as u16, ..exact.clone() })?;
+        thread::sleep(ms(20));
     }
-    let resets = guesses(Side::Client, Stage::PostData, Effect::Ignored, 6);
-    let truth = pair.truth("all pieces arrived, and both closed with FINs", resets);
-    scene.await_resets(&truth)?;
-    pair.part()?;
-    Ok(truth)
+    stranger.send(&Forgery { seq: exact.seq.wrapping_add(4000), ..exact })?;
+    await_challenge(scene, &pair.connection, MISSES as usize + 1)?;
+    let mut resets = vec![guess(Side::Server, Effect::Ignored); MISSES as usize];
+    resets.push(guess(Side::Server, Effect::Challenged));
+    survived(scene, pair, resets)
 }
 
-/// A segment in the client's name that a stranger writes.
-fn in_clients_name(scene: &Scene<'_>, number: u16, flags: u8) -> Forgery {
-    let nobody = [0; 6];
-    Forgery {
-        macs: (nobody, nobody),
-        src: scene.at(Place::Client, RAW_CLIENT_PORT + 7 * number),
-        dst: scene.server,
-        seq: 0x6170_0000 + 0x0101 * u32::from(number),
-        ack: if flags & ACK == 0 { 0 } else { 0x2020_4040 },
-        flags,
-        window: 512,
-        ttl: 199,
-        ip_id: 0x0d0d_u16.wrapping_mul(number + 1),
-        dont_fragment: false,
-        tos: 0,
-        flow_label: 0,
-        options: Vec::new(),
-        payload: Vec::new(),
+fn guesses_between_words(scene: &Scene<'_>) -> Result<GroundTruth> {
+    const GUESSES: u32 = 5;
+    let pair = scene.busy_pair()?;
+    let stranger = Stranger::arrive(scene)?;
+    for n in 1..=GUESSES {
+        pair.exchange()?;
+        let seen = pair.last_of(Side::Client, Place::RouterServerSide)?;
+        let off = Forgery::after(&seen, RST | ACK);
+        let seq = off.seq.wrapping_add(0x3000_0000 + n * 0x0123_4567);
+        let ack = off.ack.rotate_left(n);
+        let ip_id = (n * 7919) as u16;
+        stranger.send(&Forgery { seq, ack, window: 1024, ttl: 249, ip_id, ..off })?;
+        let sent = vec![guess(Side::Client, Effect::Ignored); n as usize];
+        scene.await_resets(&pair.truth("", sent))?;
+        thread::sleep(ms(40));
     }
+    survived(scene, pair, vec![guess(Side::Client, Effect::Ignored); GUESSES as usize])
 }
 
-/// The stranger writes all of `segments`; each brings about `reset`.
-fn scattered(scene: &Scene<'_>, segments: &[Forgery], reset: Reset) -> Result<GroundTruth> {
+fn leaked_number(scene: &Scene<'_>) -> Result<GroundTruth> {
+    let pair = scene.busy_pair()?;
     let stranger = Stranger::arrive(scene)?;
+    let seen = pair.last_of(Side::Client, Place::RouterServerSide)?;
+    let exact = Forgery::after(&seen, RST);
+    stranger.send(&Forgery { ack: 0, window: 0, ttl: 44, ip_id: 0x0e0e, ..exact })?;
+    sockets::await_error(&pair.server, Errno::ECONNRESET)?;
+    late(&pair, Side::Client, b"GET /again HTTP/1.1\r\nHost: server.lab\r\n\r\n")?;
+    // It was no guess: it was injected by somebody who is not on the path.
+    let cause = ("security_measure", "injected_reset");
+    let first = Reset { class: cause.0, cause: cause.1, ..guess(Side::Client, Effect::Accepted) };
+    let first = first.or_as_truly(&["blind_reset_attempt"]);
+    let second = Reset::by(Sender::Server, Stage::PostData, AFTER_RESET);
+    Ok(pair.truth("first the server, then the client got ECONNRESET", vec![first, second]))
+}
+
+fn six_calls_in_your_name(scene: &Scene<'_>) -> Result<GroundTruth> {
+    let _listener = scene.listen(16)?;
+    let stranger = Stranger::arrive(scene)?;
+    let plain = scene.raw_from_client(SYN)?;
     let mut connections = Vec::new();
-    for segment in segments {
-        stranger.send(segment)?;
-        let connection = Connection::between(segment.src, segment.dst);
-        connections.push(Connection { resets: vec![reset], ..connection });
+    for n in 0..6_u16 {
+        let src = SocketAddr::new(plain.src.ip(), RAW_CLIENT_PORT + 100 + 37 * n);
+        let (seq, ip_id) = (0x6b00_0000 + u32::from(n) * 0x0101_0101, 0x1000 + 3 * n);
+        let options = vec![2, 4, 5, 180];
+        let syn =
+            Forgery { src, seq, ack: 0, ip_id, options, window: 512, ttl: 64, ..plain.clone() };
+        stranger.send(&syn)?;
+        let cause = ("security_measure", "backscatter");
+        let reset = Reset::by(Sender::Client, Stage::PostSynack, cause);
+        connections.push(with(Connection::between(syn.src, syn.dst), vec![reset]));
+        thread::sleep(ms(30));
     }
-    let truth = GroundTruth { connections, done: "all resets were seen" };
-    scene.await_resets(&truth)?;
-    Ok(truth)
+    passed(scene, connections, "the server saw six resets")
 }
 
-fn reflected_off_two_services(scene: &Scene<'_>) -> Result<GroundTruth> {
-    let listen = |number| scene.lab.server.run(|| sockets::listen_on(port_after(scene, number), 8));
-    let _open = [listen(0)?, listen(1)?];
-    let one = |n: u16| Forgery {
-        dst: port_after(scene, n % 2),
-        options: vec![2, 4, 5, 180],
-        ..in_clients_name(scene, n / 2, SYN)
-    };
-    let segments: Vec<Forgery> = (0..6).map(one).collect();
-    scattered(scene, &segments, Reset::by(Sender::Client, Stage::PostSynack, BACKSCATTER))
+fn scan_answer() -> Reset {
+    // Each answer is that of a closed port; that there are many in a row makes it a scan.
+    let cause = ("security_measure", "scan_response");
+    Reset::by(Sender::Server, Stage::PostSyn, cause).or_as_truly(&["closed_port"])
 }
 
-fn backscatter_of_data(scene: &Scene<'_>) -> Result<GroundTruth> {
-    let _listener = scene.listen(4)?;
-    let one = |n: u16| Forgery {
-        dst: port_after(scene, n),
-        payload: vec![b'x'; 20 + 10 * usize::from(n)],
-        ..in_clients_name(scene, n, PSH | ACK)
-    };
-    // To the server it is data of no connection; the client never sent it.
-    let reset = Reset::by(Sender::Server, Stage::NoFlow, BACKSCATTER);
-    scattered(scene, &[0, 1, 2].map(one), reset.or_as_truly(&["stray_segment"]))
+fn bash_tries_doors(scene: &Scene<'_>) -> Result<GroundTruth> {
+    const SCRIPT: &str = "for port in ${@:1}; do (exec 3<> /dev/tcp/$0/$port); done; exit 0";
+    let doors: Vec<SocketAddr> = (1..14).map(|n| port_after(scene, n * 5 % 14 + 1)).collect();
+    let [ip, _] = target(scene);
+    let mut bash = command("bash");
+    bash.args(["-c", SCRIPT, &ip]).args(doors.iter().map(|door| door.port().to_string()));
+    run(&scene.lab.client, &mut bash)?;
+    let mut connections = Vec::new();
+    for door in doors {
+        connections.extend(calls_with(scene, door, 1, scan_answer())?);
+    }
+    Ok(GroundTruth { connections, done: "each connect returned ECONNREFUSED" })
 }
 
-fn backscatter_of_a_wall(scene: &Scene<'_>) -> Result<GroundTruth> {
-    let _listener = scene.listen(4)?;
-    let _rule = scene.reject(&scene.lab.server, Hook::Input)?;
-    // The server's packet filter answers; the client never called.
-    let reset = Reset::by(Sender::Server, Stage::NoFlow, BACKSCATTER).made_by(Maker::Netfilter);
-    let segments = [0, 1, 2].map(|n| in_clients_name(scene, n, SYN));
-    scattered(scene, &segments, reset.or_as_truly(&["host_firewall_reject"]))
+fn nmap_from_https_port(scene: &Scene<'_>) -> Result<GroundTruth> {
+    let ports: Vec<SocketAddr> = (0..6).map(|number| port_after(scene, number)).collect();
+    let listen = |at: SocketAddr| scene.lab.server.run(|| sockets::listen_on(at, 8));
+    let _open = [listen(ports[1])?, listen(ports[4])?];
+    let mut nmap = command("nmap");
+    if scene.family == Family::V6 {
+        nmap.arg("-6");
+    }
+    nmap.args(["-n", "-Pn", "-sS", "-g", "443", "--scan-delay", "150ms", "--max-retries", "0"]);
+    nmap.args(["--host-timeout", "8s", "-e", Place::Client.interface(), "-S", &source(scene)]);
+    nmap.arg(format!("-p{}-{}", ports[0].port(), ports[5].port()));
+    run(&scene.lab.client, nmap.arg(scene.server.ip().to_string()))?;
+    // The scanner's TCP knows nothing of the SYN.
+    let probe = ("security_measure", "scanner_probe");
+    let probe = Reset::by(Sender::Client, Stage::PostSynack, probe);
+    let mut connections = Vec::new();
+    for (number, &at) in ports.iter().enumerate() {
+        let reset = if [1, 4].contains(&number) { probe } else { scan_answer() };
+        let found = calls_with(scene, at, 1, reset)?;
+        ensure!(found[0].client.port() == 443, "nmap called from {}", found[0].client);
+        connections.extend(found);
+    }
+    passed(scene, connections, "nmap had all its answers")
 }

@@ -10,10 +10,10 @@ use rst_tracer::demo::nft::{Only, Port};
 use rst_tracer::demo::scenarios::{Listed, REQUEST, Scene, answer_of_the_dead};
 use rst_tracer::demo::truth::{Effect, GroundTruth, Reset, Sender, Side, Stage};
 
-use super::super::aside::filter::{AFTER_RESET, Cause, broken, late, shout, talk};
 use super::super::injected::recipes::noise;
 use super::super::injected::watcher::{Heard, Trigger, heard_at_rest, shoot, watched};
 use super::super::injected::{forged, volley};
+use super::super::second_exam::filter::{AFTER_RESET, Cause, broken, late, shout, talk};
 
 pub(super) const LISTED: &[Listed] = &[
     Listed::new(

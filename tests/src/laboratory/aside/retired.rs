@@ -8,7 +8,7 @@ use rst_tracer::demo::scenarios::{Listed, REQUEST, Scene, settle};
 use rst_tracer::demo::sockets;
 use rst_tracer::demo::truth::{GroundTruth, Reset, Sender, Stage};
 
-use super::super::aside::filter::only;
+use super::super::second_exam::filter::only;
 use super::super::servers::program::{Folder, Program, command};
 use super::common::AFTER_CLOSE;
 

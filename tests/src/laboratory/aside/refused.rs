@@ -12,9 +12,9 @@ use rst_tracer::demo::scenarios::{Listed, Pair, Scene, settle};
 use rst_tracer::demo::sockets;
 use rst_tracer::demo::truth::{Connection, Family, GroundTruth, Reset, Sender, Stage};
 
-use super::super::aside::daemons::clients::called;
-use super::super::aside::filter::{IPTABLES, Rule, port_after, refused};
 use super::super::child::Holder;
+use super::super::second_exam::daemons::clients::called;
+use super::super::second_exam::filter::{IPTABLES, Rule, port_after, refused};
 use super::super::servers::program::{Folder, command};
 use super::common::{
     CLOSED, GAVE_UP, WENT_AWAY, await_syn_ack, begin_call, calls, calls_with, ms, passed, source,

@@ -9,7 +9,7 @@ use rst_tracer::demo::scenarios::{Listed, Scene, settle};
 use rst_tracer::demo::sockets;
 use rst_tracer::demo::truth::{Connection, Effect, GroundTruth, Reset, Sender, Stage};
 
-use super::super::aside::filter::{only, refused};
+use super::super::second_exam::filter::{only, refused};
 use super::super::servers::DIED;
 use super::super::servers::program::{Folder, Program, command, run};
 use super::common::{AFTER_CLOSE, UNREAD, WENT_AWAY, target, with};

@@ -13,8 +13,8 @@ use rst_tracer::demo::scenarios::{ANSWER, Listed, REQUEST, Scene, settle};
 use rst_tracer::demo::sockets;
 use rst_tracer::demo::truth::{Connection, Family, GroundTruth, Reset, Sender, Stage};
 
-use super::super::aside::daemons::clients::{await_fin, called, hear_until};
-use super::super::aside::filter::{broken, only};
+use super::super::second_exam::daemons::clients::{await_fin, called, hear_until};
+use super::super::second_exam::filter::{broken, only};
 use super::super::servers::program::{Folder, Program, command};
 use super::super::wishes::quiet;
 use super::common::{

@@ -10,10 +10,10 @@ use rst_tracer::demo::sockets;
 use rst_tracer::demo::truth::{GroundTruth, Reset, Sender, Side, Stage};
 use rst_tracer::demo::wait;
 
-use super::super::aside::daemons::clients::await_fin;
-use super::super::aside::filter::{Cause, broken, shout, talk, talked};
 use super::super::closing::{spoken_tls, tls};
 use super::super::options;
+use super::super::second_exam::daemons::clients::await_fin;
+use super::super::second_exam::filter::{Cause, broken, shout, talk, talked};
 use super::super::servers::openssl;
 use super::super::servers::program::{Folder, command};
 use super::common::{CANCEL, LINGER0, UNREAD, calls, ms, passed, source, target, with};

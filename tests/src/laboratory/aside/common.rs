@@ -13,7 +13,7 @@ use rst_tracer::demo::sockets;
 use rst_tracer::demo::truth::{Connection, GroundTruth, Reset};
 use rst_tracer::demo::wait;
 
-use super::super::aside::filter::{Cause, port_after};
+use super::super::second_exam::filter::{Cause, port_after};
 
 pub(super) const CLOSED: Cause = ("connection_refused", "closed_port");
 pub(super) const WENT_AWAY: Cause = ("connection_refused", "listener_went_away");

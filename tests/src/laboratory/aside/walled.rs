@@ -7,8 +7,8 @@ use rst_tracer::demo::scenarios::{Listed, Scene, answer_of_the_dead};
 use rst_tracer::demo::sockets;
 use rst_tracer::demo::truth::{Family, GroundTruth, Sender, Side, Stage};
 
-use super::super::aside::daemons::clients::called;
-use super::super::aside::filter::{Cause, NETWORK, Rule, broken, by_host, by_router, only};
+use super::super::second_exam::daemons::clients::called;
+use super::super::second_exam::filter::{Cause, NETWORK, Rule, broken, by_host, by_router, only};
 use super::super::servers::program::{Folder, command};
 use super::common::{calls_with, source, target};
 

@@ -17,9 +17,9 @@ use rst_tracer::demo::sniffer::Sighting;
 use rst_tracer::demo::truth::{Connection, GroundTruth, Reset, Sender, Side, Stage};
 use rst_tracer::demo::{sockets, wait};
 
-use super::super::aside::daemons::clients::hear_until;
-use super::super::aside::filter::{Cause, broken, only};
 use super::super::options;
+use super::super::second_exam::daemons::clients::hear_until;
+use super::super::second_exam::filter::{Cause, broken, only};
 use super::super::servers::program::{Folder, Program, command};
 use super::super::servers::{DIED, nginx};
 use super::common::{AFTER_CLOSE, CANCEL, LINGER0, passed, target, with};

@@ -13,10 +13,10 @@ use rst_tracer::demo::scenarios::{ANSWER, Listed, Pair, RAW_CLIENT_PORT, REQUEST
 use rst_tracer::demo::sockets;
 use rst_tracer::demo::truth::{Connection, Effect, GroundTruth, Reset, Sender, Side, Stage};
 
-use super::super::aside::filter::{Cause, broken, only, talk, talked};
 use super::super::options;
 use super::super::raw::RawClient;
 use super::super::raw_server::answered_wrongly;
+use super::super::second_exam::filter::{Cause, broken, only, talk, talked};
 use super::common::{ms, passed, with};
 
 pub(super) const LISTED: &[Listed] = &[

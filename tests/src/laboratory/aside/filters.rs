@@ -12,11 +12,11 @@ use rst_tracer::demo::sniffer::Direction;
 use rst_tracer::demo::sockets;
 use rst_tracer::demo::truth::{Connection, GroundTruth, Reset, Sender, Side, Stage};
 
-use super::super::aside::filter::{
+use super::super::options;
+use super::super::second_exam::filter::{
     AFTER_RESET, IPTABLES, NETWORK, Rule, broken, by_host, by_router, late, only, port_after,
     refused, shout, talk, talked,
 };
-use super::super::options;
 use super::common::{CLOSED, begin_call, ms, passed, with};
 
 pub(super) const LISTED: &[Listed] = &[

@@ -13,9 +13,11 @@ use rst_tracer::demo::scenarios::{ANSWER, Listed, REQUEST, Scene, answer_of_the_
 use rst_tracer::demo::truth::{GroundTruth, Reset, Sender, Side, Stage};
 use rst_tracer::demo::{sockets, wait};
 
-use super::super::aside::daemons::clients::{balancer, called, dial_front, hear_until};
-use super::super::aside::filter::{Cause, IPTABLES, Rule, broken, by_router, only, talk, talked};
 use super::super::closing::{spoken_tls, tls};
+use super::super::second_exam::daemons::clients::{balancer, called, dial_front, hear_until};
+use super::super::second_exam::filter::{
+    Cause, IPTABLES, Rule, broken, by_router, only, talk, talked,
+};
 use super::super::servers::haproxy::{BY_PROXY, HAPROXY, start};
 use super::super::servers::program::{Folder, Program};
 use super::common::{AFTER_CLOSE, GAVE_UP, await_syn_ack, calls, calls_with, ms, passed, with};

@@ -13,10 +13,12 @@ use rst_tracer::demo::scenarios::{Listed, REQUEST, Scene, answer_of_the_dead, se
 use rst_tracer::demo::truth::{GroundTruth, Reset, Sender, Side, Stage};
 use rst_tracer::demo::{sockets, wait};
 
-use super::super::aside::filter::{Cause, IPTABLES, Rule, broken, by_router, refused, talked};
 use super::super::injected::forged;
 use super::super::injected::recipes::noise;
 use super::super::injected::watcher::{Heard, Trigger, heard_at_rest, shoot, watched};
+use super::super::second_exam::filter::{
+    Cause, IPTABLES, Rule, broken, by_router, refused, talked,
+};
 use super::super::servers::nginx;
 use super::common::{UNREAD, with};
 
