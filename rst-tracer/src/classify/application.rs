@@ -149,15 +149,31 @@ fn protocol_mismatch(case: &Case<'_>) -> Vec<Opinion> {
         let text = format!("the client spoke {client}, the server {server}");
         return vec![Opinion::new(Cause::ProtocolMismatch, 0.78).because("at_odds", 2.0, text)];
     }
-    let head = head(past.my_facts());
-    let text = match head {
+    let [mine, theirs] = [past.my_facts(), past.their_facts()].map(head);
+    if is_proxy_header(theirs) && past.mine().data_segments <= 1 {
+        let text = "the client began with a header of the PROXY protocol, and the server hung up: it does not \
+                    expect one";
+        return vec![Opinion::new(Cause::ProtocolMismatch, 0.75).because(
+            "proxy_header",
+            2.0,
+            text,
+        )];
+    }
+    let text = match mine {
         [0x15, 0x03, ..] => "the first thing it ever said was a TLS alert",
-        _ if head.starts_with(b"HTTP/1.1 400") || head.starts_with(b"HTTP/1.0 400") => {
+        _ if mine.starts_with(b"HTTP/1.1 400") || mine.starts_with(b"HTTP/1.0 400") => {
             "the first thing it ever said was HTTP status 400, Bad Request"
         }
         _ => return vec![],
     };
     vec![Opinion::new(Cause::ProtocolMismatch, 0.7).because("first_words", 2.0, text)]
+}
+
+/// Whether a side began with the PROXY protocol, in which a balancer tells who calls (haproxy,
+/// doc/proxy-protocol.txt, versions 1 and 2).
+fn is_proxy_header(head: &[u8]) -> bool {
+    const VERSION_2: &[u8] = b"\r\n\r\n\0\r\nQUIT\n";
+    head.starts_with(b"PROXY ") || head.starts_with(VERSION_2)
 }
 
 /// What client and server spoke, where that is known and not the same.

@@ -82,16 +82,6 @@ static HABITS: [Habit; 16] = [
         0.85,
         snort_mirrored_ttl,
     ),
-    // The same: the time to live is the one learnt of the direction.
-    habit(
-        "snort_learnt_ttl",
-        "Snort's active response",
-        Cause::IpsActiveResponse,
-        1.0,
-        0.5,
-        snort_learnt_ttl,
-    ),
-    habit("snort", "Snort's active response", Cause::IpsActiveResponse, 1.0, 0.4, snort),
     // Weaver, Sommer and Paxson, NDSS 2009: resets with reserved bits ("RAE").
     habit(
         "reserved_bits",
@@ -118,6 +108,17 @@ static HABITS: [Habit; 16] = [
         0.85,
         minus_26,
     ),
+    // snort3, where the time to live is the one learnt of the direction.
+    habit(
+        "snort_learnt_ttl",
+        "Snort's active response",
+        Cause::IpsActiveResponse,
+        1.0,
+        0.5,
+        snort_learnt_ttl,
+    ),
+    // snort3 again, by what many do.
+    habit("snort", "Snort's active response", Cause::IpsActiveResponse, 1.0, 0.4, snort),
     // Their documented defaults.
     habit("scapy", "scapy's defaults", Cause::InjectedReset, 1.0, 0.85, scapy),
     habit("hping", "hping's defaults", Cause::InjectedReset, 1.0, 0.85, hping),

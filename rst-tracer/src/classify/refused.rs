@@ -2,7 +2,7 @@
 
 use rst_tracer_common::{
     flow::flag,
-    wire::{Flags, option},
+    wire::{Flags, Seq, option},
 };
 
 use super::{
@@ -49,6 +49,7 @@ fn closed_port(case: &Case<'_>) -> Vec<Opinion> {
         (Form::PassiveToSyn, Maker::Undecided) if is_by_appliance(case) => 0.35,
         (Form::PassiveToSyn, Maker::Undecided) => 0.65,
         _ if case.forgery().habit.is_some() => 0.25,
+        _ if case.refuses_with_a_number() => 0.1,
         _ => 0.6,
     };
     let answers = reason("answers_syn", 2.0, "it answers the SYN, which nothing else did");
@@ -63,6 +64,14 @@ fn closed_port(case: &Case<'_>) -> Vec<Opinion> {
         opinion = opinion.because("undecidable", -0.5, text);
     }
     vec![opinion]
+}
+
+impl Case<'_> {
+    /// Whether a refusal of a SYN has a sequence number: a TCP without a connection has none to give, and
+    /// writes 0 (RFC 9293 section 3.10.7.1).
+    pub(super) fn refuses_with_a_number(&self) -> bool {
+        self.refuses_a_syn() && self.segment().tcp.seq != Seq(0)
+    }
 }
 
 /// Whether its time to live began at 255, as network equipment has it and common hosts do not (p0f's

@@ -162,11 +162,13 @@ fn injected_on_syn(case: &Case<'_>) -> Vec<Opinion> {
     let answers = case.known.stage == Stage::PostSyn && past.i_opened() == Some(false);
     let tells = case.forgery();
     let misfit = case.known.effect == Effect::Ignored;
-    if !answers || tells.genuine || !(tells.suspected() || misfit) {
+    let numbered = case.refuses_with_a_number();
+    if !answers || tells.genuine || !(tells.suspected() || misfit || numbered) {
         return vec![];
     }
     let probability = match (tells.proven, misfit) {
         (true, _) => 0.85,
+        _ if numbered => 0.75,
         (false, false) if tells.habit.is_some_and(|habit| habit.weight > 1.0) => 0.75,
         (false, true) => 0.4,
         (false, false) => 0.3,
@@ -177,6 +179,14 @@ fn injected_on_syn(case: &Case<'_>) -> Vec<Opinion> {
         opinions = opinions
             .into_iter()
             .map(|opinion| opinion.because("misfit_refusal", 1.5, text))
+            .collect();
+    }
+    if numbered {
+        let text =
+            "it refuses the SYN with a sequence number, and a TCP without a connection has none";
+        opinions = opinions
+            .into_iter()
+            .map(|opinion| opinion.because("numbered_refusal", 2.0, text))
             .collect();
     }
     opinions

@@ -44,8 +44,8 @@ impl Viewpoint {
 /// Whether a scenario is kept aside: its results never serve to choose a rule, a threshold or a
 /// probability.
 ///
-/// Exactly those of [`crate::laboratory::aside`]: they were written by somebody who did not know
-/// the rules, after these were written, and only sums of their results are looked at.
+/// Exactly those of [`crate::laboratory::kept_aside`]: they were written by somebody who did not know
+/// the rules, and only sums of their results are looked at.
 pub fn is_held_out(id: &str) -> bool {
     static ASIDE: LazyLock<HashSet<&str>> =
         LazyLock::new(|| kept_aside().iter().map(|scenario| scenario.id).collect());

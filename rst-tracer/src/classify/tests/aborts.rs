@@ -124,6 +124,16 @@ fn a_reset_long_after_the_own_fin_is_a_fast_close() {
 }
 
 #[test]
+fn a_server_that_expects_no_proxy_header_hangs_up_on_it() {
+    for header in [&b"PROXY TCP4 10.0.0.1 10.0.0.2 1 2\r\n"[..], b"\r\n\r\n\0\r\nQUIT\n\x21"] {
+        let mut story = Story::v4();
+        story.handshake().say(Client, header).wait(1).say(Server, b"SSH-2.0-x\r\n").wait(1);
+        let event = expect(story.abort(Server), Cause::ProtocolMismatch);
+        assert!(event.evidence.iter().any(|e| e.id == "proxy_header"), "{event:#?}");
+    }
+}
+
+#[test]
 fn mptcp_says_its_reason() {
     let tcprst = |story: &Story, reason| Packet {
         options: vec![30, 4, 0x80, reason],

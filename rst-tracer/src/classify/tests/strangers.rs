@@ -39,6 +39,20 @@ fn a_refused_syn_that_a_tool_wrote_is_a_scan_of_one_port() {
 }
 
 #[test]
+fn a_refusal_with_a_sequence_number_is_no_tcps() {
+    let told = |seq: u32| {
+        let mut story = Story::v4();
+        story.syn().wait(5);
+        let answer = Packet { seq, ip_id: 46063, df: false, ..story.answer(Server) };
+        sane(story.send(answer).first())
+    };
+    let numbered = told(77_000);
+    assert_eq!((numbered.cause, numbered.class.id()), (Cause::InjectedReset, "security_measure"));
+    assert!(gives(&numbered, "numbered_refusal"));
+    assert_ne!(told(0).cause, Cause::InjectedReset);
+}
+
+#[test]
 fn a_reset_from_nearer_than_the_clients_syn_is_not_the_clients() {
     let told = |ttl: u8| {
         let mut story = Story::v4();

@@ -36,6 +36,20 @@ fn one_form_on_the_wire_is_many_causes_by_the_kernels_reason() {
 }
 
 #[test]
+fn a_client_that_leaves_old_words_unread_misses_no_answer() {
+    let told = |asks_again: bool| {
+        let mut story = here();
+        story.handshake().say(Client, b"hello").wait(5).say(Server, b"tickets").wait(5);
+        if asks_again {
+            story.say(Client, b"bye").wait(5).ack(Server).wait(5);
+        }
+        story.abort(Client).kernel_aborts(Client, "TCP_ABORT_ON_CLOSE");
+        sane(story.first()).cause
+    };
+    assert_eq!((told(true), told(false)), (Cause::ClosedWithUnreadData, Cause::ClientCancel));
+}
+
+#[test]
 fn a_socket_destroyed_in_its_state_was_destroyed_from_outside() {
     let mut story = here();
     story.handshake().exchange().abort(Server);

@@ -6,7 +6,7 @@ use super::{Row, multipath, told};
 use crate::{
     classify::{
         Case, LastWords, Opinion, Past,
-        application::{head, spoken},
+        application::{Abort, head, spoken},
         opinion::span,
     },
     event::{Cause, SentBy},
@@ -146,6 +146,14 @@ fn closed_unread(case: &Case<'_>, sent: &Notice) -> Vec<Opinion> {
         ];
     }
     match case.known.sent_by {
+        SentBy::Client if let Some((_, Abort::Answered)) = case.abort() => {
+            let text =
+                format!("{meaning}, which had come before it spoke last: no answer is missed");
+            vec![
+                told(sent, Cause::ClosedWithUnreadData, 0.72, &text),
+                told(sent, Cause::ClientCancel, 0.26, meaning),
+            ]
+        }
         SentBy::Client => vec![
             told(sent, Cause::ClientCancel, 0.93, &format!("{meaning}, as a client that hangs up")),
             told(sent, Cause::ClosedWithUnreadData, 0.06, meaning),
