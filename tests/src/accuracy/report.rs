@@ -39,7 +39,8 @@ wrote them, and what the engine says about them never serves to choose a rule, a
 sums of it are told: which of them were missed is not. Two families of that kind were opened, one after the other:
 their misses were looked at, rules were written for what packets and kernels can tell, and they count among the
 others since. What is kept aside now was written while the second one was looked at, by somebody who saw neither its
-results nor the rules; half of it was opened like the others, chosen by the order of its list. The resets of one scenario, IP family and point of view together count one.
+results nor the rules; half of it was opened like the others, chosen by the order of its list. The resets of one
+scenario, IP family and point of view together count one.
 ";
 
 const CEILINGS: &str = "
