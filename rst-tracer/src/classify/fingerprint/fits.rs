@@ -1,142 +1,16 @@
-//! Whose habits a reset has: tools and boxes that write resets in their own way.
+//! What fits the rows: a question about a reset and the connection before it for each habit.
 //!
-//! In: a case. Out: the first habit of the table that fits. A habit names a suspect; it proves
-//! nothing, for anybody can write so. Sources stand with the rows.
+//! In: a [`Reading`]. Out: whether the reset was written so.
 
 use rst_tracer_common::{
     flow::Slot,
     wire::{Flags, Segment, Seq, option},
 };
 
-use super::{
-    Case, Past, Payload,
-    forgery::copies::{Shot, shots},
-    past::end_of,
-};
-use crate::event::Cause;
-
-/// A way to write resets.
-#[derive(Debug)]
-pub struct Habit {
-    /// Fixed name.
-    pub id: &'static str,
-    /// Whose it is, in words.
-    pub name: &'static str,
-    /// What its owner uses it for.
-    pub cause: Cause,
-    /// How much rarer a genuine reset looks so: a logarithm.
-    pub weight: f64,
-    /// How surely an injector that writes so is the one named.
-    pub surely: f64,
-    fits: fn(&Reading<'_>) -> bool,
-}
-
-const fn habit(
-    id: &'static str,
-    name: &'static str,
-    cause: Cause,
-    weight: f64,
-    surely: f64,
-    fits: fn(&Reading<'_>) -> bool,
-) -> Habit {
-    Habit { id, name, cause, weight, surely, fits }
-}
-
-/// The most telling first.
-static HABITS: [Habit; 16] = [
-    // Payload of ten bytes: "A Wall Behind A Wall", IEEE S&P 2025.
-    habit("henan", "the provincial firewall of Henan", Cause::InjectedReset, 1.0, 0.85, henan),
-    // net4people/bbs 285 and 511: three with window w, w+1, w+2 and TTL t, t+1, t+2.
-    habit(
-        "gfw_counting",
-        "the Great Firewall since 2023",
-        Cause::InjectedReset,
-        1.5,
-        0.85,
-        gfw_counting,
-    ),
-    // Clayton, Murdoch and Watson, "Ignoring the Great Firewall of China", PET 2006: X, X+1460,
-    // X+4380.
-    habit("gfw_type_2", "the Great Firewall's type 2", Cause::InjectedReset, 1.5, 0.85, gfw_type_2),
-    // Weaver, Sommer and Paxson, NDSS 2009.
-    habit("sandvine", "Sandvine's traffic shaper", Cause::InjectedReset, 1.5, 0.85, sandvine),
-    // dsniff, tcpkill.c: sequence numbers a window apart.
-    habit("tcpkill", "tcpkill", Cause::InjectedReset, 1.5, 0.85, tcpkill),
-    // suricata, src/respond-reject-libnet11.c.
-    habit("suricata", "Suricata's reject", Cause::IpsActiveResponse, 1.5, 0.85, suricata),
-    // snort3, src/packet_io/active.cc: attempts "strafe" by the size of the payload.
-    habit(
-        "snort_strafing",
-        "Snort's active response",
-        Cause::IpsActiveResponse,
-        1.5,
-        0.85,
-        snort_strafing,
-    ),
-    // The same: where none was learnt, the time to live is what the trigger's leaves of 255.
-    habit(
-        "snort_mirrored_ttl",
-        "Snort's active response",
-        Cause::IpsActiveResponse,
-        1.5,
-        0.85,
-        snort_mirrored_ttl,
-    ),
-    // Weaver, Sommer and Paxson, NDSS 2009: resets with reserved bits ("RAE").
-    habit(
-        "reserved_bits",
-        "an injector that sets reserved bits",
-        Cause::InjectedReset,
-        1.5,
-        0.85,
-        rae,
-    ),
-    // The same: constant identifications, or one counted down from the trigger's.
-    habit(
-        "ip_id_constant",
-        "an injector with a constant IP ID",
-        Cause::InjectedReset,
-        1.5,
-        0.85,
-        constant_id,
-    ),
-    habit(
-        "ip_id_minus_26",
-        "an injector with the trigger's IP ID less 26",
-        Cause::InjectedReset,
-        1.5,
-        0.85,
-        minus_26,
-    ),
-    // snort3, where the time to live is the one learnt of the direction.
-    habit(
-        "snort_learnt_ttl",
-        "Snort's active response",
-        Cause::IpsActiveResponse,
-        1.0,
-        0.5,
-        snort_learnt_ttl,
-    ),
-    // snort3 again, by what many do.
-    habit("snort", "Snort's active response", Cause::IpsActiveResponse, 1.0, 0.4, snort),
-    // Their documented defaults.
-    habit("scapy", "scapy's defaults", Cause::InjectedReset, 1.0, 0.85, scapy),
-    habit("hping", "hping's defaults", Cause::InjectedReset, 1.0, 0.85, hping),
-    // Wang et al., "Your State is Not Mine", IMC 2017: one bare reset with a window.
-    habit("gfw_type_1", "the Great Firewall's type 1", Cause::InjectedReset, 0.5, 0.85, gfw_type_1),
-];
-
-/// The habit that a reset has.
-pub(super) fn find(case: &Case<'_>, past: &Past<'_>) -> Option<&'static Habit> {
-    if past.theirs().packets == 0 {
-        return None;
-    }
-    let reading = Reading { case, past, segment: case.segment(), shots: shots(case, past) };
-    HABITS.iter().find(|habit| (habit.fits)(&reading))
-}
+use super::super::{Case, Past, Payload, forgery::copies::Shot, past::end_of};
 
 /// What the rows look at.
-struct Reading<'a> {
+pub(super) struct Reading<'a> {
     case: &'a Case<'a>,
     past: &'a Past<'a>,
     segment: &'a Segment,
@@ -144,7 +18,12 @@ struct Reading<'a> {
     shots: Vec<Shot>,
 }
 
-impl Reading<'_> {
+impl<'a> Reading<'a> {
+    /// A reset with the connection before it, and those of its kind around it.
+    pub(super) fn of(case: &'a Case<'a>, past: &'a Past<'a>, shots: Vec<Shot>) -> Self {
+        Self { case, past, segment: case.segment(), shots }
+    }
+
     fn has_ack(&self) -> bool {
         self.segment.tcp.flags.has(Flags::ACK)
     }
@@ -195,11 +74,11 @@ impl Reading<'_> {
     }
 }
 
-fn henan(r: &Reading<'_>) -> bool {
+pub(super) fn henan(r: &Reading<'_>) -> bool {
     matches!(r.case.payload(), Payload::Injector(whose) if whose.contains("Henan"))
 }
 
-fn gfw_counting(r: &Reading<'_>) -> bool {
+pub(super) fn gfw_counting(r: &Reading<'_>) -> bool {
     let up = |pair: &[Shot]| {
         pair[0].window.wrapping_add(1) == pair[1].window
             && pair[0].ttl.wrapping_add(1) == pair[1].ttl
@@ -207,16 +86,16 @@ fn gfw_counting(r: &Reading<'_>) -> bool {
     r.has_ack() && r.shots.len() >= 2 && r.shots.windows(2).all(up)
 }
 
-fn gfw_type_2(r: &Reading<'_>) -> bool {
+pub(super) fn gfw_type_2(r: &Reading<'_>) -> bool {
     let steps: Vec<i32> = r.steps().collect();
     r.has_ack() && matches!(steps[..], [1460, 2920] | [1460] | [2920])
 }
 
-fn sandvine(r: &Reading<'_>) -> bool {
+pub(super) fn sandvine(r: &Reading<'_>) -> bool {
     r.steps().any(|step| step == 12503)
 }
 
-fn tcpkill(r: &Reading<'_>) -> bool {
+pub(super) fn tcpkill(r: &Reading<'_>) -> bool {
     let windows: Vec<i32> = r.past.their_slots().map(|slot| i32::from(slot.window)).collect();
     let steps: Vec<i32> = r.steps().collect();
     // `seq += i * win`: by the window, then by twice the window.
@@ -228,7 +107,7 @@ fn tcpkill(r: &Reading<'_>) -> bool {
     bare && r.is_plain() && !r.df() && by_window
 }
 
-fn suricata(r: &Reading<'_>) -> bool {
+pub(super) fn suricata(r: &Reading<'_>) -> bool {
     let tcp = &r.segment.tcp;
     let written_so = r.has_ack()
         && tcp.window != 0
@@ -253,18 +132,18 @@ fn suricata(r: &Reading<'_>) -> bool {
 }
 
 /// Further attempts step ahead by the size of the trigger, which may have gone either way.
-fn snort_strafing(r: &Reading<'_>) -> bool {
+pub(super) fn snort_strafing(r: &Reading<'_>) -> bool {
     let steps: Vec<i32> = r.steps().collect();
     let triggers = [r.past.their_last_data(), r.past.my_last_data()];
     let by_size = |trigger: &Slot| steps.iter().all(|step| *step == trigger.len as i32);
     snort(r) && !steps.is_empty() && triggers.into_iter().flatten().any(by_size)
 }
 
-fn snort_learnt_ttl(r: &Reading<'_>) -> bool {
+pub(super) fn snort_learnt_ttl(r: &Reading<'_>) -> bool {
     snort(r) && r.past.my_ttl() == Some(r.segment.ttl)
 }
 
-fn snort_mirrored_ttl(r: &Reading<'_>) -> bool {
+pub(super) fn snort_mirrored_ttl(r: &Reading<'_>) -> bool {
     snort(r) && is_mirrored(r) && r.past.my_ttl() != Some(r.segment.ttl)
 }
 
@@ -274,7 +153,7 @@ fn is_mirrored(r: &Reading<'_>) -> bool {
     triggers.any(|slot| (255 - slot.ttl).abs_diff(r.segment.ttl) <= 1)
 }
 
-fn snort(r: &Reading<'_>) -> bool {
+pub(super) fn snort(r: &Reading<'_>) -> bool {
     let tcp = &r.segment.tcp;
     let written_so = r.has_ack() && tcp.window == 0 && r.is_plain() && r.is_raw();
     // IPv6 has no identification, and a box that ends connections itself begins at 255.
@@ -293,7 +172,7 @@ fn snort(r: &Reading<'_>) -> bool {
 
 /// ECN bits on a connection that has agreed on ECN (RFC 3168, RFC 9768) are in order; the three
 /// bits above them never are.
-fn rae(r: &Reading<'_>) -> bool {
+pub(super) fn rae(r: &Reading<'_>) -> bool {
     const ECN: u8 = 0xc0;
     const NOT_AE: u8 = 0x0e;
     let tcp = &r.segment.tcp;
@@ -302,31 +181,31 @@ fn rae(r: &Reading<'_>) -> bool {
     tcp.reserved & NOT_AE != 0 || tcp.flags.0 & ECN != 0 && !asked && !unseen
 }
 
-fn constant_id(r: &Reading<'_>) -> bool {
+pub(super) fn constant_id(r: &Reading<'_>) -> bool {
     const KNOWN: [u16; 3] = [64, 256, 16448];
     let strange = r.past.my_ip_id_counts() || r.past.mine().packets == 0;
     !r.case.is_v6() && KNOWN.contains(&r.segment.ip_id) && strange && !r.continues()
 }
 
-fn minus_26(r: &Reading<'_>) -> bool {
+pub(super) fn minus_26(r: &Reading<'_>) -> bool {
     let trigger = r.past.slots().rfind(|slot| slot.len > 0 && slot.ip_id != 0);
     let id = r.segment.ip_id;
     let fits = trigger.is_some_and(|trigger| trigger.ip_id.wrapping_sub(id) == 26);
     !r.case.is_v6() && id != 0 && fits && !r.continues()
 }
 
-fn scapy(r: &Reading<'_>) -> bool {
+pub(super) fn scapy(r: &Reading<'_>) -> bool {
     let by_hand = r.segment.ip_id == 1 && !r.continues() && r.is_raw() && !r.case.is_v6();
     by_hand && r.ttl_from_64() && r.is_plain() && r.segment.tcp.window == 8192
 }
 
-fn hping(r: &Reading<'_>) -> bool {
+pub(super) fn hping(r: &Reading<'_>) -> bool {
     let own = r.past.my_slots().any(|slot| slot.window == r.segment.tcp.window);
     let by_hand = r.is_raw() && !r.continues() && !own;
     by_hand && r.ttl_from_64() && r.is_plain() && matches!(r.segment.tcp.window, 64 | 512)
 }
 
-fn gfw_type_1(r: &Reading<'_>) -> bool {
+pub(super) fn gfw_type_1(r: &Reading<'_>) -> bool {
     let tcp = &r.segment.tcp;
     let stamped = tcp.options & option::TIMESTAMPS != 0;
     !r.has_ack() && tcp.window != 0 && r.is_plain() && !stamped && r.is_raw()
