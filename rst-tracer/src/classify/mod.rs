@@ -63,6 +63,9 @@ const CLASSES: [&[Rule]; 11] = [
 
 /// Explains a reset.
 pub fn explain(case: &Case<'_>) -> Verdict {
-    let opinions = CLASSES.iter().copied().flatten().flat_map(|rule| rule(case)).collect();
+    let mut opinions = Vec::new();
+    for rule in CLASSES.iter().copied().flatten() {
+        opinions.append(&mut rule(case));
+    }
     Verdict::of(case, opinions)
 }
