@@ -9,10 +9,12 @@ use std::{
     hash::Hash,
 };
 
+use foldhash::quality::RandomState;
+
 /// A map of bounded size.
 pub(crate) struct Bounded<K, V> {
     most: usize,
-    entries: HashMap<K, Entry<V>>,
+    entries: HashMap<K, Entry<V>, RandomState>,
     /// Every key once, oldest first.
     order: VecDeque<K>,
 }
@@ -26,7 +28,7 @@ struct Entry<V> {
 impl<K: Copy + Eq + Hash, V> Bounded<K, V> {
     /// An empty map for at most this many entries.
     pub(crate) fn new(most: usize) -> Self {
-        Self { most: most.max(1), entries: HashMap::new(), order: VecDeque::new() }
+        Self { most: most.max(1), entries: HashMap::default(), order: VecDeque::new() }
     }
 
     /// What is known under a key.

@@ -5,6 +5,8 @@
 
 use std::collections::{HashMap, VecDeque};
 
+use foldhash::fast::RandomState;
+
 use crate::{event::Process, source::Notice};
 
 /// A statement, and the process that it is about, looked up when it came.
@@ -19,7 +21,7 @@ pub(super) struct Early {
     /// How long one waits.
     keep_ns: u64,
     most: usize,
-    of_flow: HashMap<u64, Vec<(u64, Heard)>>,
+    of_flow: HashMap<u64, Vec<(u64, Heard)>, RandomState>,
     /// When, of which flow and with which number each came; those taken since are skipped.
     order: VecDeque<(u64, u64, u64)>,
     next: u64,

@@ -117,7 +117,7 @@ fn is_arrival(head: &Head) -> bool {
 
 impl Part {
     /// Where it belongs.
-    pub(super) fn of(self, testimony: &mut Testimony) -> &mut Option<Notice> {
+    pub(super) fn of(self, testimony: &mut Testimony) -> &mut Option<Box<Notice>> {
         match self {
             Self::Answered | Self::Aborted => &mut testimony.sent,
             Self::Received => &mut testimony.received,

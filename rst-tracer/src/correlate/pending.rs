@@ -3,8 +3,9 @@
 //! In: records in the order of the source, and the time on its clock. Out: [`Joined`] resets, each
 //! once. They go out in the order in which nothing more is awaited for them.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 
+use foldhash::fast::RandomState;
 use rst_tracer_common::notice::Point;
 
 use super::{
@@ -79,13 +80,13 @@ const MOST_DROPS: usize = 1 << 12;
 /// Resets in order of arrival, found by the flow they belong to.
 pub struct Correlator {
     rules: Rules,
-    /// By number, which is the order of arrival.
-    waiting: BTreeMap<u64, Waiting>,
+    /// By number, which is the order of arrival. Boxed: they are large, and moved on their way.
+    waiting: HashMap<u64, Box<Waiting>, RandomState>,
     /// When each is due, and its number.
     queue: BTreeSet<(u64, u64)>,
     next: u64,
     /// Numbers of the waiting resets of a flow.
-    of_flow: HashMap<u64, Vec<u64>>,
+    of_flow: HashMap<u64, Vec<u64>, RandomState>,
     /// The last due time given out: resets that nothing settles keep their order even when the
     /// clock of a capture jumps.
     last_due: u64,
@@ -115,10 +116,10 @@ impl Correlator {
     pub fn new(rules: Rules) -> Self {
         Self {
             rules,
-            waiting: BTreeMap::new(),
+            waiting: HashMap::default(),
             queue: BTreeSet::new(),
             next: 0,
-            of_flow: HashMap::new(),
+            of_flow: HashMap::default(),
             last_due: 0,
             crowd: Gathering::default(),
             lost_ns: None,
@@ -211,7 +212,7 @@ impl Correlator {
             }
             Part::Dropped | Part::TriggerDropped => {}
         }
-        *part.of(&mut waiting.joined.testimony) = Some(*heard.notice);
+        *part.of(&mut waiting.joined.testimony) = Some(heard.notice);
         self.reschedule(number);
     }
 
@@ -234,8 +235,12 @@ impl Correlator {
     /// Makes a reset due at another time, at the latest when it would be if nothing settled it.
     fn postpone(&mut self, number: u64, due: u64) {
         let Some(waiting) = self.waiting.get_mut(&number) else { return };
+        let due = due.min(waiting.last_due);
+        if due == waiting.due {
+            return;
+        }
         self.queue.remove(&(waiting.due, number));
-        waiting.due = due.min(waiting.last_due);
+        waiting.due = due;
         self.queue.insert((waiting.due, number));
     }
 
@@ -261,7 +266,7 @@ impl Correlator {
         self.last_due = due;
         let (sender, receiver) = (None, None);
         let waiting = Waiting { joined, arrival, due, last_due: due, sender, receiver };
-        self.waiting.insert(number, waiting);
+        self.waiting.insert(number, Box::new(waiting));
         self.queue.insert((due, number));
         self.of_flow.entry(flow).or_default().push(number);
         self.recall(number, flow);
@@ -309,10 +314,13 @@ impl Correlator {
                 return None;
             }
             let waiting = self.waiting.get_mut(&number)?;
+            let last_due = waiting.last_due;
+            if due >= last_due {
+                return self.release();
+            }
             waiting.joined.crowd =
                 self.crowd.look(&waiting.joined, waiting.arrival, self.rules.netns);
-            let last_due = waiting.last_due;
-            if due >= last_due || !settled::is_open(&waiting.joined) {
+            if !settled::is_open(&waiting.joined) {
                 return self.release();
             }
             self.postpone(number, last_due);
@@ -322,7 +330,8 @@ impl Correlator {
     /// The next reset, whatever it waits for: the source has ended.
     pub fn release(&mut self) -> Option<Joined> {
         let (_, number) = self.queue.pop_first()?;
-        let Waiting { mut joined, arrival, sender, receiver, .. } = self.waiting.remove(&number)?;
+        let waiting = self.waiting.remove(&number)?;
+        let Waiting { mut joined, arrival, sender, receiver, .. } = *waiting;
         let flow = joined.reset.rst.head.flow_hash;
         if let Some(numbers) = self.of_flow.get_mut(&flow) {
             numbers.retain(|&other| other != number);

@@ -12,13 +12,13 @@ pub struct Testimony {
     /// Who could have spoken.
     pub witnesses: Witnesses,
     /// This host's TCP sent it (`tcp_send_reset`).
-    pub sent: Option<Notice>,
+    pub sent: Option<Box<Notice>>,
     /// This host's TCP believed it (`tcp_receive_reset`).
-    pub received: Option<Notice>,
+    pub received: Option<Box<Notice>>,
     /// This host dropped the reset itself (`kfree_skb`), and why.
-    pub dropped: Option<Notice>,
+    pub dropped: Option<Box<Notice>>,
     /// This host dropped the segment that the reset answers, and why.
-    pub trigger_dropped: Option<Notice>,
+    pub trigger_dropped: Option<Box<Notice>>,
 }
 
 impl Testimony {
@@ -30,7 +30,7 @@ impl Testimony {
     /// Everything that it said, the most telling first.
     pub fn statements(&self) -> impl Iterator<Item = &Notice> {
         let all = [&self.sent, &self.received, &self.dropped, &self.trigger_dropped];
-        all.into_iter().flatten()
+        all.into_iter().filter_map(|said| said.as_deref())
     }
 }
 

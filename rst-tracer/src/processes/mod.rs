@@ -225,7 +225,8 @@ impl Processes {
             return;
         }
         let said = &joined.testimony;
-        let inode = |notice: &Option<Notice>| notice.as_ref().map_or(0, |said| said.wire.inode);
+        let inode =
+            |notice: &Option<Box<Notice>>| notice.as_ref().map_or(0, |said| said.wire.inode);
         // Whoever was seen to begin is not from before the start, though its ports may be.
         let is_old = joined.reset.flow.as_ref().is_none_or(|flow| flow.hot.opener().is_none());
         let ends = [

@@ -175,13 +175,13 @@ fn what_the_own_kernel_sent_is_not_forged_whatever_follows() {
     let mut story = Story::v4();
     story.handshake().exchange().abort(Server).wait(30).say(Server, b"still here");
     let event = with(&mut story, |joined| {
-        joined.testimony.sent = Some(Notice {
+        joined.testimony.sent = Some(Box::new(Notice {
             time: joined.reset.time,
             wire: zerocopy::FromZeros::new_zeroed(),
             reason: None,
             state: None,
             state_before: None,
-        });
+        }));
     });
     assert_ne!(event.origin, Origin::MiddleboxProven);
     assert_eq!(share(&event, Cause::InjectedReset), 0);

@@ -10,6 +10,8 @@ use sha1::{Digest, Sha1};
 use crate::event::Endpoint;
 
 const TCP_AND_PADDING: [u8; 2] = [6, 0];
+/// The version and 20 bytes in Base64.
+const LENGTH: usize = 2 + 28;
 
 /// The id of the connection between two ends, the same in both directions. Tools that use another `seed` name it
 /// otherwise; the usual one is 0.
@@ -26,7 +28,10 @@ pub(super) fn of(a: Endpoint, b: Endpoint, seed: u16) -> String {
     hash.update(TCP_AND_PADDING);
     hash.update(low.port.to_be_bytes());
     hash.update(high.port.to_be_bytes());
-    format!("1:{}", BASE64_STANDARD.encode(hash.finalize()))
+    let mut id = String::with_capacity(LENGTH);
+    id.push_str("1:");
+    BASE64_STANDARD.encode_string(hash.finalize(), &mut id);
+    id
 }
 
 #[cfg(test)]

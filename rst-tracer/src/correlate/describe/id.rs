@@ -12,15 +12,16 @@ use crate::source::Reset;
 pub(super) fn of(reset: &Reset, scene: &Scene) -> String {
     let head = &reset.rst.head;
     let (segment, tcp) = (&head.segment, &head.segment.tcp);
+    let [[a, b, c, d], [e, f, g, h]] = [segment.src.address.0, segment.dst.address.0];
+    #[rustfmt::skip]
+    let numbers = [
+        (reset.time.0 >> 32) as u32, reset.time.0 as u32,
+        a, b, c, d, segment.src.port,
+        e, f, g, h, segment.dst.port,
+        tcp.seq.0, tcp.ack.0, tcp.flags.0.into(), segment.ip_id.into(),
+    ];
     let mut hash = Sha1::new();
-    hash.update(reset.time.0.to_be_bytes());
-    for end in [segment.src, segment.dst] {
-        end.address.0.iter().for_each(|word| hash.update(word.to_be_bytes()));
-        hash.update(end.port.to_be_bytes());
-    }
-    for number in [tcp.seq.0, tcp.ack.0, u32::from(tcp.flags.0), u32::from(segment.ip_id)] {
-        hash.update(number.to_be_bytes());
-    }
+    hash.update(numbers.map(u32::to_be_bytes).as_flattened());
     match (&reset.origin.file, reset.origin.frame) {
         (Some(file), frame) => {
             hash.update(frame.unwrap_or_default().to_be_bytes());
@@ -33,5 +34,6 @@ pub(super) fn of(reset: &Reset, scene: &Scene) -> String {
             hash.update(scene.host.as_bytes());
         }
     }
-    hash.finalize()[..16].iter().map(|byte| format!("{byte:02x}")).collect()
+    let digit = |nibble: u8| char::from(b"0123456789abcdef"[usize::from(nibble & 15)]);
+    hash.finalize()[..16].iter().flat_map(|&byte| [digit(byte >> 4), digit(byte)]).collect()
 }

@@ -225,8 +225,10 @@ impl Live {
         let until = more_from.map_or(until, |from| from.min(until));
         batch.sort_by_key(Record::time_ns);
         let ready = batch.partition_point(|record| record.time_ns() <= until);
-        self.held = batch.split_off(ready);
-        batch.into_iter().for_each(&mut each);
+        batch.drain(..ready).for_each(&mut each);
+        // What is usual finds its room next time, too.
+        batch.shrink_to(most);
+        self.held = batch;
         Drained { records: ready, may_have_more: more_from.is_some() || !self.held.is_empty() }
     }
 

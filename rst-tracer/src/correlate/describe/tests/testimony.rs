@@ -7,14 +7,14 @@ use crate::correlate::{Joined, Scene, describe};
 use crate::event::{Effect, Timestamp};
 use crate::source::Notice;
 
-fn notice(reason: Option<&'static str>, state: Option<&'static str>) -> Option<Notice> {
-    Some(Notice {
+fn notice(reason: Option<&'static str>, state: Option<&'static str>) -> Option<Box<Notice>> {
+    Some(Box::new(Notice {
         time: Timestamp(0),
         wire: notice::Notice::default(),
         reason: reason.map(Into::into),
         state: state.map(Into::into),
         state_before: None,
-    })
+    }))
 }
 
 fn effect(joined: &Joined) -> Effect {
