@@ -176,6 +176,11 @@ impl<'a> Pipeline<'a> {
         stop_on(self.sink.flush())
     }
 
+    /// How long the output may go without a flush.
+    pub fn patience(&self) -> Option<Duration> {
+        self.sink.patience()
+    }
+
     /// Chooses anew which resets become events.
     pub fn choose(&mut self, filter: Filter) {
         self.filter = filter;

@@ -59,6 +59,11 @@ impl Service {
         }
     }
 
+    /// When it is to hear that the tracer lives, at the latest.
+    pub(super) fn next_beat(&self) -> Option<Instant> {
+        self.beat.filter(|_| self.is_there).map(|_| self.next_beat)
+    }
+
     /// It reloads; `ready` ends that. The time tells the manager which of its requests this answers.
     pub(super) fn reloading(&self) {
         match NotifyState::monotonic_usec_now() {

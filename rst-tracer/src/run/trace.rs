@@ -29,14 +29,15 @@ use crate::{
 
 /// Records that are taken from the ring before anything is written.
 const BATCH: usize = 4096;
-/// The ring is looked into at least so often: an edge may be missed under load.
-const LONGEST_NAP: Duration = Duration::from_millis(200);
 /// While there are many records, most of them wake nobody: then it is looked after them so often.
 const SHORT_NAP: Duration = Duration::from_millis(1);
+/// So long after records were found another one may wake nobody: the kernel programs allow each CPU a few wakes in
+/// units of 2^20 ns. Whoever looks later and finds nothing will be woken.
+const WAKE_UNIT: Duration = Duration::from_nanos(1 << 20);
 /// What the runtime's timer can tell apart; it rounds up. For less the thread sleeps: signals and the rest can wait so
 /// long.
 const TIMER: Duration = Duration::from_millis(1);
-/// How often it is looked for floods.
+/// How often it is looked for floods, and so into the rings though nothing woke us.
 const WATCH: Duration = Duration::from_secs(1);
 /// Addresses of the host come and go seldom.
 const EVERY_SO_OFTEN: Duration = Duration::from_secs(5);
@@ -156,7 +157,9 @@ pub struct Tracing<'a> {
     /// The way to the output.
     pub pipeline: Pipeline<'a>,
     stats: Option<Duration>,
-    /// The last look found records.
+    /// When a look last found records.
+    found: Instant,
+    /// The next record may wake nobody.
     is_busy: bool,
     floods: flood::Watch,
     next_watch: Instant,
@@ -169,9 +172,10 @@ pub struct Tracing<'a> {
 impl<'a> Tracing<'a> {
     /// A source and what its records go through; `stats`: how often a stats event is written.
     pub fn new(live: Live, pipeline: Pipeline<'a>, stats: Option<Duration>) -> Self {
-        let next_watch = Instant::now();
-        let (is_busy, floods, blamed, statements_lost) = Default::default();
-        Self { live, pipeline, stats, is_busy, floods, next_watch, blamed, statements_lost }
+        let now = Instant::now();
+        let (found, next_watch, is_busy) = (now, now, true);
+        let (floods, blamed, statements_lost) = Default::default();
+        Self { live, pipeline, stats, found, is_busy, floods, next_watch, blamed, statements_lost }
     }
 
     /// Runs until a signal, the end of `duration`, a limit or a closed output.
@@ -196,7 +200,7 @@ impl<'a> Tracing<'a> {
                 return Ok(stop);
             }
             service.beat(|| self.status());
-            let nap = self.nap();
+            let nap = service.next_beat().map_or(self.nap(), |beat| self.nap().min(beat.into()));
             tokio::select! {
                 wish = signals.next() => match wish {
                     Wish::Stop => return Ok(Stop::Enough),
@@ -239,14 +243,17 @@ impl<'a> Tracing<'a> {
     pub fn turn(&mut self) -> ControlFlow<Stop> {
         self.pipeline.look_around(EVERY_SO_OFTEN);
         self.pipeline.watch(self.live.traced());
-        self.is_busy = false;
+        let began = Instant::now();
         loop {
             let drained = self.live.drain(BATCH, |record| self.pipeline.take(record));
             self.count_losses();
             self.pipeline.write_due(monotonic_ns())?;
-            self.is_busy |= drained.records > 0;
+            if drained.records > 0 {
+                self.found = Instant::now();
+            }
             self.watch_floods()?;
             if !drained.may_have_more {
+                self.is_busy = began.saturating_duration_since(self.found) <= WAKE_UNIT;
                 return self.pipeline.flush();
             }
         }
@@ -288,8 +295,9 @@ impl<'a> Tracing<'a> {
 
     /// Leaves what was counted until now for who asks for metrics.
     fn leave_metrics(&self) {
+        let Some(metrics) = &self.pipeline.metrics else { return };
         // What cannot be read now is read with the summary, where it is an error.
-        let (Some(metrics), Ok(summary)) = (&self.pipeline.metrics, self.summary()) else { return };
+        let Ok(summary) = self.summary() else { return };
         for output in &summary.outputs {
             metrics.set_output(&output.output, output.written, output.dropped);
         }
@@ -325,12 +333,12 @@ impl<'a> Tracing<'a> {
 
     /// When to look again even if nothing happens.
     fn nap(&self) -> Instant {
-        let longest = if self.is_busy { SHORT_NAP } else { LONGEST_NAP };
-        let until_due = self
-            .pipeline
-            .next_due()
-            .map_or(longest, |due| Duration::from_nanos(due.saturating_sub(monotonic_ns())));
-        Instant::now() + until_due.min(longest)
+        let now = Instant::now();
+        let longest = if self.is_busy { now + SHORT_NAP } else { self.next_watch };
+        let until_due = |due: u64| Duration::from_nanos(due.saturating_sub(monotonic_ns()));
+        let due = self.pipeline.next_due().map(|due| now + until_due(due));
+        let impatient = self.pipeline.patience().map(|patience| now + patience);
+        [due, impatient].into_iter().flatten().fold(longest, Instant::min)
     }
 
     /// What a service manager shows.

@@ -20,7 +20,7 @@ mod schema;
 mod text;
 pub(crate) mod words;
 
-use std::io;
+use std::{io, time::Duration};
 
 use crate::event::{Event, OutputStats, RstEvent};
 
@@ -54,6 +54,11 @@ pub trait Sink {
 
     /// Hands everything taken so far to the output.
     fn flush(&mut self) -> io::Result<()>;
+
+    /// How long it may go without a flush though nothing is written: by that it tells that it ended by itself.
+    fn patience(&self) -> Option<Duration> {
+        None
+    }
 
     /// Starts what it needs threads for: not before the process has given up what it does not need, which a thread of
     /// its own would keep.

@@ -28,6 +28,9 @@ const REFRESH: Duration = Duration::from_millis(500);
 /// How soon the end is noticed.
 const PATIENCE: Duration = Duration::from_millis(50);
 
+/// How long tracing goes on after the screen was left.
+const UNTIL_LEFT: Duration = Duration::from_millis(200);
+
 /// A screen that shows what it is told.
 pub(super) struct Screen {
     shared: Arc<Shared>,
@@ -74,6 +77,10 @@ impl Sink for Screen {
         let is_gone = self.shared.is_closed.load(Ordering::Acquire)
             || self.thread.as_ref().is_some_and(JoinHandle::is_finished);
         if is_gone { Err(io::ErrorKind::BrokenPipe.into()) } else { Ok(()) }
+    }
+
+    fn patience(&self) -> Option<Duration> {
+        Some(UNTIL_LEFT)
     }
 
     fn finish(&mut self) -> Result<()> {
