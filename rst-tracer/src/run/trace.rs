@@ -27,8 +27,8 @@ use crate::{
     source::live::{self, Live, Wake, evidence::Scope, kernel, rings::Cut},
 };
 
-/// Records that are taken from the ring before anything is written.
-const BATCH: usize = 4096;
+/// Records that are taken from each ring before anything is written: as many as stay in a processor's own cache.
+const BATCH: usize = 512;
 /// While there are many records, most of them wake nobody: then it is looked after them so often.
 const SHORT_NAP: Duration = Duration::from_millis(1);
 /// So long after records were found another one may wake nobody: the kernel programs allow each CPU a few wakes in

@@ -2,7 +2,11 @@
 //!
 //! In: how many, and how large. Out: records, and when there are some.
 
-use std::os::fd::{AsRawFd, RawFd};
+use std::{
+    os::fd::{AsFd, AsRawFd, RawFd},
+    panic::resume_unwind,
+    thread::{self, ScopedJoinHandle},
+};
 
 use anyhow::{Context, Result};
 use aya::{
@@ -16,6 +20,8 @@ use super::{kernel::not_ours, object};
 
 /// The most rings that are made: more CPUs share them.
 const MOST: u32 = 128;
+/// Rings that are handed over at once, each by a thread: a service may have few.
+const TOGETHER: usize = 16;
 /// No ring is smaller, whatever its share of the whole: hundreds of resets fit in.
 const LEAST_BYTES: u32 = 1 << 18;
 
@@ -52,7 +58,7 @@ pub struct Rings {
     /// Readable while one of them is.
     any: Epoll,
     /// Programs that are loaded later look for it by its descriptor.
-    _outer: ArrayOfMaps<MapData>,
+    _outer: MapData,
 }
 
 impl Rings {
@@ -61,16 +67,17 @@ impl Rings {
     /// # Errors
     /// A [`Failure`](crate::exit::Failure) in the chain when the object is not ours or there is no memory.
     pub fn make(ebpf: &mut Ebpf, cut: Cut) -> Result<Self> {
-        let outer = ebpf.take_map("RINGS").ok_or_else(|| not_ours("RINGS"))?;
-        let mut outer = ArrayOfMaps::<MapData>::try_from(outer).map_err(|_| not_ours("RINGS"))?;
+        let Some(Map::ArrayOfMaps(outer)) = ebpf.take_map("RINGS") else {
+            return Err(not_ours("RINGS").into());
+        };
+        let maps = (0..cut.count).map(|_| object::make_ring(cut.bytes));
+        let maps: Vec<MapData> = maps.collect::<Result<_, _>>()?;
+        hand_over(&outer, &maps).context("handing the ring buffers to the programs")?;
         let any = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC).context("epoll_create1")?;
         let mut rings = Vec::new();
-        for index in 0..cut.count {
-            let map = object::make_ring(cut.bytes)?;
-            outer.set(index, &map, 0).context("handing a ring buffer to the programs")?;
+        for (index, map) in (0..).zip(maps) {
             let ring = RingBuf::try_from(Map::RingBuf(map))?;
-            any.add(&ring, EpollEvent::new(EpollFlags::EPOLLIN, u64::from(index)))
-                .context("epoll_ctl")?;
+            any.add(&ring, EpollEvent::new(EpollFlags::EPOLLIN, index)).context("epoll_ctl")?;
             rings.push(ring);
         }
         Ok(Self { rings, any, _outer: outer })
@@ -99,6 +106,25 @@ impl Rings {
     pub fn take_one(&mut self) -> Option<RingBufItem<'_>> {
         self.rings.iter_mut().find_map(RingBuf::next)
     }
+}
+
+/// Puts each ring into its place. The kernel waits for its readers (RCU) after each, many milliseconds: several places
+/// wait together.
+fn hand_over(outer: &MapData, rings: &[MapData]) -> Result<()> {
+    let put = |index, ring| -> Result<()> {
+        let outer = MapData::from_fd(outer.fd().as_fd().try_clone_to_owned()?)?;
+        let mut outer = ArrayOfMaps::<MapData, MapData>::try_from(Map::ArrayOfMaps(outer))?;
+        Ok(outer.set(index, ring, 0)?)
+    };
+    let all: Vec<_> = (0..).zip(rings).collect();
+    all.chunks(TOGETHER).try_for_each(|some| {
+        thread::scope(|scope| {
+            let start = |&(index, ring)| scope.spawn(move || put(index, ring));
+            let waits: Vec<_> = some.iter().map(start).collect();
+            let mut ends = waits.into_iter().map(ScopedJoinHandle::join);
+            ends.try_for_each(|end| end.unwrap_or_else(|panic| resume_unwind(panic)))
+        })
+    })
 }
 
 impl AsRawFd for Rings {
