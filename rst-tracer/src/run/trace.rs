@@ -32,8 +32,8 @@ const BATCH: usize = 512;
 /// While there are many records, most of them wake nobody: then it is looked after them so often.
 const SHORT_NAP: Duration = Duration::from_millis(1);
 /// So long after records were found another one may wake nobody: the kernel programs allow each CPU a few wakes in
-/// units of 2^20 ns. Whoever looks later and finds nothing will be woken.
-const WAKE_UNIT: Duration = Duration::from_nanos(1 << 20);
+/// units of 2^20 ns, and a program may be held up with its record. Whoever looks later and finds nothing will be woken.
+const QUIET: Duration = Duration::from_nanos(4 << 20);
 /// What the runtime's timer can tell apart; it rounds up. For less the thread sleeps: signals and the rest can wait so
 /// long.
 const TIMER: Duration = Duration::from_millis(1);
@@ -253,7 +253,7 @@ impl<'a> Tracing<'a> {
             }
             self.watch_floods()?;
             if !drained.may_have_more {
-                self.is_busy = began.saturating_duration_since(self.found) <= WAKE_UNIT;
+                self.is_busy = began.saturating_duration_since(self.found) <= QUIET;
                 return self.pipeline.flush();
             }
         }
