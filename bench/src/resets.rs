@@ -39,11 +39,15 @@ use crate::report::{Goal, Section, Table};
 
 const TEXT: &str = "\
 Resets of no known connection, every one handed over (`--no-flow-rate 0`). Above: one CPU runs the XDP program on a RST \
-again and again, held to a rate by the clock, while another drains the rings into a counter. Below: a packet socket \
+again and again, held to a rate by the clock, while another drains the rings into a counter, with a nap of a millisecond where \
+there was nothing, as the tracer takes it. Below: a packet socket \
 sends RSTs from ever other ports into a veth pair, held to a rate; `rst-tracer -o json:FILE --settle 0s` writes a line \
 with a verdict for each. Lost: those that found the ring full, which are counted to the last one: sent = lines + lost, \
 or the measurement fails. Latency: from the time of the frame in the kernel to the line's arrival at a reader of \
 standard output, the reader's own wake-up included.";
+
+/// Between two looks into the rings that were empty.
+const NAP: Duration = Duration::from_millis(1);
 
 /// What a run of the kernel's program came to.
 struct Ran {
@@ -118,8 +122,12 @@ fn from_the_kernel(ring_mib: u32, rate: f64, time: Duration) -> Result<Ran> {
                 delivered += 1;
                 0
             });
-            if was_over && delivered == before {
-                break;
+            if delivered == before {
+                if was_over {
+                    break;
+                }
+                // As the tracer does in a flood. Who looks all the time takes the ring's positions from the producer.
+                thread::sleep(NAP);
             }
         }
         producer.join().map_err(|_| anyhow::anyhow!("the producer panicked"))?
