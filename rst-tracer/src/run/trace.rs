@@ -157,9 +157,10 @@ pub struct Tracing<'a> {
     /// The way to the output.
     pub pipeline: Pipeline<'a>,
     stats: Option<Duration>,
-    /// When a look last found records.
+    /// When the last look began, and when one last found records.
+    looked: Instant,
     found: Instant,
-    /// The next record may wake nobody.
+    /// The last look found records.
     is_busy: bool,
     floods: flood::Watch,
     next_watch: Instant,
@@ -173,9 +174,19 @@ impl<'a> Tracing<'a> {
     /// A source and what its records go through; `stats`: how often a stats event is written.
     pub fn new(live: Live, pipeline: Pipeline<'a>, stats: Option<Duration>) -> Self {
         let now = Instant::now();
-        let (found, next_watch, is_busy) = (now, now, true);
         let (floods, blamed, statements_lost) = Default::default();
-        Self { live, pipeline, stats, found, is_busy, floods, next_watch, blamed, statements_lost }
+        Self {
+            live,
+            pipeline,
+            stats,
+            looked: now,
+            found: now,
+            is_busy: true,
+            floods,
+            next_watch: now,
+            blamed,
+            statements_lost,
+        }
     }
 
     /// Runs until a signal, the end of `duration`, a limit or a closed output.
@@ -243,17 +254,16 @@ impl<'a> Tracing<'a> {
     pub fn turn(&mut self) -> ControlFlow<Stop> {
         self.pipeline.look_around(EVERY_SO_OFTEN);
         self.pipeline.watch(self.live.traced());
-        let began = Instant::now();
+        (self.looked, self.is_busy) = (Instant::now(), false);
         loop {
             let drained = self.live.drain(BATCH, |record| self.pipeline.take(record));
             self.count_losses();
             self.pipeline.write_due(monotonic_ns())?;
             if drained.records > 0 {
-                self.found = Instant::now();
+                (self.found, self.is_busy) = (Instant::now(), true);
             }
             self.watch_floods()?;
             if !drained.may_have_more {
-                self.is_busy = began.saturating_duration_since(self.found) <= QUIET;
                 return self.pipeline.flush();
             }
         }
@@ -334,7 +344,12 @@ impl<'a> Tracing<'a> {
     /// When to look again even if nothing happens.
     fn nap(&self) -> Instant {
         let now = Instant::now();
-        let longest = if self.is_busy { now + SHORT_NAP } else { self.next_watch };
+        let is_quiet = self.looked > self.found + QUIET;
+        let longest = match self.is_busy {
+            true => now + SHORT_NAP,
+            false if !is_quiet => self.found + QUIET,
+            false => self.next_watch,
+        };
         let until_due = |due: u64| Duration::from_nanos(due.saturating_sub(monotonic_ns()));
         let due = self.pipeline.next_due().map(|due| now + until_due(due));
         let impatient = self.pipeline.patience().map(|patience| now + patience);
