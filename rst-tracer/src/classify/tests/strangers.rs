@@ -133,7 +133,7 @@ fn a_lone_segment_that_its_own_host_does_not_know_is_a_stray() {
     let lone = Packet { payload: b"hello".to_vec(), ..story.packet(Client, PSH | ACK) };
     story.send(lone).wait(1).disown(Server);
     let dropped = story.statement(Point::DROP, Server, "NO_SOCKET");
-    let event = with(&mut story, |joined| joined.testimony.dropped = Some(dropped));
+    let event = with(&mut story, |joined| joined.testimony.dropped = Some(Box::new(dropped)));
     assert_eq!(event.cause, Cause::StraySegment, "{event:#?}");
 }
 
