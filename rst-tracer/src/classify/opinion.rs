@@ -55,7 +55,8 @@ pub(super) fn reason(id: &'static str, weight: f64, text: impl Into<Text>) -> Ev
 /// A span of time for people, in the unit that suits it.
 pub(super) fn span(ns: u64) -> String {
     match ns {
-        0..1_000_000 => format!("{} µs", ns / 1000),
+        0..1000 => "a moment".to_owned(),
+        1000..1_000_000 => format!("{} µs", ns / 1000),
         1_000_000..10_000_000_000 => format!("{} ms", ns / 1_000_000),
         _ => format!("{} s", ns / 1_000_000_000),
     }

@@ -13,7 +13,10 @@ use std::{
 };
 
 use anyhow::{Context, Result, anyhow};
-use ratatui::crossterm::event::{self, Event as Input};
+use ratatui::crossterm::{
+    event::{self, Event as Input},
+    style::force_color_output,
+};
 
 use super::{
     draw::{Frame, Picture},
@@ -49,6 +52,8 @@ struct Shared {
 
 impl Screen {
     pub(super) fn new(has_colours: bool) -> Self {
+        // The library looks at NO_COLOR itself; whether there are colours is decided already.
+        force_color_output(has_colours);
         Self { shared: Arc::default(), has_colours, thread: None }
     }
 }

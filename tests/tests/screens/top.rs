@@ -2,7 +2,7 @@
 
 use std::{
     io::ErrorKind,
-    net::{Ipv4Addr, TcpStream},
+    net::{Ipv4Addr, TcpListener, TcpStream},
     os::unix::process::ExitStatusExt,
     process::Command,
 };
@@ -80,6 +80,37 @@ fn real_resets_are_counted_and_keys_turn_the_tables() {
         top.press(b"q");
         assert_eq!(top.wait().code(), Some(0));
         top.assert_as_before(SUMMARY);
+    });
+}
+
+#[test]
+fn what_matters_is_coloured_where_colours_are_wanted() {
+    in_namespace(|| {
+        set_up("lo");
+        for (option, is_coloured) in [("auto", false), ("always", true)] {
+            let mut command = top(&["--color", option]);
+            command.env("NO_COLOR", "1");
+            let mut top = OnTerminal::start(command);
+            top.await_text(&["No reset yet."]);
+            // A service that went away is of medium severity.
+            let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a listener");
+            let port = listener.local_addr().expect("its address").port();
+            let call = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).expect("to be accepted");
+            drop((listener.accept().expect("a call"), call, listener));
+            refuse(port, 1);
+            let is_drawn = |screen: &vt100::Screen| {
+                let (rows, columns) = screen.size();
+                let (rows, columns) = (u16::from(rows), u16::from(columns));
+                let cells = (0..rows).flat_map(|row| (0..columns).map(move |column| (row, column)));
+                let inks: Vec<_> =
+                    cells.filter_map(|(row, column)| screen.cell(row, column)).collect();
+                let has_colour = inks.iter().any(|cell| cell.fgcolor() != vt100::Color::Default);
+                screen.contents().contains("listener went away") && has_colour == is_coloured
+            };
+            top.await_screen("a row of medium severity in its ink", is_drawn);
+            top.press(b"q");
+            assert_eq!(top.wait().code(), Some(0));
+        }
     });
 }
 
