@@ -40,12 +40,6 @@ fn closed_port(case: &Case<'_>) -> Vec<Opinion> {
     let by_windows = Form::is_written_by_windows(case.segment());
     let probability = match (case.form, case.maker()) {
         _ if case.may_refuse_a_path().is_some() => 0.3,
-        // It is closed; that a tool asked is why anybody did.
-        (Form::PassiveToSyn, _)
-            if case.past.is_some_and(|past| scan::is_raw_syn(&past.turned())) =>
-        {
-            0.2
-        }
         (Form::PassiveToSyn, Maker::Stack) => 0.92,
         (Form::PassiveToSyn, Maker::Filter) => 0.15,
         (Form::PassiveToSyn, _) if case.is_elsewhere_by_peer() => 0.2,

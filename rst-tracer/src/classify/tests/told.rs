@@ -100,15 +100,6 @@ fn many_ports_that_refuse_one_client_answer_a_scan_whatever_the_kernel_says() {
 }
 
 #[test]
-fn a_closed_port_that_a_tool_asked_for_answers_a_scan() {
-    let mut story = here();
-    let syn = Packet { window: 1024, options: vec![2, 4, 5, 0xb4], ..story.packet(Client, SYN) };
-    story.send(syn).kernel_answers(Server, "NO_SOCKET").disown(Server);
-    let event = expect(&mut story, Cause::ScanResponse);
-    assert_eq!(event.alternatives[0].cause, Cause::ClosedPort);
-}
-
-#[test]
 fn a_listener_that_refuses_the_last_ack_has_a_full_queue() {
     let mut story = here();
     story.handshake().kernel_answers(Server, "INVALID_SYN").disown(Server);

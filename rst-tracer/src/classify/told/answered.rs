@@ -59,14 +59,6 @@ fn nobody_listens(case: &Case<'_>, sent: &Notice) -> Vec<Opinion> {
             Opinion { probability: 0.05, ..closed },
         ];
     }
-    if case.past.is_some_and(|past| scan::is_raw_syn(&past.turned())) {
-        let meaning =
-            "nothing listens on the port, and a scanner wrote the SYN: no common TCP sends one so";
-        return vec![
-            told(sent, Cause::ScanResponse, 0.85, meaning),
-            Opinion { probability: 0.12, ..closed },
-        ];
-    }
     let Some(ns) = case.accepted_lately_ns() else { return vec![closed] };
     let meaning =
         format!("nothing listens on the port, which accepted a connection {} ago", span(ns));
