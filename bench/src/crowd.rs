@@ -71,10 +71,25 @@ impl Crowd {
     }
 }
 
-/// Clients that never came before: `length` of them, of a range that no crowd uses.
-pub(crate) fn strangers(length: usize) -> Vec<u32> {
-    let mut random = Random::new(0xdead_beef_cafe_f00d);
-    (0..length).map(|_| 0x0080_0000 | random.below(1 << 23)).collect()
+/// Clients that never came before, and never come again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Strangers {
+    first: u32,
+}
+
+impl Strangers {
+    /// Those who open a connection.
+    pub(crate) const CALLERS: Self = Self { first: 1 << 23 };
+    /// Those of whom nothing is seen but a reset. A crowd is smaller than their first number.
+    pub(crate) const RESETTERS: Self = Self { first: 1 << 20 };
+
+    /// The next `count`, behind those of `rounds` that had as many; padded to a power of two.
+    pub(crate) fn of_round(self, rounds: usize, count: u32) -> Vec<u32> {
+        let begin = self.first + rounds as u32 * count;
+        let mut them: Vec<u32> = (begin..begin + count).collect();
+        them.resize(them.len().next_power_of_two(), begin);
+        them
+    }
 }
 
 #[cfg(test)]
@@ -101,6 +116,20 @@ mod tests {
         let sequence = Crowd { flows: 1_000, order: Order::Zipf }.sequence(1 << 18);
         let count = |flow: u32| sequence.iter().filter(|it| **it == flow).count() as f64;
         assert!((count(0) / count(1) - 2.0).abs() < 0.1, "{} {}", count(0), count(1));
+    }
+
+    #[test]
+    fn strangers_never_come_again() {
+        let effort = crate::rounds::Effort::WHOLE;
+        let count = effort.frames as usize;
+        let mut seen = BTreeSet::new();
+        for strangers in [Strangers::CALLERS, Strangers::RESETTERS] {
+            for round in 0..=effort.rounds {
+                seen.extend(&strangers.of_round(round, effort.frames)[..count]);
+            }
+        }
+        assert_eq!(seen.len(), 2 * (effort.rounds + 1) * count);
+        assert!(seen.iter().all(|client| (1_000_000..1 << 24).contains(client)));
     }
 
     #[test]

@@ -3,10 +3,10 @@
 use anyhow::Result;
 
 use crate::{
-    crowd::{Crowd, Order, strangers},
+    crowd::{Crowd, Order, Strangers},
     frames::{Kind, Road},
     report::{Goal, Section, Table},
-    rounds::{Effort, Measured, Stands, measure, open},
+    rounds::{Effort, Measured, Stands, measure, measure_new, open},
     subject::{Bench, Hook, Objects, Subject},
 };
 
@@ -140,10 +140,12 @@ fn crowds(
             goals.extend(goal);
             add(&mut table, what, &measured);
         }
-        for (kind, name) in [(Kind::Syn, "SYN"), (Kind::Rst, "RST without a flow")] {
-            let sequence = strangers(effort.sequence);
-            let what = (kind, Road::V4);
-            let measured = measure(&mut bench, HOOK, what, &sequence, &mut stands, effort)?;
+        let new = [
+            (Kind::Syn, "SYN", Strangers::CALLERS),
+            (Kind::Rst, "RST without a flow", Strangers::RESETTERS),
+        ];
+        for (kind, name, strangers) in new {
+            let measured = measure_new(&mut bench, HOOK, (kind, Road::V4), strangers, effort)?;
             let what = format!("{name}, always new, beside {flows} flows");
             if kind == Kind::Syn && flows > 1_000 {
                 let textbook = measured.times(Subject::Ours, Subject::Textbook);

@@ -3,7 +3,7 @@
 use anyhow::Result;
 
 use crate::{
-    crowd::Crowd,
+    crowd::{Crowd, Strangers},
     frames::{Kind, Road},
     subject::{Bench, Hook, MOST, Subject},
 };
@@ -30,6 +30,13 @@ pub(crate) struct Measured {
 }
 
 impl Measured {
+    /// Keeps a round; the first one only warms up.
+    fn add(&mut self, number: usize, round: [f64; Subject::ALL.len()]) {
+        if number > 0 {
+            self.rounds.push(round);
+        }
+    }
+
     fn paired(&self, of: impl Fn(&[f64; Subject::ALL.len()]) -> f64) -> f64 {
         let mut all: Vec<f64> = self.rounds.iter().map(of).collect();
         all.sort_by(f64::total_cmp);
@@ -99,6 +106,27 @@ pub(crate) fn measure(
     measure_with(bench, sequence, stood, effort.rounds, run)
 }
 
+/// Measures all subjects with clients that none of them has met: others in every round.
+pub(crate) fn measure_new(
+    bench: &mut Bench,
+    hook: Hook,
+    what: (Kind, Road),
+    strangers: Strangers,
+    effort: Effort,
+) -> Result<Measured> {
+    let mut measured = Measured::default();
+    for number in 0..=effort.rounds {
+        let them = strangers.of_round(number, effort.frames);
+        bench.write_sequence(&them)?;
+        let round = in_turns(number, |subject| {
+            bench.rewind()?;
+            bench.run(subject, hook, what, them.len(), effort.frames)
+        })?;
+        measured.add(number, round);
+    }
+    Ok(measured)
+}
+
 /// The same, in whatever way a subject is fed.
 pub(crate) fn measure_with(
     bench: &mut Bench,
@@ -109,21 +137,29 @@ pub(crate) fn measure_with(
 ) -> Result<Measured> {
     bench.write_sequence(sequence)?;
     let mut measured = Measured::default();
-    // The first round warms up.
     for number in 0..=rounds {
-        let mut round = [0.0; Subject::ALL.len()];
-        for turn in 0..Subject::ALL.len() {
-            // Who follows whom changes from round to round.
-            let subject = Subject::ALL[(turn + number) % Subject::ALL.len()];
+        let round = in_turns(number, |subject| {
             bench.stand(stood[subject as usize])?;
-            round[subject as usize] = run(bench, subject)?;
+            let took = run(bench, subject)?;
             stood[subject as usize] = bench.stands()?;
-        }
-        if number > 0 {
-            measured.rounds.push(round);
-        }
+            Ok(took)
+        })?;
+        measured.add(number, round);
     }
     Ok(measured)
+}
+
+/// One round: every subject once. Who follows whom changes from round to round.
+fn in_turns(
+    number: usize,
+    mut run: impl FnMut(Subject) -> Result<f64>,
+) -> Result<[f64; Subject::ALL.len()]> {
+    let mut round = [0.0; Subject::ALL.len()];
+    for turn in 0..Subject::ALL.len() {
+        let subject = Subject::ALL[(turn + number) % Subject::ALL.len()];
+        round[subject as usize] = run(subject)?;
+    }
+    Ok(round)
 }
 
 #[cfg(test)]
