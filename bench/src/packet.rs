@@ -18,7 +18,10 @@ recorder:
 
 - **empty**: nothing but the return;
 - **parse only**: finds the TCP header over Ethernet and IPv4 or IPv6, and looks at the flags;
-- **textbook**: an `LRU_HASH` with a key of 40 bytes, `bpf_ktime_get_ns` on every packet, one shared ring.";
+- **textbook**: an `LRU_HASH` with a key of 40 bytes, `bpf_ktime_get_ns` on every packet, one shared ring.
+
+What is always new is of a client that none of them has met, and none meets again. Why such a SYN takes us as long as it
+does: [the flow table](decisions/0003-flow-table.md).";
 
 const COLUMNS: [&str; 8] = [
     "ns a frame",

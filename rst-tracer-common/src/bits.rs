@@ -20,6 +20,14 @@ pub(crate) fn less_wide(a: u64, b: u64) -> u32 {
     (opaque((!a & b) | ((!a | b) & difference)) >> 63) as u32
 }
 
+/// The greater of two numbers below 2^63.
+#[inline(always)]
+pub(crate) fn greater_of(a: u64, b: u64) -> u64 {
+    let difference = opaque(b.wrapping_sub(a));
+    let is_less = opaque(difference >> 63) ^ 1;
+    a.wrapping_add(is_less.wrapping_mul(difference))
+}
+
 /// `yes` when the bit is 1, `no` when it is 0. By multiplication: of a mask of ones or zeros the
 /// verifier (since 6.18) follows both values, which is what this is to prevent.
 #[inline(always)]
@@ -39,6 +47,8 @@ mod tests {
         for a in numbers {
             for b in numbers {
                 assert_eq!(less(a, b), u32::from(a < b), "{a} {b}");
+                let [wide_a, wide_b] = [a, b].map(|it| u64::from(it) << 31 | 7);
+                assert_eq!(greater_of(wide_a, wide_b), wide_a.max(wide_b));
                 for (high_a, high_b) in [(0, 0), (0, 1 << 63), (1 << 63, 0), (u64::MAX << 32, 7)] {
                     let (a, b) = (high_a | u64::from(a), high_b | u64::from(b));
                     assert_eq!(less_wide(a, b), u32::from(a < b), "{a} {b}");

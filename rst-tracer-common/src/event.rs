@@ -263,5 +263,5 @@ const _: () = {
     assert!(size_of::<Segment>() == 104);
     assert!(size_of::<Head>() == 136);
     assert!(size_of::<Rst>() == 336);
-    assert!(size_of::<RstWithFlow>() == 336 + 64 + 352 + 512);
+    assert!(size_of::<RstWithFlow>() == 336 + 64 + 384 + 512);
 };

@@ -45,8 +45,28 @@ pub(crate) fn copy<T: FromBytes + IntoBytes + Immutable>(to: &mut T, from: &T) {
 /// Makes it all zeros.
 #[inline(always)]
 pub(crate) fn clear<T: FromBytes + IntoBytes>(it: &mut T) {
+    zero(it, size_of::<T>());
+}
+
+/// Makes its first `N` bytes zeros.
+#[inline(always)]
+pub(crate) fn clear_first<T: FromBytes + IntoBytes, const N: usize>(it: &mut T) {
+    const { assert!(N <= size_of::<T>()) };
+    zero(it, N);
+}
+
+/// Reads a word of it, for nothing but to have it fetched.
+#[inline(always)]
+pub(crate) fn touch<T: FromBytes + Immutable>(it: &T) {
+    const { assert!(size_of::<T>() >= 8 && align_of::<T>() >= 8) };
+    // SAFETY: eight bytes of it begin here, aligned, and any bytes are a word.
+    let _ = unsafe { (&raw const *it).cast::<u64>().read_volatile() };
+}
+
+#[inline(always)]
+fn zero<T: FromBytes + IntoBytes>(it: &mut T, len: usize) {
     let mut bytes = (&raw mut *it).cast::<u8>();
-    let mut left = size_of::<T>();
+    let mut left = len.min(size_of::<T>());
     while left > 0 {
         // SAFETY: `left` bytes of it begin here, and zeros are valid for `FromBytes`.
         bytes = unsafe {
@@ -96,5 +116,8 @@ mod tests {
         let mut wide = [u64::MAX; 5];
         super::clear(&mut wide);
         assert_eq!(wide, [0; 5]);
+        let mut partly = [7_u16; 8];
+        super::clear_first::<_, 10>(&mut partly);
+        assert_eq!(partly, [0, 0, 0, 0, 0, 7, 7, 7]);
     }
 }

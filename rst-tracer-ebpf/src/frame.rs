@@ -7,7 +7,7 @@ use aya_ebpf::{
 };
 use rst_tracer_common::{
     verifier::opaque,
-    wire::{Bytes, REACH},
+    wire::{Bytes, REACH, TAG},
 };
 
 use crate::maps;
@@ -58,12 +58,15 @@ pub struct XdpFrame {
     context: *mut xdp_md,
     data: usize,
     data_end: usize,
+    /// Bytes that were left out in front.
+    skipped: u32,
 }
 
 impl XdpFrame {
     #[inline(always)]
     pub fn new(context: &XdpContext) -> Self {
-        Self { context: context.ctx, data: context.data(), data_end: context.data_end() }
+        let (data, data_end) = (context.data(), context.data_end());
+        Self { context: context.ctx, data, data_end, skipped: 0 }
     }
 
     #[inline(always)]
@@ -80,10 +83,15 @@ impl Bytes for XdpFrame {
     }
 
     #[inline(always)]
+    fn behind_tag(&self) -> Self {
+        Self { data: self.data + TAG as usize, skipped: self.skipped + TAG, ..*self }
+    }
+
+    #[inline(always)]
     fn wire_len(&self) -> u32 {
         if maps::has_buff_len() {
             // SAFETY: the context is that of the running program.
-            return unsafe { bpf_xdp_get_buff_len(self.context) } as u32;
+            return unsafe { bpf_xdp_get_buff_len(self.context) } as u32 - self.skipped;
         }
         self.first_buffer_len()
     }
@@ -146,6 +154,11 @@ impl Bytes for SkbFrame {
     #[inline(always)]
     fn afresh(&self) -> Self {
         Self::new(&TcContext::new(opaque(self.context as u64) as _))
+    }
+
+    #[inline(always)]
+    fn behind_tag(&self) -> Self {
+        Self { data: self.data + TAG as usize, len: self.len.wrapping_sub(TAG), ..*self }
     }
 
     #[inline(always)]

@@ -303,6 +303,7 @@ impl Memory for Table {
         // SAFETY: as above; `way` is within the bucket.
         unsafe {
             Some(Entry {
+                listing: &mut *(&raw mut (*bucket).listings[way as usize]),
                 hot: &mut *(&raw mut (*bucket).hot[way as usize]),
                 flow: &mut *flow,
                 recorder: &mut *recorder,
@@ -315,7 +316,7 @@ impl Memory for Table {
         let index = id.bucket(self.mask());
         let bucket = BUCKETS.get_ptr_mut(index)?;
         // SAFETY: as above. The reference ends before those below begin.
-        let way = flow::find(unsafe { &*bucket }, id)?;
+        let way = flow::find_known(unsafe { &*bucket }, id)?;
         let recorder = RECORDERS.get_ptr_mut(index * WAYS + way)?;
         // SAFETY: as above; `way` is within the bucket.
         unsafe { Some((&mut (*bucket).hot[(way & (WAYS - 1)) as usize], &mut *recorder)) }

@@ -170,7 +170,7 @@ pub struct ReplayArgs {
 
 #[derive(Clone, Debug, Args)]
 pub struct TableArgs {
-    /// Connections to remember, rounded up to a power of two; one takes 928 bytes
+    /// Connections to remember, rounded up to a power of two; one takes 968 bytes
     #[arg(long, value_name = "N", default_value_t = FLOWS, value_parser = clap::value_parser!(u32).range(8..=16_777_216))]
     pub flows: u32,
     /// Do not look into tunnels (IPIP, 6in4, GRE, VXLAN, Geneve)

@@ -2,11 +2,14 @@
 //!
 //! The layout is the ABI between kernel and agent: `zerocopy` proves it free of padding at compile
 //! time. A segment amid a connection writes the hot entry, which is a cache line, and a slot of the
-//! recorder; the rest is written at the handshake, FIN and RST only.
+//! recorder; the rest is written at the handshake, FIN and RST only. What a bucket holds is listed
+//! in a line of its own, so that nothing else is read for a flow that is not there.
+
+use core::mem::offset_of;
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
-use crate::wire::{Endpoint, Flags, Seq};
+use crate::wire::{Endpoint, Flags, NO_SCALE, Seq};
 
 /// Entries per bucket.
 pub const WAYS: u32 = 8;
@@ -80,8 +83,13 @@ pub struct Count {
     /// 1 when more than one time to live was seen.
     pub ttl_varies: u8,
     /// Where its last segment stands that was no RST: one more than the number of its slot in the recorder;
-    /// 0: in [`Flow::kept`], for its slot was taken.
+    /// [`Count::KEPT`]: in [`Flow::kept`], for its slot was taken; 0: there was none.
     pub latest: u8,
+}
+
+impl Count {
+    /// See [`Count::latest`].
+    pub const KEPT: u8 = u8::MAX;
 }
 
 /// What every segment reads and writes.
@@ -148,17 +156,63 @@ impl Hot {
     }
 }
 
+/// What is known of a way without reading its entry: who is there, and how readily it gives way.
+#[repr(C)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout,
+)]
+pub struct Listing {
+    /// [`Hot::tag`]; 0 when the way is empty.
+    pub tag: u32,
+    /// Bits [`Listing::CONFIRMED`] and [`Listing::CLOSED`]; above them the lower bits of [`Hot::last`], which moves on
+    /// while the connection lives.
+    pub state: u32,
+}
+
+impl Listing {
+    /// [`Hot::is_confirmed`].
+    pub const CONFIRMED: u32 = 1;
+    /// [`Hot::is_closed`].
+    pub const CLOSED: u32 = 2;
+
+    /// [`Listing::state`] of an entry.
+    #[inline(always)]
+    pub(super) const fn state_of(hot: &Hot) -> u32 {
+        hot.last << 2 | hot.closed_bit() << 1 | hot.confirmed_bit()
+    }
+
+    /// Says what became of the entry. While a connection lives its listing stays as it is: usual segments, whose way
+    /// is short, do not write it either.
+    #[inline(always)]
+    pub(super) fn follow(&mut self, hot: &Hot) {
+        const BITS: u32 = Listing::CONFIRMED | Listing::CLOSED;
+        let state = Self::state_of(hot);
+        if state & BITS != Self::CONFIRMED || self.state & BITS != Self::CONFIRMED {
+            self.state = state;
+        }
+    }
+
+    /// Ticks since a segment was last seen, or more.
+    #[inline(always)]
+    pub(super) const fn idle(state: u32, now: u32) -> u32 {
+        (now << 2).wrapping_sub(state & !(Self::CONFIRMED | Self::CLOSED)) >> 2
+    }
+}
+
 /// One set of the table.
 #[repr(C)]
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout,
 )]
 pub struct Bucket {
+    /// What is in the ways: a cache line.
+    pub listings: [Listing; WAYS as usize],
     /// The entries.
     pub hot: [Hot; WAYS as usize],
 }
 
-/// What is kept per direction and written rarely.
+/// What is kept per direction and written rarely. It belongs to a former flow until the side is heard: as long as
+/// [`Count::packets`] is 0.
 #[repr(C)]
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout,
@@ -189,17 +243,43 @@ pub struct Facts {
     pub first_ttl: u8,
     /// How many bytes of `head` are valid.
     pub head_len: u8,
-    /// First payload bytes.
-    pub head: [u8; HEAD],
-    /// First bytes of the last segment that may say why a connection ends: a TLS alert record or an
-    /// HTTP status line.
-    pub words: [u8; HEAD],
     /// Hardware address of the first segment.
     pub mac: [u8; 6],
     /// How many bytes of `words` are valid.
     pub words_len: u8,
     /// Window scale shift of the SYN, or [`NO_SCALE`](crate::wire::NO_SCALE).
     pub scale: u8,
+    /// First payload bytes. If there are none these are a former flow's, as are `words`.
+    pub head: [u8; HEAD],
+    /// First bytes of the last segment that may say why a connection ends: a TLS alert record or an
+    /// HTTP status line.
+    pub words: [u8; HEAD],
+}
+
+impl Facts {
+    /// What is known of a side that was not heard.
+    pub const NONE: Self = Self {
+        isn: Seq(0),
+        flow_label: 0,
+        sack_right: Seq(0),
+        sack_ack: Seq(0),
+        words_end: Seq(0),
+        mss: 0,
+        options: 0,
+        first_window: 0,
+        probes: 0,
+        first_ip_id: 0,
+        first_ttl: 0,
+        head_len: 0,
+        mac: [0; 6],
+        words_len: 0,
+        scale: NO_SCALE,
+        head: [0; HEAD],
+        words: [0; HEAD],
+    };
+
+    /// Bytes that are written when the side is first heard.
+    pub(super) const FRESH: usize = offset_of!(Self, head);
 }
 
 /// How we know who opened the connection.
@@ -221,14 +301,13 @@ impl OpenedBy {
 /// Letters that a history holds at most: ten kinds, each once per direction.
 pub const HISTORY: usize = 24;
 
-/// What is known of one connection beyond its hot entry.
+/// What is known of one connection beyond its hot entry. A new one writes the first two cache lines, and one of its
+/// own [`Facts`]; what lies behind says elsewhere whether it is valid.
 #[repr(C)]
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout,
 )]
 pub struct Flow {
-    /// The last segment of each side, when it is no longer in the recorder.
-    pub kept: [Slot; 2],
     /// The two ends.
     pub ends: [Endpoint; 2],
     /// When the first segment was seen, in nanoseconds of the source's clock.
@@ -241,8 +320,6 @@ pub struct Flow {
     pub established_ns: u64,
     /// When the last reset was seen; 0 if none.
     pub reset_ns: u64,
-    /// What is written rarely, per side.
-    pub facts: [Facts; 2],
     /// Which history letters stand in `history`.
     pub history_seen: u32,
     /// Timestamp value of the first SYN of the side that opened; 0 if none.
@@ -255,9 +332,15 @@ pub struct Flow {
     pub resets: u32,
     /// Resets of this flow that were only counted since the last one that was reported.
     pub suppressed: u32,
-    /// Zeek-like history letters in order of first occurrence (see `history`).
-    pub history: [u8; HISTORY],
-    /// How many of them.
+    /// Start of the current budget of reports, in [`ticks`].
+    pub reset_window: u32,
+    /// Resets reported in full since `reset_window`.
+    pub reported: u16,
+    /// Times this entry was reused by the same two endpoints.
+    pub reuses: u16,
+    /// Segments of each side that repeated data already seen; stay at their maximum.
+    pub retransmits: [u16; 2],
+    /// How many letters the history has.
     pub history_len: u8,
     /// How we know who opened it.
     pub opened_by: OpenedBy,
@@ -265,14 +348,39 @@ pub struct Flow {
     pub contested: u8,
     /// Segments reported as aftermath of the last reset.
     pub aftermath: u8,
-    /// Resets reported in full since `reset_window`.
-    pub reported: u16,
-    /// Times this entry was reused by the same two endpoints.
-    pub reuses: u16,
-    /// Start of the current budget of reports, in [`ticks`].
-    pub reset_window: u32,
-    /// Segments of each side that repeated data already seen; stay at their maximum.
-    pub retransmits: [u16; 2],
+    /// Zeek-like history letters in order of first occurrence (see `history`).
+    pub history: [u8; HISTORY],
+    /// What is written rarely, per side.
+    pub facts: [Facts; 2],
+    /// The last segment of each side, when it is no longer in the recorder ([`Count::KEPT`]).
+    pub kept: [Slot; 2],
+    /// Fills the last cache line, so that the next flow begins with one.
+    pub unused: [u64; 4],
+}
+
+impl Flow {
+    /// Bytes that are written when a flow begins.
+    pub(super) const FRESH: usize = offset_of!(Self, history);
+
+    /// Forgets what former flows left where this one has written nothing.
+    pub fn forget_former(&mut self, hot: &Hot) {
+        let letters = usize::from(self.history_len).min(HISTORY);
+        self.history[letters..].fill(0);
+        for ((facts, kept), count) in self.facts.iter_mut().zip(&mut self.kept).zip(&hot.counts) {
+            if count.packets == 0 {
+                *facts = Facts::NONE;
+            }
+            if facts.head_len == 0 {
+                facts.head = [0; HEAD];
+            }
+            if facts.words_len == 0 {
+                facts.words = [0; HEAD];
+            }
+            if count.latest != Count::KEPT {
+                *kept = Slot::default();
+            }
+        }
+    }
 }
 
 /// Bits of [`Slot::traits`].
@@ -330,11 +438,19 @@ pub struct Recorder {
     pub slots: [Slot; SLOTS as usize],
 }
 
+/// Bytes in a cache line.
+const LINE: usize = 64;
+
 const _: () = {
     assert!(size_of::<Hot>() == 64);
-    assert!(size_of::<Bucket>() == 512);
+    assert!(size_of::<Bucket>() == 576);
     assert!(size_of::<Facts>() == 72);
-    assert!(size_of::<Flow>() == 352);
+    assert!(size_of::<Flow>() == 6 * LINE);
+    assert!(Flow::FRESH <= 2 * LINE);
+    let facts = offset_of!(Flow, facts);
+    let own = [facts, facts + size_of::<Facts>()];
+    assert!(own[0] / LINE == (own[0] + Facts::FRESH - 1) / LINE);
+    assert!(own[1] / LINE == (own[1] + Facts::FRESH - 1) / LINE);
     assert!(size_of::<Slot>() == 32);
     assert!(size_of::<Recorder>() == 512);
 };

@@ -20,20 +20,23 @@ mod usual;
 pub use history::Letter;
 pub use identity::{Identity, Keys};
 pub use layout::{
-    Bucket, Count, Facts, Flow, HEAD, HISTORY, Hot, OpenedBy, Recorder, SLOTS, Slot, WAYS, flag,
-    slot_trait, ticks, ticks_of_secs,
+    Bucket, Count, Facts, Flow, HEAD, HISTORY, Hot, Listing, OpenedBy, Recorder, SLOTS, Slot, WAYS,
+    flag, slot_trait, ticks, ticks_of_secs,
 };
 pub use payload::note_payload;
 pub use servers::{SERVERS, Server, accepted_ago, note_server};
 pub use side::{Side, side_trait};
 pub use stage::Stage;
 pub use table::{
-    Began, Memory, Observed, Place, Port, RESET_BUDGET, Tracked, find, note_reset, observe,
+    Began, Memory, Observed, Place, Port, RESET_BUDGET, Tracked, find, find_known, note_reset,
+    observe,
 };
 pub use usual::take_usual;
 
-/// The three parts of one flow, wherever they live.
+/// The parts of one flow, wherever they live.
 pub struct Entry<'a> {
+    /// What its bucket says of it.
+    pub listing: &'a mut Listing,
     /// What every segment writes.
     pub hot: &'a mut Hot,
     /// The rest of the state.
@@ -47,6 +50,7 @@ impl Entry<'_> {
     #[inline(always)]
     fn in_memory(&mut self) -> Entry<'_> {
         Entry {
+            listing: verifier::in_memory(self.listing),
             hot: verifier::in_memory(self.hot),
             flow: verifier::in_memory(self.flow),
             recorder: verifier::in_memory(self.recorder),

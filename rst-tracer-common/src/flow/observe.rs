@@ -5,7 +5,7 @@
 //! flow as it stood before.
 
 use super::{
-    Entry, Flow, Hot, OpenedBy, SLOTS, Slot, flag,
+    Count, Entry, Facts, Flow, Hot, OpenedBy, SLOTS, Slot, flag,
     history::{self, Letter},
     slot_trait, ticks, ticks_of_secs,
 };
@@ -26,12 +26,20 @@ pub(super) fn begin(entry: &mut Entry<'_>, side: u32, segment: &Segment, now: u6
     words::clear(hot);
     hot.last = ticks(now);
     let flow = &mut *entry.flow;
-    words::clear(flow);
+    words::clear_first::<_, { Flow::FRESH }>(flow);
     flow.first_ns = now;
     words::copy(&mut flow.ends[side as usize & 1], &segment.src);
     words::copy(&mut flow.ends[(side ^ 1) as usize & 1], &segment.dst);
-    flow.facts[0].scale = NO_SCALE;
-    flow.facts[1].scale = NO_SCALE;
+}
+
+/// Forgets what a former flow left of a side that is heard for the first time.
+#[inline(always)]
+fn meet(hot: &Hot, flow: &mut Flow, side: u32) {
+    let side = side as usize & 1;
+    if hot.counts[side].packets == 0 {
+        words::clear_first::<_, { Facts::FRESH }>(&mut flow.facts[side]);
+        flow.facts[side].scale = NO_SCALE;
+    }
 }
 
 /// Makes an entry that of the next connection between the same two ends. What belongs to the pair
@@ -65,10 +73,11 @@ fn replaces(hot: &Hot, flow: &Flow, side: u32, segment: &Segment, now: u64) -> b
 pub(super) fn apply(entry: &mut Entry<'_>, side: u32, segment: &Segment, now: u64) {
     let side = side & 1;
     let flags = segment.tcp.flags;
+    if flags.has(Flags::SYN) && restarts(entry, side, segment, now) {
+        begin_again(entry, side, segment, now);
+    }
+    meet(entry.hot, entry.flow, side);
     if flags.has(Flags::SYN) {
-        if restarts(entry, side, segment, now) {
-            begin_again(entry, side, segment, now);
-        }
         note_syn(entry.hot, entry.flow, side, segment, now);
     }
     let fresh = entry.hot.counts[side as usize].packets == 0;
@@ -315,7 +324,7 @@ fn keep(entry: &mut Entry<'_>, side: u32) {
     let at = u32::from(entry.hot.recorded) & (SLOTS - 1);
     let latest = &mut entry.hot.counts[side].latest;
     if u32::from(*latest) == at + 1 {
-        *latest = 0;
+        *latest = Count::KEPT;
         words::copy(&mut entry.flow.kept[side], &entry.recorder.slots[at as usize]);
     }
 }
@@ -326,6 +335,7 @@ pub(super) fn note_reset(entry: &mut Entry<'_>, side: u32, segment: &Segment, no
     let side = side & 1;
     keep(entry, 0);
     keep(entry, 1);
+    meet(entry.hot, entry.flow, side);
     let (hot, flow) = (&mut *entry.hot, &mut *entry.flow);
     if ends_connection(hot, flow, side, segment) {
         hot.flags |= flag::RESET;

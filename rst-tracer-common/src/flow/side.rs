@@ -1,6 +1,6 @@
 //! One direction of a connection, gathered from where it lies.
 
-use super::{Flow, Hot, Recorder, Slot, slot_trait};
+use super::{Count, Flow, Hot, Recorder, SLOTS, Slot, slot_trait};
 
 /// Bits of [`Side::traits`].
 pub mod side_trait {
@@ -40,7 +40,7 @@ pub struct Side {
 }
 
 impl Side {
-    /// Both directions of a connection.
+    /// Both directions of a connection, of which former ones are forgotten ([`Flow::forget_former`]).
     pub fn both(hot: &Hot, flow: &Flow, recorder: &Recorder) -> [Self; 2] {
         [0, 1].map(|side| {
             let count = &hot.counts[side];
@@ -68,6 +68,9 @@ impl Side {
 
 /// The last segment of a side that was no RST; zeros if there was none.
 fn latest(hot: &Hot, flow: &Flow, recorder: &Recorder, side: usize) -> Slot {
-    let slot = usize::from(hot.counts[side].latest).checked_sub(1);
-    slot.and_then(|slot| recorder.slots.get(slot)).copied().unwrap_or(flow.kept[side])
+    match hot.counts[side].latest {
+        0 => Slot::default(),
+        Count::KEPT => flow.kept[side],
+        latest => recorder.slots[usize::from(latest - 1) % SLOTS as usize],
+    }
 }

@@ -6,12 +6,13 @@
 //! and that is counted.
 
 use super::{
-    Bucket, Entry, Hot, Identity, Recorder, SLOTS, Server, WAYS, flag, observe as step, slot_trait,
-    ticks, ticks_of_secs,
+    Bucket, Entry, Hot, Identity, Listing, Recorder, SLOTS, Server, WAYS, flag, observe as step,
+    slot_trait, ticks, ticks_of_secs,
 };
 use crate::{
     bits,
     wire::{self, Flags, Segment},
+    words,
 };
 
 /// A confirmed connection silent for so long may be evicted by a newcomer.
@@ -36,13 +37,13 @@ pub trait Memory {
     }
     /// A bucket.
     fn bucket(&mut self, bucket: u32) -> Option<&mut Bucket>;
-    /// The three parts of the flow in a way of a bucket.
+    /// The parts of the flow in a way of a bucket.
     fn entry(&mut self, bucket: u32, way: u32) -> Option<Entry<'_>>;
     /// What a segment amid a connection writes, if its flow is known.
     #[inline(always)]
     fn known(&mut self, id: &Identity) -> Option<(&mut Hot, &mut Recorder)> {
         let index = id.bucket(self.mask());
-        let way = find(self.bucket(index)?, id)?;
+        let way = find_known(self.bucket(index)?, id)?;
         let Entry { hot, recorder, .. } = self.entry(index, way)?;
         Some((hot, recorder))
     }
@@ -127,9 +128,26 @@ impl Began {
     pub const FOR_HALF_OPEN: Self = Self(3);
 }
 
-/// The way of a flow in its bucket.
+/// The way of a flow in its bucket. Of one that is not there only the listings are read.
 #[inline(always)]
 pub fn find(bucket: &Bucket, id: &Identity) -> Option<u32> {
+    let mut i = 0;
+    while i < WAYS {
+        let way = id.way(i);
+        // Two CPUs may have given one way to two flows at once: the entry's tag decides.
+        if bucket.listings[way as usize].tag == id.tag() && bucket.hot[way as usize].tag == id.tag()
+        {
+            return Some(way);
+        }
+        i += 1;
+    }
+    None
+}
+
+/// The same for a flow that is expected to be there: most are in the first or the second way that is looked at, whose
+/// entry is read in any case.
+#[inline(always)]
+pub fn find_known(bucket: &Bucket, id: &Identity) -> Option<u32> {
     let mut i = 0;
     while i < WAYS {
         let way = id.way(i);
@@ -141,40 +159,57 @@ pub fn find(bucket: &Bucket, id: &Identity) -> Option<u32> {
     None
 }
 
-/// How readily an entry gives way: its class in the top two bits (4 minus a [`Began`], so that
-/// empty places come first, then finished connections, then half-open ones; 0 never), then its age
-/// in ticks, in 27 bits. Free of jumps: see [`bits`].
+/// How readily a way is given to a newcomer: its class (4 minus a [`Began`], so that empty places come first, then
+/// finished connections, then half-open ones; 0 never), below that its age in ticks. Free of jumps: see [`bits`].
 #[inline(always)]
-fn readiness(hot: &Hot, now: u32) -> u32 {
-    const OLDEST: u32 = (1 << 27) - 1;
-    let idle = now.wrapping_sub(hot.last);
-    let age = bits::select(bits::less(OLDEST, idle), OLDEST, idle);
-    let empty = bits::less(hot.tag, 1);
-    let finished = hot.closed_bit() & bits::less(LINGER, idle) | bits::less(ABANDONED, idle);
-    let half_open = hot.closed_bit() | (hot.confirmed_bit() ^ 1);
-    let class = bits::select(finished, 2, half_open);
-    let class = bits::select(empty, 3, class);
-    (class << 30) | (age << 3)
+fn readiness(listing: Listing, now: u32) -> u64 {
+    let idle = Listing::idle(listing.state, now);
+    let empty = bits::less(listing.tag, 1);
+    let (confirmed, closed) = (listing.state & 1, listing.state >> 1 & 1);
+    let finished = closed & bits::less(LINGER, idle) | bits::less(ABANDONED, idle);
+    let half_open = (closed | confirmed ^ 1) & (finished ^ 1);
+    let class = (empty | finished) << 1 | empty | half_open;
+    u64::from(class) << CLASS_SHIFT | u64::from(idle) << DISTANCE_BITS
+}
+
+/// Bits for a distance in [`choose`], and where the class begins above those of the age.
+const DISTANCE_BITS: u32 = WAYS.trailing_zeros();
+const CLASS_SHIFT: u32 = 40;
+
+/// The listing of a way, as far as a newcomer is concerned true: where a live connection seems abandoned, its entry
+/// tells when it was really heard last, and so does the listing from then on.
+#[inline(always)]
+fn list(bucket: &mut Bucket, way: u32, now: u32) -> Listing {
+    let way = way as usize;
+    let Listing { tag, state } = bucket.listings[way];
+    if state & Listing::CONFIRMED != 0 && Listing::idle(state, now) > ABANDONED {
+        bucket.listings[way].state = Listing::state_of(&bucket.hot[way]);
+    }
+    Listing { tag, state: bucket.listings[way].state }
 }
 
 /// Picks the way that a newcomer takes: of those that give way alike, the one where the search for it
 /// will look first.
 #[inline(always)]
-fn choose(bucket: &Bucket, id: &Identity, now: u32) -> Option<(u32, Began)> {
+fn choose(bucket: &mut Bucket, id: &Identity, now: u32) -> Option<(u32, Began)> {
+    let first = id.way(0);
+    if bucket.listings[first as usize].tag == 0 {
+        return Some((first, Began::IN_EMPTY));
+    }
     // How near the way is stands in the low bits, so that there is one number to follow.
     let mut best = 0;
     let mut distance = 0;
     while distance < WAYS {
         let way = id.way(distance);
-        let candidate = readiness(&bucket.hot[way as usize], now) | (WAYS - 1 - distance);
-        best = bits::select(bits::less(best, candidate), candidate, best);
+        let nearness = u64::from(WAYS - 1 - distance);
+        best = bits::greater_of(best, readiness(list(bucket, way, now), now) | nearness);
         distance += 1;
     }
-    let class = best >> 30;
+    let class = (best >> CLASS_SHIFT) as u32;
     if class == 0 {
         return None;
     }
-    Some((id.way(WAYS - 1 - best % WAYS), Began(4 - class)))
+    Some((id.way(WAYS - 1 - best as u32 % WAYS), Began(4 - class)))
 }
 
 /// Whether this sighting is the one that counts for its side. A forwarding host sees each segment
@@ -200,6 +235,16 @@ fn is_home(hot: &mut Hot, side: u32, segment: &Segment, port: Port) -> bool {
         return true;
     }
     false
+}
+
+/// Has fetched at once what a new flow writes: it lies in three pages, and where a page is takes as long to find out as
+/// to fetch a line of it.
+#[inline(always)]
+fn foresee(entry: &Entry<'_>) {
+    words::touch(entry.hot);
+    words::touch(&entry.recorder.slots[0]);
+    words::touch(entry.flow);
+    words::touch(&entry.flow.reset_ns);
 }
 
 /// Takes one segment into account and says what became of it.
@@ -230,6 +275,7 @@ pub fn observe<M: Memory>(
     let place = Place { bucket: index, way };
     let Some(mut entry) = memory.entry(index, way) else { return Observed::Full };
     if began != Began::NOT {
+        foresee(&entry);
         step::begin(&mut entry, id.side, segment, now);
         entry.hot.ports[id.side as usize & 1] = port.0;
     } else if is_rst {
@@ -244,6 +290,8 @@ pub fn observe<M: Memory>(
     step::apply(&mut entry.in_memory(), id.side, segment, now);
     let entry = entry.in_memory();
     entry.hot.tag = id.tag();
+    entry.listing.tag = id.tag();
+    entry.listing.follow(entry.hot);
     let is_aftermath = entry.hot.flags & flag::RST_SEEN != 0
         && now.wrapping_sub(entry.flow.reset_ns) < AFTERMATH_NS
         && entry.flow.aftermath < AFTERMATH_LIMIT;
@@ -290,6 +338,7 @@ pub fn note_reset<M: Memory>(
         return; // Another sighting of the same RST adds nothing to the flow.
     }
     step::note_reset(&mut entry, side, segment, now);
+    entry.listing.follow(entry.hot);
 }
 
 /// Whether the segment recorded last is this very one, seen at another place of this host.

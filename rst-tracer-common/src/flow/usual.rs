@@ -17,7 +17,7 @@ use super::{
 };
 use crate::wire::{Address, Bytes, Endpoint, EtherType, Flags, IpProtocol, Seq};
 
-/// Where the IP header lies in an untagged Ethernet frame.
+/// Where the IP header lies in an Ethernet frame; in one with a VLAN tag, behind that.
 const IP: u32 = 14;
 /// A TCP header, and one with NOP NOP TIMESTAMPS (RFC 7323 appendix A), in bytes.
 const PLAIN: u32 = 20;
@@ -144,6 +144,14 @@ pub fn take_usual<M: Memory, B: Bytes>(
     let taken = match bytes.u16(12).map(EtherType) {
         Some(EtherType::IPV4) => take::<false, M, B>(memory, bytes, port, keys, clock),
         Some(EtherType::IPV6) => take::<true, M, B>(memory, bytes, port, keys, clock),
+        Some(EtherType::VLAN) => {
+            let bytes = &bytes.behind_tag();
+            match bytes.u16(12).map(EtherType) {
+                Some(EtherType::IPV4) => take::<false, M, B>(memory, bytes, port, keys, clock),
+                Some(EtherType::IPV6) => take::<true, M, B>(memory, bytes, port, keys, clock),
+                _ => None,
+            }
+        }
         _ => None,
     };
     taken.is_some()

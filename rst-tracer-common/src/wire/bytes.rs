@@ -16,6 +16,10 @@ pub trait Bytes: Sized {
     /// path; pointers taken anew are alike.
     fn afresh(&self) -> Self;
 
+    /// The same frame without its first four bytes: where a VLAN tag was, an Ethernet type and what follows lie as in
+    /// a frame without one. At least fourteen bytes are there.
+    fn behind_tag(&self) -> Self;
+
     /// Length of the frame on the wire in bytes, which may exceed what can be peeked at.
     fn wire_len(&self) -> u32;
 
@@ -116,6 +120,9 @@ fn copy_piece<B: Bytes, const K: usize, const N: usize>(
     true
 }
 
+/// Bytes of a VLAN tag (IEEE 802.1Q).
+pub const TAG: u32 = 4;
+
 /// A captured frame in memory: the captured bytes and the length it had on the wire.
 #[derive(Clone, Copy, Debug)]
 pub struct Frame<'a> {
@@ -135,6 +142,11 @@ impl<'a> Frame<'a> {
 impl Bytes for Frame<'_> {
     fn afresh(&self) -> Self {
         *self
+    }
+
+    fn behind_tag(&self) -> Self {
+        let data = self.data.get(TAG as usize..).unwrap_or_default();
+        Self { data, wire_len: self.wire_len.saturating_sub(TAG) }
     }
 
     fn wire_len(&self) -> u32 {

@@ -18,7 +18,7 @@ mod tunnel;
 
 pub use address::{Address, Endpoint};
 pub(crate) use bytes::copy;
-pub use bytes::{Bytes, Frame, REACH};
+pub use bytes::{Bytes, Frame, REACH, TAG};
 pub use datagram::is_plain_udp;
 pub use ip::{Ip, IpProtocol};
 pub use link::{EtherType, Start};

@@ -1,8 +1,8 @@
 //! Who gets a place in the table, who has to give way, and who is taken for whom.
 
 use rst_tracer_common::{
-    flow::{Began, Identity, Memory, Observed, Stage, WAYS},
-    wire::Address,
+    flow::{Began, Count, Facts, HEAD, Identity, Memory, Observed, SLOTS, Side, Slot, Stage, WAYS},
+    wire::{Address, NO_SCALE, Seq},
 };
 
 use crate::world::*;
@@ -93,6 +93,38 @@ fn an_abandoned_connection_gives_way_after_ten_minutes() {
     world.wait_ms(2_000);
     assert_eq!(newcomer(&mut world, 9), Some(Began::FOR_FINISHED));
     assert!(remembered(&mut world, 1) == [1], "it spoke a moment ago");
+}
+
+#[test]
+fn a_newcomer_shows_nothing_of_who_was_there_before() {
+    let mut world = World::with_buckets(1);
+    for port in 1..=WAYS {
+        world.client.port = port;
+        world.handshake();
+        world.server_says(ACK, S + 1, C + 1, b"HTTP/1.1 200 OK\r\n");
+        for at in 0..SLOTS {
+            world.client(ACK, C + 1 + at, S + 18, 1);
+        }
+        assert_eq!(world.hot().counts[world.them()].latest, Count::KEPT);
+    }
+    world.wait_ms(700_000);
+    assert_eq!(newcomer(&mut world, 9), Some(Began::FOR_FINISHED));
+    let (us, them) = (world.us(), world.them());
+    let flow = world.flow();
+    assert_eq!(flow.facts[them], Facts::NONE);
+    assert_eq!((flow.facts[us].head, flow.facts[us].words), ([0; HEAD], [0; HEAD]));
+    assert_eq!(flow.kept, [Slot::default(); 2]);
+    assert_eq!(
+        (world.history().as_str(), world.side(them)),
+        ("S", Side { scale: NO_SCALE, ..Side::default() })
+    );
+    world.server(SYN | ACK, S, C + 1, 0);
+    let flow = world.flow();
+    assert_eq!(
+        (flow.facts[them].head_len, flow.facts[them].words_len, flow.facts[them].probes),
+        (0, 0, 0)
+    );
+    assert_eq!(flow.facts[them].isn, Seq(S));
 }
 
 #[test]

@@ -53,8 +53,10 @@ impl Memory for Plain {
 
     fn entry(&mut self, bucket: u32, way: u32) -> Option<Entry<'_>> {
         let place = (bucket * WAYS + way) as usize;
+        let bucket = self.buckets.get_mut(bucket as usize)?;
         Some(Entry {
-            hot: self.buckets.get_mut(bucket as usize)?.hot.get_mut(way as usize)?,
+            listing: bucket.listings.get_mut(way as usize)?,
+            hot: bucket.hot.get_mut(way as usize)?,
             flow: self.flows.get_mut(place)?,
             recorder: self.recorders.get_mut(place)?,
         })
@@ -200,7 +202,10 @@ impl World {
     }
 
     pub(crate) fn flow(&mut self) -> Flow {
-        *self.entry().flow
+        let entry = self.entry();
+        let mut flow = *entry.flow;
+        flow.forget_former(entry.hot);
+        flow
     }
 
     pub(crate) fn side(&mut self, side: usize) -> Side {

@@ -1,6 +1,6 @@
 //! What the memory options cost on this host, with what `trace` takes when nothing is said.
 
-use rst_tracer_common::flow::{Flow, Hot, Recorder};
+use rst_tracer_common::flow::{Bucket, Flow, Recorder, WAYS};
 use serde::Serialize;
 
 use crate::{
@@ -47,7 +47,8 @@ pub(super) fn describe() -> Memory {
 }
 
 fn cost(flows: u32, asked: u32, cut: Cut) -> Memory {
-    let bytes_each = (size_of::<Hot>() + size_of::<Flow>() + size_of::<Recorder>()) as u32;
+    let hot = size_of::<Bucket>() / WAYS as usize;
+    let bytes_each = (hot + size_of::<Flow>() + size_of::<Recorder>()) as u32;
     let times = |count: u32, each: u32| u64::from(count) * u64::from(each);
     Memory {
         table: TableCost { flows, bytes_each, bytes: times(flows, bytes_each) },
@@ -106,7 +107,7 @@ mod tests {
         assert_eq!(
             memory.lines(),
             [
-                "   58 MiB  to remember 65536 connections, 928 bytes each (--flows 65536)",
+                "   61 MiB  to remember 65536 connections, 968 bytes each (--flows 65536)",
                 "    8 MiB  for resets on their way from the kernel, in 4 buffers, one a CPU, of 2 MiB \
                  (--ring-size 8)",
             ]

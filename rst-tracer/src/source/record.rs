@@ -159,8 +159,10 @@ impl Reset {
     /// A reset with its flow.
     pub fn of(record: &RstWithFlow, time: Timestamp, origin: Origin) -> Self {
         let RstWithFlow { rst, hot, flow, recorder } = record;
-        let sides = Side::both(hot, flow, recorder);
-        let mut state = FlowState { hot: *hot, flow: *flow, recorder: *recorder, sides };
+        let mut flow = *flow;
+        flow.forget_former(hot);
+        let sides = Side::both(hot, &flow, recorder);
+        let mut state = FlowState { hot: *hot, flow, recorder: *recorder, sides };
         state.put_in_order();
         Self { time, origin, rst: Box::new(*rst), flow: Some(Box::new(state)) }
     }

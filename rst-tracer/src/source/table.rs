@@ -18,7 +18,7 @@ pub struct Table {
 
 impl Table {
     /// A table with room for at least `flows` connections; the number is rounded up to a power of
-    /// two. One place takes 928 bytes.
+    /// two. One place takes 968 bytes.
     ///
     /// # Errors
     /// Fails when there is not that much memory.
@@ -75,7 +75,7 @@ impl Table {
     pub(super) fn foresee_segment(&self, id: &Identity) {
         let index = id.bucket(self.mask);
         let Some(bucket) = self.buckets.get(index as usize) else { return };
-        let Some(way) = flow::find(bucket, id) else { return };
+        let Some(way) = flow::find_known(bucket, id) else { return };
         let place = (index * WAYS + way) as usize;
         let recorded = u32::from(bucket.hot[way as usize].recorded);
         if let (Some(flow), Some(recorder)) = (self.flows.get(place), self.recorders.get(place)) {
@@ -103,8 +103,10 @@ impl Memory for Table {
 
     fn entry(&mut self, bucket: u32, way: u32) -> Option<Entry<'_>> {
         let place = (bucket * WAYS + way) as usize;
+        let bucket = self.buckets.get_mut(bucket as usize)?;
         Some(Entry {
-            hot: self.buckets.get_mut(bucket as usize)?.hot.get_mut(way as usize)?,
+            listing: bucket.listings.get_mut(way as usize)?,
+            hot: bucket.hot.get_mut(way as usize)?,
             flow: self.flows.get_mut(place)?,
             recorder: self.recorders.get_mut(place)?,
         })

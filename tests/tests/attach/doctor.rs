@@ -39,7 +39,7 @@ fn the_report_has_what_this_kernel_offers() {
         assert_eq!(programs.len(), 6);
         assert!(programs.iter().all(|p| p["loads"] == true), "{programs:?}");
         let [table, rings] = ["table", "rings"].map(|part| &report["memory"][part]);
-        assert_eq!(table["bytes"], 65_536 * 928);
+        assert_eq!(table["bytes"], 65_536 * 968);
         let each = rings["bytes_each"].as_u64().expect("a number");
         assert_eq!(rings["bytes"], each * rings["count"].as_u64().expect("a number"));
         assert!(each >= 256 << 10 && each.is_power_of_two(), "{rings}");

@@ -100,6 +100,8 @@ impl<'a> Duel<'a> {
             equal("server", &kernel.server, &twin.server)?;
             for way in 0..WAYS as usize {
                 let what = |part| format!("{part} of way {way} in bucket {bucket}");
+                let listing = |bucket: &Bucket| bucket.listings[way];
+                equal(&what("listing"), &listing(&kernel.bucket), &listing(&twin.bucket))?;
                 equal(&what("hot entry"), &kernel.bucket.hot[way], &twin.bucket.hot[way])?;
                 equal(&what("flow"), &kernel.flows[way], &twin.flows[way])?;
                 equal(&what("recorder"), &kernel.recorders[way], &twin.recorders[way])?;
@@ -125,6 +127,9 @@ impl<'a> Duel<'a> {
             for hot in &mut buckets.hot {
                 hot.last = hot.last.wrapping_sub(ticks(ns));
             }
+            for listing in buckets.listings.iter_mut().filter(|listing| listing.tag != 0) {
+                listing.state = listing.state.wrapping_sub(ticks(ns) << 2);
+            }
             for flow in &mut flows {
                 flow.reset_window = flow.reset_window.wrapping_sub(ticks(ns));
                 flow.reset_ns = flow.reset_ns.wrapping_sub(ns);
@@ -132,6 +137,7 @@ impl<'a> Duel<'a> {
             self.kernel.write(bucket, &buckets, &flows);
             for (way, flow) in (0..).zip(&flows) {
                 let entry = self.twin.table.entry(bucket, way).expect("a place");
+                *entry.listing = buckets.listings[way as usize];
                 *entry.hot = buckets.hot[way as usize];
                 *entry.flow = *flow;
             }

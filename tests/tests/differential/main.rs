@@ -46,7 +46,7 @@ fn kernel_and_userspace_agree_on_every_packet() {
         let actions = script::render(&script);
         match play(&mut kernel, &actions) {
             Ok(played) => tally.add(&played),
-            Err(_) => panic!("{}", shortest(&mut kernel, actions)),
+            Err(what) => panic!("{what}\n{}", shortest(&mut kernel, actions)),
         }
     }
     tally.covers_what_matters();
@@ -66,7 +66,9 @@ fn the_short_way_leaves_what_the_long_way_would() {
         let actions = swing::connection(number);
         match play(&mut kernel, &actions) {
             Ok(played) => tally.add(&played),
-            Err(_) => panic!("connection {number}: {}", shortest(&mut kernel, actions)),
+            Err(what) => {
+                panic!("connection {number}: {what}\n{}", shortest(&mut kernel, actions))
+            }
         }
     }
     let (usual, tracked) = (tally.usual, tally.counted.tracked);

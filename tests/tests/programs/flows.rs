@@ -6,13 +6,15 @@ use rst_tracer_common::{
     wire::{Flags, Seq, option},
 };
 use rst_tracer_tests::{
-    frames::{MAC, Tcp, flags::*, rst, tcp},
+    frames::{MAC, Tcp, V4, V6, ether, flags::*, rst, tcp},
     kernel::{self, Program, Record},
 };
 
 use crate::{
     behaviour::only,
-    talk::{CLIENT_ISN, SERVER_ISN, Talk, counted, data, history, segment, syn, with_flow},
+    talk::{
+        CLIENT_ISN, SERVER_ISN, Talk, counted, data, history, segment, syn, syn_ack, with_flow,
+    },
 };
 
 const C: u32 = CLIENT_ISN + 1;
@@ -29,6 +31,39 @@ fn a_handshake_is_one_flow_and_three_tracked_segments() {
         assert_eq!(second.counted, only(program, later));
         assert_eq!(third.counted, only(program, later));
         assert!([first, second, third].iter().all(|ran| ran.records.is_empty()));
+    }
+}
+
+#[test]
+fn a_vlan_tag_lengthens_no_way() {
+    let Some(mut kernel) = kernel::shared() else { return };
+    let runs =
+        Program::ETHERNET.into_iter().flat_map(|program| [(program, false), (program, true)]);
+    for ((program, is_v6), port) in runs.zip(1000..) {
+        let mut talk = Talk { port, ..Talk::new(&mut kernel, program) };
+        let tagged = |segment: Tcp| {
+            let layer = tcp(Tcp { from: port, ..segment });
+            if is_v6 { layer.v6() } else { layer.v4() }.tagged(ether::VLAN, 10).frame()
+        };
+        let answer = |segment: Tcp| {
+            let layer = tcp(Tcp { from: port, ..segment }.back());
+            let layer = if is_v6 {
+                layer.in_v6(V6::default().back())
+            } else {
+                layer.in_v4(V4::default().back())
+            };
+            layer.tagged(ether::VLAN, 10).frame()
+        };
+        talk.see(&tagged(syn()));
+        talk.see(&answer(syn_ack()));
+        talk.see(&tagged(segment(ACK, C, S)));
+        let usual = talk.kernel.usual();
+        let segments = 40;
+        for at in 0..segments {
+            talk.see(&tagged(data(C + at * 4, S, b"word")));
+        }
+        // All but the first ones, with which the recorder is full, and the one that takes the slot of the SYN-ACK.
+        assert_eq!(talk.kernel.usual() - usual, u64::from(segments) - 14, "{program:?} {is_v6}");
     }
 }
 
