@@ -122,7 +122,7 @@ mod tests {
     fn strangers_never_come_again() {
         let effort = crate::rounds::Effort::WHOLE;
         let count = effort.frames as usize;
-        let mut seen = BTreeSet::new();
+        let mut seen = BTreeSet::<u32>::new();
         for strangers in [Strangers::CALLERS, Strangers::RESETTERS] {
             for round in 0..=effort.rounds {
                 seen.extend(&strangers.of_round(round, effort.frames)[..count]);
