@@ -103,7 +103,7 @@ mod tests {
     #[test]
     fn what_is_asked_for_is_shared() {
         let memory = cost(65_536, 8 << 20, Cut { count: 4, bytes: 2 << 20 });
-        assert_eq!(memory.table.bytes, 60_817_408);
+        assert_eq!(memory.table.bytes, 63_438_848);
         assert_eq!(
             memory.lines(),
             [
