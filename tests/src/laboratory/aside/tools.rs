@@ -64,8 +64,8 @@ pub(super) const LISTED: &[Listed] = &[
     .needs(&["curl"]),
     Listed::new(
         "wget_interrupted",
-        "wget interrupted",
-        "wget, which reads slowly, is interrupted (SIGINT, as by Ctrl-C) in a download.",
+        "wget ended in a download",
+        "wget, which reads slowly, is ended (SIGTERM: who starts it in the background has it ignore SIGINT) in a download.",
         wget_interrupted,
     )
     .needs(&["wget"])
@@ -228,7 +228,7 @@ fn wget_interrupted(scene: &Scene<'_>) -> Result<GroundTruth> {
     scene.lab.server.run(|| sockets::say(&server, &[HEAD, &[b'i'; 45_000]].concat()))?;
     quiet(scene, &connection)?;
     settle(scene.lab, &connection)?;
-    wget.signal(Signal::SIGINT)?;
+    wget.signal(Signal::SIGTERM)?;
     wget.wait()?;
     // Somebody cancelled by ending the process; that the rest lay unread is why its kernel reset.
     let reset = Reset::by(Sender::Client, Stage::PostData, CANCEL);
