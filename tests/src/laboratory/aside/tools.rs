@@ -65,7 +65,8 @@ pub(super) const LISTED: &[Listed] = &[
     Listed::new(
         "wget_interrupted",
         "wget ended in a download",
-        "wget, which reads slowly, is ended (SIGTERM: who starts it in the background has it ignore SIGINT) in a download.",
+        "wget, which reads slowly, is ended in a download (SIGTERM; who is started in the background may ignore \
+         SIGINT).",
         wget_interrupted,
     )
     .needs(&["wget"])
