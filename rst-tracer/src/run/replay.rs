@@ -1,8 +1,9 @@
 //! `rst-tracer replay`: capture files through the same engine as live traffic.
 
 use std::{
+    cell::RefCell,
     fs::File,
-    io::{self, IsTerminal, Read},
+    io::{self, ErrorKind, IsTerminal, Read},
     ops::ControlFlow,
     sync::Arc,
 };
@@ -91,11 +92,12 @@ fn read(
     };
     let bar = progress(name, len);
     let mut shown = 0_u64;
-    let mut stop = ControlFlow::Continue(());
+    let stop = RefCell::new(None);
     let mut due = pipeline.next_due();
+    let pipeline = RefCell::new(pipeline);
     let result = source.read(
         &name.into(),
-        reader,
+        Flushing { reader, pipeline: &pipeline, stop: &stop },
         |bytes| {
             if bytes >> 20 != shown {
                 shown = bytes >> 20;
@@ -107,6 +109,7 @@ fn read(
             if record.is_none() && due.is_none_or(|due| time_ns < due) {
                 return ControlFlow::Continue(());
             }
+            let mut pipeline = pipeline.borrow_mut();
             if let Some(record) = record {
                 pipeline.take(record);
             }
@@ -115,21 +118,41 @@ fn read(
             match written {
                 ControlFlow::Continue(()) => ControlFlow::Continue(()),
                 ControlFlow::Break(reason) => {
-                    stop = ControlFlow::Break(reason);
+                    stop.replace(Some(reason));
                     ControlFlow::Break(())
                 }
             }
         },
     );
     bar.finish_and_clear();
-    if stop.is_continue() {
-        stop = pipeline.write_rest();
-    }
+    let stop = match stop.into_inner() {
+        Some(reason) => ControlFlow::Break(reason),
+        None => pipeline.into_inner().write_rest(),
+    };
     match result {
         Ok(_) => Ok(stop),
         // An output that was closed or failed outweighs a broken input.
         Err(_) if stop.is_break() => Ok(stop),
         Err(problem) => Err(anyhow::anyhow!("{problem}")),
+    }
+}
+
+/// Sends what is written on its way before it waits for more: a pipe may bring nothing for hours.
+struct Flushing<'a, 'b, 'c, R> {
+    reader: R,
+    pipeline: &'a RefCell<&'b mut Pipeline<'c>>,
+    stop: &'a RefCell<Option<Stop>>,
+}
+
+impl<R: Read> Read for Flushing<'_, '_, '_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self.pipeline.borrow_mut().flush() {
+            ControlFlow::Continue(()) => self.reader.read(buffer),
+            ControlFlow::Break(reason) => {
+                self.stop.replace(Some(reason));
+                Err(ErrorKind::BrokenPipe.into())
+            }
+        }
     }
 }
 

@@ -7,7 +7,7 @@ mod stream;
 
 use std::{
     io::Write,
-    process::{Child, Command, ExitStatus, Stdio},
+    process::{Child, ChildStdin, Command, ExitStatus, Stdio},
 };
 
 use nix::{
@@ -41,7 +41,7 @@ pub fn run(arguments: &[&str]) -> Ended {
 /// Runs it to its end with this on its standard input.
 pub fn run_with_input(arguments: &[&str], input: &[u8]) -> Ended {
     let mut tracer = Tracer::spawn(command(arguments).stdin(Stdio::piped()));
-    let mut stdin = tracer.child.stdin.take().expect("piped");
+    let mut stdin = tracer.take_input();
     stdin.write_all(input).expect("it reads its input");
     drop(stdin);
     tracer.wait()
@@ -135,6 +135,15 @@ impl Tracer {
     /// Waits until a live trace sees everything.
     pub fn await_ready(&self) {
         self.err.await_line("it to trace", |line| line.ends_with(READY));
+    }
+
+    /// Its standard input, which was piped; dropped, it is closed.
+    ///
+    /// # Panics
+    /// If it was not piped, or taken already.
+    #[track_caller]
+    pub fn take_input(&mut self) -> ChildStdin {
+        self.child.stdin.take().expect("a pipe")
     }
 
     /// Its process.

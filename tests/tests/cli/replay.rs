@@ -1,10 +1,10 @@
 //! Reading capture files: whole, cut off, several, from a pipe, and what is none.
 
-use std::fs;
+use std::{fs, io::Write, process::Stdio};
 
 use rst_tracer_tests::{
     capture::{Folder, many_refused, pcap, refused},
-    tracer::{run, run_with_input},
+    tracer::{Tracer, command, run, run_with_input},
 };
 use serde_json::Value;
 
@@ -68,6 +68,18 @@ fn a_pipe_is_read_like_a_file() {
     for (event, port) in events.iter().zip(20_000..) {
         assert_eq!(event["dst"]["port"], port, "in the order of the capture");
     }
+}
+
+/// As `tcpdump -U -w - | rst-tracer replay -` on a host where little happens.
+#[test]
+fn what_a_pipe_brought_is_told_while_it_stays_open() {
+    let mut tracer = Tracer::spawn(command(&["replay", "-"]).stdin(Stdio::piped()));
+    let mut pipe = tracer.take_input();
+    // Of 1.2 seconds, so that the first of them need not wait any longer for what belongs to them.
+    pipe.write_all(&pcap(&many_refused(600))).expect("it reads");
+    tracer.out.await_line("the first reset", |line| line.contains("10.0.0.1:20000"));
+    drop(pipe);
+    tracer.wait().assert_code(0);
 }
 
 #[test]
