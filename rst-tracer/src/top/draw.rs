@@ -23,6 +23,7 @@ use crate::{
 };
 
 const HEAD: u16 = 4;
+const COLUMNS: usize = 6;
 /// Lines for the last event, its frame included.
 const DETAIL: u16 = 10;
 /// A screen that is lower than this shows no event.
@@ -88,7 +89,7 @@ impl Frame<'_> {
             Constraint::Length(1),
         ];
         let [head, tabs, table, event, foot] = Layout::vertical(heights).areas(out.area());
-        out.render_widget(self.head(), head);
+        out.render_widget(self.head(head.width), head);
         out.render_widget(self.tabs(), tabs);
         self.table(out, table);
         if detail > 0 {
@@ -97,13 +98,18 @@ impl Frame<'_> {
         out.render_widget(self.foot(), foot);
     }
 
-    fn head(&self) -> Text<'static> {
+    fn head(&self, width: u16) -> Text<'static> {
         let Picture { host, resets, severities, rsts, segments, flows, lost, suppressed, .. } =
             self.picture;
         let seconds = self.up.as_secs();
         let up = format!("{}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60);
         let now = rsts.last().copied().unwrap_or_default();
-        let tail = &rsts[rsts.len().saturating_sub(RATES)..];
+        let now = format!("RST/s {:>7} ", grouped(now));
+        let rest =
+            format!("   segments/s {}   connections {}", grouped(*segments), grouped(*flows));
+        // Both are ASCII.
+        let room = RATES.min(usize::from(width).saturating_sub(now.len() + rest.len()));
+        let bars = spark(&rsts[rsts.len().saturating_sub(room)..]);
         let mut all = vec![Span::raw(format!("resets told {}", grouped(*resets)))];
         for &severity in Severity::ALL.iter().rev() {
             let n = severities[severity as usize];
@@ -125,13 +131,7 @@ impl Frame<'_> {
                 Span::raw(if host.is_empty() { String::new() } else { format!(" on {host}") }),
                 Span::styled(format!("   up {up}"), self.dim()),
             ]),
-            TextLine::from(format!(
-                "RST/s {:>7} {:>RATES$}   segments/s {}   connections {}",
-                grouped(now),
-                spark(tail),
-                grouped(*segments),
-                grouped(*flows)
-            )),
+            TextLine::from(format!("{now}{bars:>room$}{rest}")),
             TextLine::from(all),
             finding.unwrap_or_default(),
         ])
@@ -175,37 +175,41 @@ impl Frame<'_> {
             Table::Services => ["service", "last cause"],
             Table::Processes => ["process", "last cause"],
         };
+        let words: Vec<_> = lines.iter().map(|line| line.key.words(line.last.as_deref())).collect();
+        let longest =
+            words.iter().map(|[name, _]| Span::raw(name).width()).max().unwrap_or_default();
+        let widths = widths(area.width, longest.max(names[0].len()));
+        let shown = |cells: [Cell<'static>; COLUMNS]| {
+            Row::new(
+                cells
+                    .into_iter()
+                    .zip(&widths)
+                    .filter(|(_, width)| width.is_some())
+                    .map(|(cell, _)| cell),
+            )
+        };
         let head =
             [names[0], names[1], " last minute", "   count", "   total", "worst"].map(Cell::from);
-        let rows = lines.iter().map(|line| self.row(line));
-        let widths = [
-            Constraint::Fill(3),
-            Constraint::Fill(3),
-            Constraint::Length(12),
-            Constraint::Length(8),
-            Constraint::Length(8),
-            Constraint::Length(6),
-        ];
-        let grid = Grid::new(rows, widths)
-            .header(Row::new(head).style(self.dim().add_modifier(Modifier::BOLD)))
+        let rows = lines.iter().zip(words).map(|(line, words)| shown(self.row(line, words)));
+        let grid = Grid::new(rows, widths.into_iter().flatten())
+            .header(shown(head).style(self.dim().add_modifier(Modifier::BOLD)))
             .row_highlight_style(Style::new().add_modifier(Modifier::REVERSED));
         let mut state = TableState::new().with_selected(self.view.row(lines));
         out.render_stateful_widget(grid, area, &mut state);
     }
 
-    fn row(&self, line: &Line) -> Row<'static> {
-        let [name, more] = line.key.words(line.last.as_deref());
+    fn row(&self, line: &Line, [name, more]: [String; 2]) -> [Cell<'static>; COLUMNS] {
         let worst = line
             .worst
             .map_or_else(Span::default, |worst| Span::styled(worst.id(), self.ink(worst)));
-        Row::new([
+        [
             Cell::from(name),
             Cell::from(more),
             Cell::from(spark(&line.parts.map(u64::from))),
             Cell::from(Text::from(grouped(line.lately)).right_aligned()),
             Cell::from(Text::from(grouped(line.total)).right_aligned()),
             Cell::from(worst),
-        ])
+        ]
     }
 
     /// The last event of the row.
@@ -264,6 +268,20 @@ impl Frame<'_> {
     fn dim(&self) -> Style {
         Style::new().add_modifier(Modifier::DIM)
     }
+}
+
+/// How wide each column is. The first has what its longest name needs; where it leaves no room, others are left out.
+fn widths(width: u16, longest: usize) -> [Option<Constraint>; COLUMNS] {
+    let longest = u16::try_from(longest).unwrap_or(u16::MAX);
+    let mut left = width.saturating_sub(longest);
+    // In the order of what they tell; between two columns stands a space.
+    let [count, worst, total, more, bars] = [8, 6, 8, 16, 12].map(|wanted| {
+        let rest = left.checked_sub(wanted + 1);
+        left = rest.unwrap_or(left);
+        rest.map(|_| Constraint::Length(wanted))
+    });
+    let name = if more.is_some() { Constraint::Length(longest) } else { Constraint::Fill(1) };
+    [Some(name), more.map(|_| Constraint::Fill(1)), bars, count, total, worst]
 }
 
 /// A bar for each count; none where there was nothing.

@@ -84,6 +84,20 @@ fn no_size_of_a_terminal_is_too_small_to_draw() {
 }
 
 #[test]
+fn a_usual_terminal_has_room_for_a_service_and_all_of_the_head() {
+    let view = View { table: Table::Pairs, ..View::default() };
+    let mut model = model();
+    let far = Endpoint { ip: [192, 168, 100, 101].into(), port: 50_000 };
+    let near = Endpoint { ip: [192, 168, 200, 201].into(), port: 54_321 };
+    model.take(&reset(|event| (event.client, event.server) = (Some(far), Some(near))), SECOND);
+    let text = shown(&model, &view, 3 * SECOND, [80, 24]);
+    assert!(text.contains("192.168.100.101 → 192.168.200.201:54321"), "{text}");
+    assert!(text.contains("connections 77"), "{text}");
+    let text = shown(&model, &View::default(), 3 * SECOND, [32, 9]);
+    assert!(text.contains("closed with unread data        2"), "{text}");
+}
+
+#[test]
 fn a_stranger_writes_nothing_to_the_terminal() {
     let mut model = Model::default();
     model
