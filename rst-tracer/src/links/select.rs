@@ -84,10 +84,11 @@ fn redundant(link: &Link, links: &[Link], meant: impl Fn(&Link) -> bool) -> Opti
     if let Some(master) = master {
         let name = &master.name;
         return Some(match master.kind.as_deref() {
-            // What one port sends to another never reaches the bridge device itself.
+            // What one port sends to another never reaches the bridge device itself, nor does what
+            // br_netfilter has nf_reject answer by the port that the rejected frame came in by.
             Some("bridge") => format!(
-                "port of {name}, which is traced; traffic between ports of the same bridge is \
-                 only seen with -i {}",
+                "port of {name}, which is traced; traffic between ports of the same bridge, and with \
+                 br_netfilter what this host's packet filter rejects, is only seen with -i {}",
                 link.name
             ),
             _ => format!("port of {name}, which is traced and sees the same packets"),

@@ -57,6 +57,7 @@ fn a_skipped_interface_says_who_shows_its_packets() {
     assert!(why("eth0").contains("port of bond0"), "{}", why("eth0"));
     assert!(why("bond0.7").contains("parent bond0"), "{}", why("bond0.7"));
     assert!(why("veth1").contains("-i veth1"), "{}", why("veth1"));
+    assert!(why("veth1").contains("packet filter rejects"), "{}", why("veth1"));
     assert!(why("can0").contains("280"), "{}", why("can0"));
 }
 
