@@ -147,6 +147,7 @@ fn the_daemon_set_asks_for_what_the_tracer_takes() {
     assert_eq!(set["spec"]["selector"]["matchLabels"], template["metadata"]["labels"]);
     let pod = &template["spec"];
     assert!(pod["hostNetwork"] == true && pod["hostPID"] == true);
+    assert_eq!(pod["enableServiceLinks"], false, "RST_TRACER_PORT of a Service is no option");
     let container = &pod["containers"][0];
     let arguments = ["command", "args"].map(|key| container[key].as_array().expect("words"));
     let arguments = arguments.into_iter().flatten().map(|word| word.as_str().expect("a word"));
