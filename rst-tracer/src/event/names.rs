@@ -35,7 +35,7 @@ vocabulary! {
         Sender = "sender",
         /// The destination address is one of this host.
         Receiver = "receiver",
-        /// Neither address is, and the host forwards the segment.
+        /// The host forwards the segment; where it translates addresses (NAT), one may be its own.
         Forwarder = "forwarder",
         /// Neither address is, or nothing is known about the host (a capture file).
         Observer = "observer",

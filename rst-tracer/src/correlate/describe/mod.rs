@@ -18,7 +18,7 @@ mod vantage;
 
 use std::{borrow::Cow, collections::HashSet, net::IpAddr, sync::Arc};
 
-use rst_tracer_common::wire::Segment;
+use rst_tracer_common::wire::{Address, Segment};
 
 use super::Joined;
 use crate::{
@@ -48,17 +48,15 @@ pub fn describe(joined: &Joined, scene: &Scene) -> RstEvent {
     let segment = &head.segment;
     let past = reset.flow.as_deref().map(|state| Past::of(state, head.side));
     let roles = Roles::of(segment, past.as_ref(), joined.listens);
-    let role = vantage::role(joined);
+    let own = |address: Address| scene.addresses.as_ref().map(|own| own.contains(&address.to_ip()));
+    let role = vantage::role_among(joined, own(segment.dst.address));
     let known = Known {
         sent_by: roles.sent_by(),
         initiator: roles.initiator,
         stage: stage(past.as_ref()),
         effect: effect::of(joined, past.as_ref(), role),
         role,
-        src_is_local: scene
-            .addresses
-            .as_ref()
-            .map(|own| own.contains(&segment.src.address.to_ip())),
+        src_is_local: own(segment.src.address),
     };
     let case = Case::of(joined, known);
     let verdict = classify::explain(&case);

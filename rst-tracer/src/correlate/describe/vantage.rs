@@ -53,6 +53,19 @@ pub(in crate::correlate) fn role(joined: &Joined) -> LocalRole {
     }
 }
 
+/// The same, where it is known whether the destination is this host: a reset that only comes may be translated here and
+/// leave with other addresses. What TCP took here is received whatever the address.
+pub(super) fn role_among(joined: &Joined, dst_is_local: Option<bool>) -> LocalRole {
+    match role(joined) {
+        LocalRole::Receiver
+            if dst_is_local == Some(false) && joined.testimony.received.is_none() =>
+        {
+            LocalRole::Forwarder
+        }
+        role => role,
+    }
+}
+
 /// Whether both directions of the connection arrive at this host, by different interfaces: then it
 /// ends elsewhere.
 fn is_transit(joined: &Joined) -> bool {

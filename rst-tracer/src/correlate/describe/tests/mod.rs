@@ -6,8 +6,11 @@ mod memory;
 mod states;
 mod testimony;
 
+use std::{collections::HashSet, net::IpAddr, sync::Arc};
+
 use rst_tracer_common::event::Hook;
 
+use super::{Scene, describe};
 use crate::correlate::story::{ACK, Client, Packet, RST, Server, Story};
 use crate::event::{Direction, Event, Initiator, LocalRole, SentBy, SessionEndReason, Speaker};
 
@@ -78,6 +81,21 @@ fn one_sighting_tells_sender_from_receiver() {
     assert_eq!(role(Hook::TC_EGRESS, 7), LocalRole::Forwarder);
     assert_eq!(role(Hook::TC_INGRESS, 0), LocalRole::Receiver);
     assert_eq!(role(Hook::PCAP, 0), LocalRole::Observer);
+}
+
+#[test]
+fn what_comes_for_another_host_is_translated_and_not_received() {
+    let role = |own: [u8; 4]| {
+        let mut story = Story::v4();
+        (story.hook, story.ifindex) = (Hook::TC_INGRESS, 2);
+        story.handshake().abort(Client);
+        let addresses = Some(Arc::new(HashSet::from([IpAddr::from(own)])));
+        describe(&story.joined(), &Scene { addresses, ..Scene::default() }).local_role
+    };
+    let mut story = Story::v4();
+    let IpAddr::V4(server) = story.handshake().abort(Client).first().dst.ip else { panic!("IPv4") };
+    assert_eq!(role(server.octets()), LocalRole::Receiver);
+    assert_eq!(role([172, 31, 0, 1]), LocalRole::Forwarder);
 }
 
 #[test]
