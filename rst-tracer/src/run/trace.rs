@@ -71,8 +71,9 @@ fn trace_into<'a>(
     runtime.block_on(async {
         let mut service = Service::find();
         let on_hangup = on_hangup.or(service.is_there().then_some(Wish::Reopen));
-        let signals = Signals::new(on_hangup)?;
+        // A pipe may wait for its reader for ever: until then Ctrl-C has its default effect.
         let mut sink = open()?;
+        let signals = Signals::new(on_hangup)?;
         let server = args.metrics_listen.map(Server::bind).transpose()?;
         let live = Live::start(live_options(args)?, tell)?;
         give_memory_back();

@@ -3,7 +3,7 @@
 use std::{
     fs::{self, OpenOptions},
     io,
-    os::unix::fs::PermissionsExt,
+    os::unix::{fs::PermissionsExt, process::ExitStatusExt},
 };
 
 use nix::sys::signal::Signal;
@@ -93,6 +93,19 @@ fn outputs_differ_in_format_and_place() {
         twice.assert_code(2);
         assert!(twice.said("name another file"), "{twice:#?}");
     });
+}
+
+#[test]
+fn a_pipe_without_a_reader_is_waited_for_and_ctrl_c_ends_that() {
+    let folder = Folder::new();
+    let pipe = folder.path("pipe");
+    nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).expect("a pipe with a name");
+    let name = pipe.to_str().expect("UTF-8");
+    let tracer = Tracer::spawn(&mut command(&["trace", "-i", "lo", "-o", name]));
+    tracer.err.await_line("it to say so", |line| line.contains("waiting for its reader"));
+    tracer.signal(Signal::SIGINT);
+    let ended = tracer.wait();
+    assert_eq!(ended.status.signal(), Some(Signal::SIGINT as i32), "{ended:#?}");
 }
 
 #[test]

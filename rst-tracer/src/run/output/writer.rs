@@ -1,11 +1,11 @@
 //! The thread that writes to one place, and waits for it instead of those who trace.
 
 use std::{
-    fs::{File, OpenOptions},
+    fs::{self, File, OpenOptions},
     io::{self, ErrorKind, Write},
     os::{
         fd::AsFd,
-        unix::fs::{MetadataExt, OpenOptionsExt},
+        unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt},
     },
     path::{Path, PathBuf},
     thread,
@@ -45,16 +45,19 @@ impl Target {
     /// # Errors
     /// Names the file.
     pub(super) fn open(path: &Path) -> Result<Self> {
+        if fs::metadata(path).is_ok_and(|metadata| metadata.file_type().is_fifo()) {
+            tell(format_args!("{}: a pipe; waiting for its reader", path.display()));
+        }
         Ok(Self::File { path: path.into(), file: append_to(path)? })
     }
 
     /// Whether what the path names is another file by now, or none.
     fn was_renamed(&self) -> bool {
         let Self::File { path, file } = self else { return false };
-        let identity = |metadata: std::fs::Metadata| (metadata.dev(), metadata.ino());
-        let is_plain = |metadata: &std::fs::Metadata| metadata.is_file();
+        let identity = |metadata: fs::Metadata| (metadata.dev(), metadata.ino());
+        let is_plain = |metadata: &fs::Metadata| metadata.is_file();
         let Some(open) = file.metadata().ok().filter(is_plain) else { return false };
-        std::fs::metadata(path).ok().map(identity) != Some(identity(open))
+        fs::metadata(path).ok().map(identity) != Some(identity(open))
     }
 
     /// Opens the file anew. If that fails, the one that is open is good enough.
