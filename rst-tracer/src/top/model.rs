@@ -143,7 +143,7 @@ impl Key {
             Self::Cause(cause) => [cause.words().into(), cause.class().words().into()],
             Self::Pair(pair) => {
                 let who = last.map(words::who).unwrap_or_default();
-                [format!("{} → {}", pair.from, pair.target()), format!("{who}: {}", cause())]
+                [format!("{} → {}", pair.from, pair.target()), format!("{}, {who}", cause())]
             }
             Self::Service(Service(end)) => [end.to_string(), cause()],
             Self::Owner(owner) => {

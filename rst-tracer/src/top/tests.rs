@@ -87,6 +87,8 @@ fn no_size_of_a_terminal_is_too_small_to_draw() {
 fn a_usual_terminal_has_room_for_a_service_and_all_of_the_head() {
     let view = View { table: Table::Pairs, ..View::default() };
     let mut model = model();
+    let text = shown(&model, &view, 3 * SECOND, [80, 24]);
+    assert!(text.contains("10.0.0.5 → 10.0.0.9:81") && text.contains(" closed port"), "{text}");
     let far = Endpoint { ip: [192, 168, 100, 101].into(), port: 50_000 };
     let near = Endpoint { ip: [192, 168, 200, 201].into(), port: 54_321 };
     model.take(&reset(|event| (event.client, event.server) = (Some(far), Some(near))), SECOND);
