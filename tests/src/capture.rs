@@ -10,6 +10,8 @@ use rst_tracer::demo::{
 };
 use tempfile::TempDir;
 
+use crate::{bytes, cases::link};
+
 /// Nanosecond pcap, little endian. <https://datatracker.ietf.org/doc/draft-ietf-opsawg-pcap/>
 const MAGIC: u32 = 0xa1b2_3c4d;
 const ETHERNET: u32 = 1;
@@ -48,10 +50,23 @@ pub fn many_refused(count: u16) -> Vec<Forgery> {
 
 /// A pcap file with these segments, a millisecond apart.
 pub fn pcap(segments: &[Forgery]) -> Vec<u8> {
-    let words = [MAGIC, 2 | 4 << 16, 0, 0, 65_535, ETHERNET];
+    file(ETHERNET, segments.iter().map(Forgery::to_frame))
+}
+
+/// The same as `tcpdump -i any` writes it on a router: each segment at two interfaces.
+pub fn seen_twice(segments: &[Forgery]) -> Vec<u8> {
+    let seen = |segment: &Forgery, interface: u8| {
+        let mut frame = bytes::sll2(&segment.to_frame()[14..]);
+        frame[7] = interface;
+        frame
+    };
+    file(link::LINUX_SLL2, segments.iter().flat_map(|segment| [seen(segment, 3), seen(segment, 4)]))
+}
+
+fn file(link: u32, frames: impl Iterator<Item = Vec<u8>>) -> Vec<u8> {
+    let words = [MAGIC, 2 | 4 << 16, 0, 0, 65_535, link];
     let mut file: Vec<u8> = words.into_iter().flat_map(u32::to_le_bytes).collect();
-    for (n, segment) in (0..).zip(segments) {
-        let frame = segment.to_frame();
+    for (n, frame) in (0..).zip(frames) {
         let length = u32::try_from(frame.len()).expect("a short frame");
         let (seconds, nanoseconds) = (1_700_000_000 + n / 1000, n % 1000 * 1_000_000);
         let header = [seconds, nanoseconds, length, length];

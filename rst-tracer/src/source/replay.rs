@@ -146,7 +146,7 @@ impl Replay {
     fn see(&mut self, frame: &capture::Frame<'_>) -> Option<Record> {
         let counters = &mut self.counters;
         let bytes = wire::Frame { data: frame.data, wire_len: frame.original_len };
-        let ifindex = frame.interface.unwrap_or(0) + 1;
+        let ifindex = cooked_ifindex(frame).unwrap_or(frame.interface.unwrap_or(0) + 1);
         let port = Port::ingress(ifindex);
         let now = frame.time_ns;
         let is_usual = frame.link == LinkType::ETHERNET
@@ -220,6 +220,14 @@ impl Replay {
         }
         None
     }
+}
+
+/// Where a frame of `tcpdump -i any` was seen: a forwarding host sees each at two interfaces, and the second time it is
+/// no retransmission. <https://www.tcpdump.org/linktypes/LINKTYPE_LINUX_SLL2.html>
+fn cooked_ifindex(frame: &capture::Frame<'_>) -> Option<u32> {
+    let is_cooked = frame.link == LinkType::LINUX_SLL2;
+    let bytes = is_cooked.then(|| frame.data.get(4..8)).flatten()?;
+    Some(u32::from_be_bytes(bytes.try_into().ok()?))
 }
 
 /// A table for what so many bytes of captures hold: in large pages if they can be expected to fill it.

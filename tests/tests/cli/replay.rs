@@ -3,7 +3,7 @@
 use std::{fs, io::Write, process::Stdio};
 
 use rst_tracer_tests::{
-    capture::{Folder, many_refused, pcap, refused},
+    capture::{Folder, many_refused, pcap, refused, seen_twice},
     tracer::{Tracer, command, run, run_with_input},
 };
 use serde_json::Value;
@@ -80,6 +80,15 @@ fn what_a_pipe_brought_is_told_while_it_stays_open() {
     tracer.out.await_line("the first reset", |line| line.contains("10.0.0.1:20000"));
     drop(pipe);
     tracer.wait().assert_code(0);
+}
+
+#[test]
+fn what_a_router_forwards_is_no_retransmission_in_a_capture_of_any_interface() {
+    let ended = run_with_input(&["replay", "-", "-f", "json"], &seen_twice(&many_refused(1)));
+    let event: Value = serde_json::from_str(&ended.out[0]).expect("JSON");
+    let client = &event["flow"]["client"];
+    assert_eq!((&client["packets"], &client["retransmits"]), (&1.into(), &0.into()), "{event}");
+    assert_eq!(ended.out.len(), 2, "a frame of a capture is an event: {ended:#?}");
 }
 
 #[test]
