@@ -4,7 +4,8 @@ use std::borrow::Cow;
 use std::path::Path;
 
 use crate::event::{
-    AtFault, Basis, Cause, Effect, Hook, Origin, Process, RstEvent, SentBy, Severity, Timestamp,
+    AtFault, Basis, Cause, Effect, Hook, LocalRole, Origin, Process, RstEvent, SentBy, Severity,
+    Timestamp,
 };
 
 /// A stranger's text made safe for a terminal: control characters and those that reorder or
@@ -97,7 +98,10 @@ pub(crate) fn verdict(event: &RstEvent) -> String {
         SentBy::Unknown => format!("{} (client or server is not known)", event.src),
         side => format!("the {side} ({})", event.src),
     };
+    let by_this_host = event.local_role == LocalRole::Sender
+        && matches!(event.origin, Origin::MiddleboxProven | Origin::MiddleboxSuspected);
     let mut said = match event.origin {
+        _ if by_this_host => format!("This host sent it in the name of {name}"),
         Origin::Endpoint => capital(&format!("{name} sent it")),
         Origin::HostFirewall => format!("A packet filter on the host of {name} sent it"),
         Origin::MiddleboxProven => {
@@ -133,6 +137,7 @@ pub(crate) fn verdict(event: &RstEvent) -> String {
     said.push_str(match event.at_fault {
         AtFault::Client => " Look at the client.",
         AtFault::Server => " Look at the server.",
+        AtFault::Network if by_this_host => " Look at this host.",
         AtFault::Network => " Look at the network between them.",
         AtFault::Nobody => " Nothing is wrong.",
         AtFault::Unknown => "",

@@ -6,8 +6,8 @@ use proptest::prelude::*;
 use super::*;
 use crate::event::{
     Alternative, AtFault, Basis, Confidence, ConnState, Direction, Endpoint, Evidence, FindingKind,
-    Flags, Flow, Hook, HookStats, Initiator, Origin, Recent, Segment, SentBy, Severity, Side,
-    Source, Speaker, Stage, Timestamp, Weight, samples,
+    Flags, Flow, Hook, HookStats, Initiator, LocalRole, Origin, Recent, Segment, SentBy, Severity,
+    Side, Source, Speaker, Stage, Timestamp, Weight, samples,
 };
 
 const LINE: Style = Style { colour: false, explain: false };
@@ -103,6 +103,7 @@ fn injected() -> RstEvent {
     explains(&mut event, Cause::InjectedReset, 0.93);
     (event.severity, event.at_fault) = (Severity::High, AtFault::Network);
     event.origin = Origin::MiddleboxProven;
+    event.local_role = LocalRole::Forwarder;
     event.stage = Stage::PostPush;
     event.effect = Effect::Ignored;
     event.repeats = 2;
@@ -160,6 +161,7 @@ fn suspected() -> RstEvent {
     (event.process, event.kernel) = (None, None);
     event.basis = Basis::Wire;
     event.origin = Origin::MiddleboxSuspected;
+    event.local_role = LocalRole::Forwarder;
     (event.client, event.server, event.sent_by) = (None, None, SentBy::Unknown);
     let lost = Alternative::new(Cause::HalfOpenStaleState, Confidence::new(0.2));
     event.alternatives.insert(0, lost);
@@ -319,6 +321,15 @@ fn a_forged_reset_is_shown_to_come_from_somebody_else() {
       Seen          2026-11-22T09:42:25.123456789Z, eth0 egress on web-1, inside vxlan, VLAN 10; id
                     01JD8Z6V0H-1, community 1:LQU9qZlK+B5F3KDmev6m5PMibrg=
     ");
+}
+
+#[test]
+fn a_host_that_wrote_in_the_name_of_another_says_so_itself() {
+    let mut event = injected();
+    event.local_role = LocalRole::Sender;
+    let said = words::verdict(&event);
+    assert!(said.starts_with("This host sent it in the name of the server"), "{said}");
+    assert!(said.ends_with(" Look at this host."), "{said}");
 }
 
 #[test]
