@@ -11,7 +11,7 @@ use rst_tracer_common::{
     wire::{Segment, Tunnel},
 };
 
-use super::{Author, Form, Past, Payload, Sequel, Tells, opinion::reason};
+use super::{Author, Form, Past, Payload, Sequel, Tells, opinion::reason, ttl};
 use crate::{
     correlate::{Crowd, Joined, Testimony},
     event::{Effect, Evidence, Initiator, LocalRole, SentBy, Stage},
@@ -240,12 +240,11 @@ impl<'a> Case<'a> {
     /// Whether no router was passed although the addresses belong to different networks, here
     /// where the receiver itself stands: something on this link answered.
     pub fn made_on_this_link(&self) -> bool {
-        const FRESH: [u8; 3] = [64, 128, 255];
         let segment = self.segment();
         let at_receiver = self.known.role == LocalRole::Receiver
-            && self.past.is_some_and(|past| FRESH.contains(&past.theirs().ttl));
+            && self.past.is_some_and(|past| ttl::is_fresh(past.theirs().ttl));
         let (src, dst) = (segment.src.address.to_ip(), segment.dst.address.to_ip());
-        at_receiver && FRESH.contains(&segment.ttl) && !same_network(src, dst)
+        at_receiver && ttl::is_fresh(segment.ttl) && !same_network(src, dst)
     }
 
     /// What the kernel of this host said about it.

@@ -28,6 +28,7 @@ pub mod signature;
 mod tests;
 mod told;
 mod traffic;
+mod ttl;
 mod verdict;
 
 pub use author::Author;

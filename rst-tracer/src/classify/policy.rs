@@ -2,7 +2,9 @@
 
 use rst_tracer_common::flow::flag;
 
-use super::{Case, Form, Maker, Opinion, Rule, opinion::reason, refused, security::is_guessed};
+use super::{
+    Case, Form, Maker, Opinion, Rule, opinion::reason, refused, security::is_guessed, ttl,
+};
 use crate::event::{Cause, Effect, Evidence, Origin};
 
 pub(super) const RULES: &[Rule] = &[rejected_syn, rejected_in_use];
@@ -127,9 +129,8 @@ impl Case<'_> {
     /// Whether this host wrote it for another, and not as its packet filter writes: with a fresh time to
     /// live, identification 0 and don't-fragment (net/ipv4/netfilter/nf_reject_ipv4.c).
     pub(super) fn is_a_raw_frame_of_this_host(&self) -> bool {
-        const FRESH: [u8; 3] = [64, 128, 255];
         let segment = self.segment();
-        let like_the_filter = Form::is_written_by_linux(segment) && FRESH.contains(&segment.ttl);
+        let like_the_filter = Form::is_written_by_linux(segment) && ttl::is_fresh(segment.ttl);
         self.wrote_for_another() && !like_the_filter
     }
 }

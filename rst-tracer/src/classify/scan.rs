@@ -1,11 +1,11 @@
 //! Scanners and the answers to them: probes that no socket stands behind.
 
 use rst_tracer_common::{
-    flow::flag,
+    flow::{Facts, flag},
     wire::{Flags, option},
 };
 
-use super::{Case, Form, Opinion, Past, Rule};
+use super::{Case, Form, Opinion, Past, Rule, ttl};
 use crate::event::Cause;
 
 pub(super) const RULES: &[Rule] = &[probe, response, odd_flags];
@@ -19,7 +19,7 @@ struct Scanner {
 
 /// Defaults of the tools: zmap, src/probe_modules/packet.c; masscan, src/templ-pkt.c; nmap,
 /// scan_engine_raw.cc and osscan2.cc (`prbWindowSz`).
-const SCANNERS: [Scanner; 4] = [
+static SCANNERS: [Scanner; 4] = [
     Scanner { name: "ZMap", writes: |past| past.my_facts().first_ip_id == 54321 },
     Scanner {
         name: "masscan",
@@ -52,13 +52,13 @@ fn probe(case: &Case<'_>) -> Vec<Opinion> {
     let (facts, rst) = (past.my_facts(), case.segment());
     let mut opinion = Opinion::new(Cause::ScannerProbe, 0.2);
     let mut signs = 0;
-    if let Some(scanner) = SCANNERS.iter().find(|scanner| (scanner.writes)(&past)) {
+    if let Some(scanner) = tool(&past) {
         signs += 2;
         let text = format!(
             "the SYN (window {}, IP ID {}, {}) is written as {} writes it",
             facts.first_window,
             facts.first_ip_id,
-            if facts.options == 0 { "no options" } else { "few options" },
+            how_many_options(facts),
             scanner.name
         );
         opinion = opinion.because("scanner_syn", 2.0, text);
@@ -92,8 +92,7 @@ fn probe(case: &Case<'_>) -> Vec<Opinion> {
 
 /// Whether SYN and reset came from different distances, so that not both are of one TCP.
 pub(super) fn by_another_hand(case: &Case<'_>, past: &Past<'_>) -> bool {
-    const OTHER_WAY: u8 = 2;
-    past.my_facts().first_ttl.abs_diff(case.segment().ttl) > OTHER_WAY
+    ttl::are_apart(past.my_facts().first_ttl, case.segment().ttl)
 }
 
 /// Whether a common TCP may have written the SYN: it announces more than its segment size.
@@ -108,23 +107,24 @@ pub(super) fn is_stack_syn(past: &Past<'_>) -> bool {
 /// to live from 37 to 59 at random (nmap, `FPNetworkControl`), which say nothing of a distance.
 fn is_spoofed(case: &Case<'_>, past: &Past<'_>) -> bool {
     const NMAP_MOST: u8 = 59;
-    const OTHER_WAY: u8 = 2;
     let (syn, rst) = (past.my_facts().first_ttl, case.segment().ttl);
-    let apart = hops(syn).abs_diff(hops(rst)) > OTHER_WAY;
-    let by_tool = SCANNERS.iter().any(|one| (one.writes)(past));
-    !is_stack_syn(past) && !by_tool && syn > NMAP_MOST && apart
+    let apart = ttl::are_apart(ttl::hops(syn), ttl::hops(rst));
+    !is_stack_syn(past) && tool(past).is_none() && syn > NMAP_MOST && apart
 }
 
-/// How many routers a segment has passed, if it began with one of the usual times to live.
-fn hops(ttl: u8) -> u8 {
-    let initial = [64, 128, 255].into_iter().find(|&initial| initial >= ttl);
-    initial.unwrap_or(255) - ttl
+/// The tool whose SYN this is.
+fn tool(past: &Past<'_>) -> Option<&'static Scanner> {
+    SCANNERS.iter().find(|scanner| (scanner.writes)(past))
+}
+
+/// What a SYN that no common TCP sends announces, in words.
+fn how_many_options(facts: &Facts) -> &'static str {
+    if facts.options == 0 { "no options" } else { "few options" }
 }
 
 /// Whether the SYN of this side is one that no socket of a common TCP sends.
 pub(super) fn is_raw_syn(past: &Past<'_>) -> bool {
-    past.has(flag::SYN)
-        && (past.my_facts().options == 0 || SCANNERS.iter().any(|one| (one.writes)(past)))
+    past.has(flag::SYN) && (past.my_facts().options == 0 || tool(past).is_some())
 }
 
 /// The answer to a lone segment with neither SYN nor ACK: no TCP sends one (RFC 9293 section 3.10.7.4),
@@ -160,7 +160,7 @@ fn response(case: &Case<'_>) -> Vec<Opinion> {
         let text = format!(
             "the SYN (window {}, {}) is none that a common TCP sends: a scanner wrote it",
             caller.my_facts().first_window,
-            if caller.my_facts().options == 0 { "no options" } else { "few options" }
+            how_many_options(caller.my_facts())
         );
         let probability = if ports < MANY_PORTS { 0.75 } else { 0.93 };
         return vec![Opinion::new(Cause::ScanResponse, probability).because("raw_syn", 2.0, text)];

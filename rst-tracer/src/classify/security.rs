@@ -5,7 +5,13 @@ use rst_tracer_common::{
     wire::{Flags, Seq},
 };
 
-use super::{Case, Form, Opinion, Past, Rule, application::head, opinion::span, past::end_of};
+use super::{
+    Case, Form, Opinion, Past, Rule,
+    application::head,
+    opinion::{reason, span},
+    past::end_of,
+    ttl,
+};
 use crate::event::{Cause, Effect, Initiator, LocalRole, Origin, SentBy, Stage};
 
 pub(super) const RULES: &[Rule] = &[blind_reset, injected, injected_on_syn, dpi_block, backscatter];
@@ -173,23 +179,18 @@ fn injected_on_syn(case: &Case<'_>) -> Vec<Opinion> {
         (false, true) => 0.4,
         (false, false) => 0.3,
     };
-    let mut opinions = by_its_habit(case, probability);
+    let mut reasons = Vec::new();
     if misfit {
         let text = "it does not acknowledge the SYN: no TCP refuses one so, or believes it";
-        opinions = opinions
-            .into_iter()
-            .map(|opinion| opinion.because("misfit_refusal", 1.5, text))
-            .collect();
+        reasons.push(reason("misfit_refusal", 1.5, text));
     }
     if numbered {
         let text =
             "it refuses the SYN with a sequence number, and a TCP without a connection has none";
-        opinions = opinions
-            .into_iter()
-            .map(|opinion| opinion.because("numbered_refusal", 2.0, text))
-            .collect();
+        reasons.push(reason("numbered_refusal", 2.0, text));
     }
-    opinions
+    let opinions = by_its_habit(case, probability).into_iter();
+    opinions.map(|opinion| opinion.and(reasons.iter().cloned())).collect()
 }
 
 /// A reset right behind a request that names what is wanted: a TLS ClientHello or an HTTP request.
@@ -277,7 +278,8 @@ fn unasked_reset(case: &Case<'_>) -> Vec<Opinion> {
     let stray = |probability| {
         Opinion::new(Cause::Backscatter, probability).because("unasked_answer", 1.0, text.clone())
     };
-    let shifted = case.ttl_shift_by_peer().is_some_and(|shift| shift.abs() > 2);
+    let shifted =
+        case.ttl_shift_by_peer().is_some_and(|shift| shift.abs() > i16::from(ttl::OTHER_WAY));
     let Some(ns) = case.crowd().accepted_ago_ns.filter(|_| shifted || !written_by_a_stack(case))
     else {
         return vec![stray(0.4)];

@@ -57,7 +57,7 @@ impl Account {
         let (key, lines) = self.enriched.as_ref()?;
         let Self { name, .. } = self;
         Some(format!(
-            "{name}: {lines} lines have keys that are not rst-tracer's, as `{key}`; these are left out"
+            "{name}: in {lines} of its lines are keys that are not rst-tracer's, as `{key}`; these are left out"
         ))
     }
 
@@ -236,7 +236,10 @@ mod tests {
         let (account, numbers) = read(format!("{whole}\n{added}\n").as_bytes());
         assert_eq!((numbers, account.remark()), (vec![1, 2], None));
         let told = account.additions().unwrap();
-        assert!(told.contains(": 1 lines have keys") && told.contains("`@timestamp`"), "{told}");
+        assert!(
+            told.contains(": in 1 of its lines are keys") && told.contains("`@timestamp`"),
+            "{told}"
+        );
         // A key of ours that was changed is none that was added.
         let damaged = added.replacen("\"seq\":", "\"seq\":\"x\",\"sequence\":", 1);
         let (account, _) = read(damaged.as_bytes());

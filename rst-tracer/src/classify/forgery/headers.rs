@@ -10,7 +10,7 @@ use rst_tracer_common::{
 };
 
 use super::{Case, Tells};
-use crate::classify::{Form, Past};
+use crate::classify::{Form, Past, ttl};
 
 pub(super) fn look(case: &Case<'_>, past: &Past<'_>, tells: &mut Tells) {
     if past.mine().packets == 0 {
@@ -27,15 +27,6 @@ pub(super) fn look(case: &Case<'_>, past: &Past<'_>, tells: &mut Tells) {
     }
     type_of_service(case, past, tells);
     timestamps(case, past, tells);
-}
-
-/// The initial value that a time to live was counted down from.
-fn initial(ttl: u8) -> u8 {
-    match ttl {
-        0..=64 => 64,
-        65..=128 => 128,
-        _ => 255,
-    }
 }
 
 fn time_to_live(case: &Case<'_>, past: &Past<'_>, tells: &mut Tells) {
@@ -55,7 +46,7 @@ fn time_to_live(case: &Case<'_>, past: &Past<'_>, tells: &mut Tells) {
             tells.add("ttl_near", 0.5 * part, text);
         }
         _ => {
-            let weight = if initial(nearest) == initial(ttl) { 1.5 } else { 2.0 };
+            let weight = if ttl::initial(nearest) == ttl::initial(ttl) { 1.5 } else { 2.0 };
             let text = format!("its TTL is {ttl}, that of the sender's other segments {nearest}");
             tells.add("ttl_differs", weight * part, text);
         }

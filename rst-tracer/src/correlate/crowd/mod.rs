@@ -118,7 +118,7 @@ impl Gathering {
             self.hosts.at(src.address, Histogram::default).count(now);
         }
         crowd.src_peer = self.peers.about(src.address);
-        crowd.sees_dst = self.peers.about(dst.address).is_some();
+        crowd.sees_dst = self.peers.knows(dst.address);
         if arrival.is_first {
             self.peers.learn(reset);
         }

@@ -73,6 +73,11 @@ impl Peers {
         }
     }
 
+    /// Whether segments of a host were seen.
+    pub(super) fn knows(&self, address: Address) -> bool {
+        self.0.get(&address).is_some()
+    }
+
     /// What is known about a host.
     pub(super) fn about(&self, address: Address) -> Option<Peer> {
         let known = self.0.get(&address)?;
