@@ -4,7 +4,9 @@ mod agent;
 mod child;
 mod crowd;
 mod device;
+mod floors;
 mod frames;
+mod loaded;
 mod packet;
 mod random;
 mod replay;
@@ -15,14 +17,14 @@ mod subject;
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use clap::{Parser, ValueEnum};
 use rst_tracer::source::live::object::OBJECT;
 
 use crate::{
+    loaded::Objects,
     report::{Report, Section},
     rounds::Effort,
-    subject::Objects,
 };
 
 /// Measures rst-tracer beside what people use.
@@ -43,7 +45,7 @@ struct Arguments {
     /// A directory of captures that the part `replay` reads too.
     #[arg(long)]
     captures: Option<PathBuf>,
-    /// A smoke run: few rounds, few flows.
+    /// A smoke run: few rounds, few flows. It fails where a floor is broken, as any run does.
     #[arg(long)]
     quick: bool,
     /// The commit that is measured.
@@ -114,8 +116,11 @@ fn main() -> Result<()> {
     let kernel = nix::sys::utsname::uname()?.release().to_string_lossy().into_owned();
     let all = Part::value_variants();
     let parts = if arguments.part.is_empty() { all } else { &arguments.part };
+    let mut broken = Vec::new();
     for part in parts {
         let section = part.measure(&arguments)?;
+        let once_more = || Ok(part.measure(&arguments)?.floors);
+        broken.extend(floors::broken(&section.floors, once_more)?);
         let (machine, kernel, commit) = (machine.clone(), kernel.clone(), arguments.commit.clone());
         let section = Section { machine, kernel, commit, ..section };
         if let (Some(json), Some(markdown)) = (&arguments.json, &arguments.markdown) {
@@ -126,6 +131,7 @@ fn main() -> Result<()> {
             write(markdown, &report.markdown(&Part::TITLES))?;
         }
     }
+    ensure!(broken.is_empty(), "worse than it may be:\n  {}", broken.join("\n  "));
     Ok(())
 }
 

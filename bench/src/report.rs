@@ -16,6 +16,9 @@ pub(crate) struct Section {
     pub(crate) commit: String,
     pub(crate) tables: Vec<Table>,
     pub(crate) goals: Vec<Goal>,
+    /// What must hold (see [`floors`](crate::floors)).
+    #[serde(skip)]
+    pub(crate) floors: Vec<Goal>,
 }
 
 /// Numbers under a heading.
@@ -60,11 +63,16 @@ impl Goal {
         Self { what: what.into(), measured, bound: Bound::AtLeast(bound) }
     }
 
-    fn is_met(&self) -> bool {
+    pub(crate) fn is_met(&self) -> bool {
         match self.bound {
             Bound::AtMost(most) => self.measured <= most,
             Bound::AtLeast(least) => self.measured >= least,
         }
+    }
+
+    /// What it is about, what was measured, and what it was to be.
+    pub(crate) fn in_words(&self) -> String {
+        format!("{}: measured {}, {}", self.what, number(self.measured), self.bound())
     }
 
     fn bound(&self) -> String {

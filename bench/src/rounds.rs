@@ -5,7 +5,8 @@ use anyhow::Result;
 use crate::{
     crowd::{Crowd, Strangers},
     frames::{Kind, Road},
-    subject::{Bench, Hook, MOST, Subject},
+    loaded::{Bench, MOST},
+    subject::{Hook, Subject},
 };
 
 /// How much is measured.
@@ -75,7 +76,7 @@ pub(crate) fn open(bench: &mut Bench, hook: Hook, road: Road, crowd: Crowd) -> R
     let mut stands = Stands::default();
     for block in crowd.everyone(MOST) {
         bench.write_sequence(&block)?;
-        for subject in [Subject::Textbook, Subject::Ours] {
+        for subject in Subject::TRACKING {
             let feed = |bench: &mut Bench, kind| {
                 bench.run(subject, hook, (kind, road), block.len(), block.len() as u32)
             };
@@ -169,10 +170,11 @@ mod tests {
     #[test]
     fn ratios_are_paired_by_round() {
         let rounds =
-            vec![[10.0, 20.0, 60.0, 30.0], [20.0, 40.0, 120.0, 60.0], [1.0, 2.0, 6.0, 3.0]];
+            vec![[10., 20., 60., 30., 24.], [20., 40., 120., 60., 48.], [1., 2., 6., 3., 2.4]];
         let measured = Measured { rounds };
         assert_eq!(measured.times(Subject::Ours, Subject::Parse), 1.5);
         assert_eq!(measured.times(Subject::Ours, Subject::Textbook), 0.5);
+        assert_eq!(measured.times(Subject::Unrecorded, Subject::Textbook), 0.4);
         assert_eq!(measured.net(Subject::Ours), 20.0);
         assert_eq!(measured.raw(Subject::Empty), 10.0);
     }

@@ -13,14 +13,19 @@ use rst_tracer_common::{
 };
 
 pub(crate) use parse::duration;
-use parse::{cause_parser, network, probability};
+use parse::{cause_parser, interval, listen_address, network, place, port, probability, user};
 
 use crate::{
     demo::DemoArgs,
     doctor::DoctorArgs,
     event::{Cause, Class, SentBy},
     report::ReportArgs,
-    source::live::{attach::XdpMode, evidence::Scope, kernel::Clock},
+    sink::Marks,
+    source::live::{
+        attach::XdpMode,
+        evidence::Scope,
+        kernel::{Clock, Recording},
+    },
     top::TopArgs,
 };
 
@@ -78,11 +83,11 @@ pub struct TraceArgs {
     #[command(flatten)]
     pub live: LiveArgs,
     /// Write a stats event at this interval, whatever happens: 10s, 1m
-    #[arg(long, visible_alias = "stats", value_name = "TIME", value_parser = duration)]
+    #[arg(long, visible_alias = "stats", value_name = "TIME", value_parser = interval)]
     pub heartbeat: Option<Duration>,
     /// Serve metrics for Prometheus at http://ADDR:PORT/metrics, best on a loopback address: whoever
     /// reaches it can read them
-    #[arg(long, value_name = "ADDR:PORT")]
+    #[arg(long, value_name = "ADDR:PORT", value_parser = listen_address)]
     pub metrics_listen: Option<SocketAddr>,
     #[command(flatten)]
     pub table: TableArgs,
@@ -120,6 +125,9 @@ pub struct LiveArgs {
     /// How exact the times of segments amid busy connections are; all others always are exact
     #[arg(long, value_enum, default_value_t = Clock::Coarse, value_name = "CLOCK")]
     pub clock: Clock,
+    /// Whether segments amid connections are recorded; all others always are
+    #[arg(long, value_enum, default_value_t = Recording::On, value_name = "STATE")]
+    pub recorder: Recording,
     /// Load this BPF object instead of the one inside this binary
     #[arg(long, value_name = "FILE")]
     pub bpf_object: Option<PathBuf>,
@@ -145,7 +153,7 @@ pub struct ServiceArgs {
 #[command(next_help_heading = "Service")]
 pub struct PrivilegeArgs {
     /// Become this user when everything is attached [default: nobody, if started as root]
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = user)]
     pub user: Option<String>,
     /// Keep the user and every capability that it was started with
     #[arg(long, overrides_with = "user")]
@@ -190,7 +198,8 @@ pub struct OutputArgs {
         long,
         value_name = "[FORMAT:]FILE",
         default_value = "-",
-        hide_default_value = true
+        hide_default_value = true,
+        value_parser = place
     )]
     pub output: Vec<String>,
     /// Memory for the lines that wait for a slow output, for each, in MiB; what finds no room is counted (live only)
@@ -208,6 +217,12 @@ pub struct OutputArgs {
     /// Seed of Community IDs, where other tools do not use 0
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub community_id_seed: u16,
+    /// Say this word in every line (json, ecs, ocsf, otlp); repeatable
+    #[arg(long = "tag", value_name = "NAME", value_parser = Marks::tag)]
+    pub tags: Vec<String>,
+    /// Say this in every line (json, ecs, ocsf, otlp); keys have letters, digits, `_` and `-`; repeatable
+    #[arg(long = "label", value_name = "KEY=VALUE", value_parser = Marks::label)]
+    pub labels: Vec<(String, String)>,
     /// When to colour text [also: NO_COLOR]
     #[arg(long, value_enum, default_value_t = Colour::Auto, value_name = "WHEN")]
     pub color: Colour,
@@ -248,7 +263,7 @@ pub enum Colour {
 #[command(next_help_heading = "Filters")]
 pub struct FilterArgs {
     /// Only with this port on either side; repeatable
-    #[arg(long = "port", value_name = "PORT")]
+    #[arg(long = "port", value_name = "PORT", value_parser = port)]
     pub ports: Vec<u16>,
     /// Only with an address in this network on either side; repeatable
     #[arg(long = "net", value_name = "CIDR", value_parser = network)]

@@ -28,8 +28,9 @@ fn main() -> ExitCode {
     ExitCode::from(code.0)
 }
 
-fn start(Loaded { cli, in_use }: Loaded) -> anyhow::Result<Code> {
+fn start(Loaded { cli, in_use, odd }: Loaded) -> anyhow::Result<Code> {
     let mut out = io::stdout();
+    odd.iter().for_each(|line| run::tell(format_args!("rst-tracer: {line}")));
     match cli.command.unwrap_or(Command::Trace(cli.trace)) {
         Command::Trace(args) if args.service.check_config => {
             config::show(&in_use, &mut out)?;

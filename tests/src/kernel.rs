@@ -16,7 +16,7 @@ use aya::{
     programs::{Program as Loaded, TestRun, TestRunOptions, xdp::XdpMode},
 };
 use nix::sched::{CloneFlags, setns, unshare};
-pub use rst_tracer::source::live::kernel::{Clock, Options};
+pub use rst_tracer::source::live::kernel::{Clock, Options, Recording};
 use rst_tracer::source::live::{
     kernel::{self, CounterMap, Plain, SourceMap},
     object::OBJECT,
@@ -24,7 +24,7 @@ use rst_tracer::source::live::{
 };
 use rst_tracer_common::{
     event::{Counters, Head, Hook, Kind, Rst, RstWithFlow},
-    flow::{Bucket, Flow, Keys, Recorder, SERVERS, Server, WAYS},
+    flow::{Bucket, Flow, Keys, Recorder, SERVER_SETS, Servers, WAYS},
 };
 use zerocopy::{FromBytes, IntoBytes};
 
@@ -171,8 +171,8 @@ pub struct Kernel {
     buckets: Array<MapData, Plain<Bucket>>,
     flows: Array<MapData, Plain<Flow>>,
     recorders: Array<MapData, Plain<Recorder>>,
-    servers: Array<MapData, Plain<Server>>,
-    /// Whether a slot of `servers` may have been written since the last reset.
+    servers: Array<MapData, Plain<Servers>>,
+    /// Whether a set of `servers` may have been written since the last reset.
     servers_seen: bool,
     /// Network namespaces made for this; each has an XDP program at its loopback.
     namespaces: Vec<File>,
@@ -294,9 +294,9 @@ impl Kernel {
         self.recorders.get(&(bucket * WAYS + way), 0).expect("a recorder").0
     }
 
-    /// What a slot knows of an endpoint that was seen to accept connections.
-    pub fn server(&self, slot: u32) -> Server {
-        self.servers.get(&slot, 0).expect("a slot").0
+    /// The endpoints of a set that were seen to accept connections.
+    pub fn servers(&self, set: u32) -> Servers {
+        self.servers.get(&set, 0).expect("a set").0
     }
 
     /// Writes a bucket and its flows, as if they had come to be so.
@@ -317,8 +317,8 @@ impl Kernel {
             }
         }
         if std::mem::take(&mut self.servers_seen) {
-            for slot in 0..SERVERS {
-                self.servers.set(slot, Plain(Server::default()), 0).expect("a slot");
+            for set in 0..SERVER_SETS {
+                self.servers.set(set, Plain(Servers::default()), 0).expect("a set");
             }
         }
         self.drain();
@@ -356,6 +356,7 @@ pub const OPTIONS: Options = Options {
     wanted: None,
     tunnels: true,
     clock: Clock::Fine,
+    recorder: Recording::On,
     keys: KEYS,
 };
 

@@ -8,6 +8,7 @@ pub mod capture_file;
 pub mod cases;
 pub mod ecs;
 pub mod frames;
+pub mod inherited;
 pub mod kernel;
 pub mod laboratory;
 pub mod scrape;

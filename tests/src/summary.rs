@@ -46,6 +46,7 @@ impl Summary {
             "filtered",
             "suppressed",
             "lost",
+            "pending",
             "not written",
         ];
         let sum: u64 = ends.iter().map(|what| self.count(what)).sum();

@@ -67,7 +67,7 @@ fn every_reset_passes_where_its_true_sender_puts_it_and_nowhere_else() -> Result
     let lab = Lab::new()?;
     let (mut ran, mut failures) = (0, Vec::new());
     let start = Instant::now();
-    run_all(&lab, &catalogue(), |scenario, result| {
+    run_all(&lab, &catalogue(), 1, |scenario, result| {
         let name = format!("{} over {}", scenario.id, scenario.family);
         match result.and_then(|truth| check(&lab, &truth)) {
             Ok(()) => ran += 1,

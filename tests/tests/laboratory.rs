@@ -1,20 +1,31 @@
-//! The whole laboratory plays: every reset passes where its true sender puts it and nowhere else.
+//! The whole laboratory plays, with tracers on all hosts: every reset passes where its true sender puts it and nowhere
+//! else, and the engine is as right about them as it was measured to be.
 //!
 //! Needs root. `RST_TRACER_LAB=name,name` plays only scenarios whose names contain one of these.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use rst_tracer::demo::lab::{Lab, Place};
 use rst_tracer::demo::scenarios::{Scenario, run_all};
 use rst_tracer::demo::truth::{GroundTruth, Reset, Side};
-use rst_tracer::event::{Cause, Endpoint};
+use rst_tracer::event::{Cause, Endpoint, RstEvent};
 use rst_tracer::exit::{Code, code_of};
-use rst_tracer_tests::accuracy::play::replayed;
+use rst_tracer_tests::accuracy::{
+    goals::{regressions, regressions_unrecorded},
+    judge::{judge, judge_unrecorded},
+    play::{Played, play},
+};
 use rst_tracer_tests::laboratory::check::check;
-use rst_tracer_tests::laboratory::laboratory;
+use rst_tracer_tests::laboratory::{PORTS_EACH, ROOM, laboratory};
 use rst_tracer_tests::skip::skipped;
+
+/// The laboratory takes two minutes on two CPUs; this is for machines with something else to do.
+const LIMIT: Duration = Duration::from_secs(360);
+/// Of a thousand scenarios so many may have to be played again.
+const MOST_REPEATED: usize = 40;
 
 #[test]
 fn names_and_ports_are_unique() {
@@ -27,48 +38,137 @@ fn names_and_ports_are_unique() {
     assert!(all.iter().all(|one| !one.what_was_done.is_empty() && one.title.len() < 64));
 }
 
-#[test]
-fn every_scenario_plays_and_its_resets_pass_where_they_must() -> Result<()> {
+/// The laboratory is played once for all tests here: it takes two minutes.
+static PLAYED: OnceLock<Result<Trial>> = OnceLock::new();
+
+/// What was played, and what was wrong about it.
+struct Trial {
+    /// Scenarios of which the witnesses tell the same as the truth; for the others see `failures`.
+    played: Played,
+    failures: Vec<String>,
+    took: Duration,
+}
+
+/// The laboratory as played, or nothing where that is impossible.
+fn trial() -> Result<Option<&'static Trial>> {
     if !nix::unistd::geteuid().is_root() {
-        skipped("the laboratory needs root (network namespaces); repeat with sudo");
-        return Ok(());
+        skipped("the laboratory needs root (network namespaces, BPF); repeat with sudo");
+        return Ok(None);
     }
-    let wanted = std::env::var("RST_TRACER_LAB").unwrap_or_default();
+    match PLAYED.get_or_init(play_all) {
+        Ok(trial) => Ok(Some(trial)),
+        Err(error) => anyhow::bail!("{error:#}"),
+    }
+}
+
+fn play_all() -> Result<Trial> {
+    let wanted = wanted();
     let is_wanted = |one: &Scenario| wanted.split(',').any(|part| one.id.contains(part));
     let scenarios: Vec<Scenario> = laboratory().into_iter().filter(is_wanted).collect();
-    let lab = Lab::with_room(rst_tracer_tests::laboratory::ROOM)?;
-    let (mut truths, mut failures) = (Vec::new(), Vec::new());
     let start = Instant::now();
-    run_all(&lab, &scenarios, |scenario, result| {
-        let name = format!("{} over {}", scenario.id, scenario.family);
-        let checked = result.and_then(|truth| {
-            check(&lab, &truth)?;
-            println!("{name}: {}", told(&truth));
-            truths.push((name.clone(), truth.clone()));
-            for reset in truth.connections.iter().flat_map(|connection| &connection.resets) {
-                check_names(reset.class, reset.cause, reset.also)?;
-            }
-            Ok(())
-        });
-        match checked {
-            Ok(()) => {}
-            Err(error) if code_of(&error) == Code::UNAVAILABLE => {
+    let mut played = play(&scenarios, |_, _| {})?;
+    let took = start.elapsed();
+    let lab = &played.lab;
+    let mut again = Vec::new();
+    for (scenario, truth) in &mut played.scenes {
+        let name = name(scenario);
+        if let Ok(known) = &truth
+            && let Err(error) = check(lab, known)
+        {
+            *truth = Err(error);
+        }
+        match truth {
+            Ok(truth) => println!("{name}: {}", told(truth)),
+            Err(error) if code_of(error) == Code::UNAVAILABLE => {
                 skipped(&format!("{name}: {error:#}"));
             }
-            Err(error) => failures.push(format!("{name}: {error:#}")),
+            Err(error) => {
+                skipped(&format!("{name} is played again: {error:#}"));
+                again.push((scenario.clone(), format!("{name}: {error:#}")));
+            }
+        }
+    }
+    let failures = repeat(&again)?;
+    Ok(Trial { played, failures, took })
+}
+
+/// What still fails when little runs beside it. A busy machine keeps some scenarios waiting beyond their deadlines;
+/// and where one of its processors stands still for some milliseconds, a segment that left before a FIN or a reset
+/// comes to its receiver after it, which answers as to one from a connection that is over.
+fn repeat(again: &[(Scenario, String)]) -> Result<Vec<String>> {
+    let told = |failure: &str, alone: &str| format!("{failure}\nand again: {alone}");
+    if again.len() > MOST_REPEATED {
+        let why = format!("not played, as {} others failed too", again.len() - 1);
+        return Ok(again.iter().map(|(_, failure)| told(failure, &why)).collect());
+    }
+    let lab = Lab::with_room(ROOM)?;
+    let scenarios: Vec<Scenario> = again.iter().map(|(scenario, _)| scenario.clone()).collect();
+    let mut failures = Vec::new();
+    run_all(&lab, &scenarios, 1, |scenario, truth| {
+        if let Err(error) = truth.and_then(|truth| check(&lab, &truth)) {
+            let first = again.iter().find(|(one, _)| name(one) == name(scenario));
+            failures.push(told(first.map_or("", |(_, failure)| failure), &format!("{error:#}")));
         }
     });
-    let took = start.elapsed();
-    println!("{} scenarios in {took:?}", truths.len());
-    for place in [Place::RouterClientSide, Place::RouterServerSide] {
-        check_capture(&lab, place, &truths, &mut failures)?;
+    Ok(failures)
+}
+
+fn wanted() -> String {
+    std::env::var("RST_TRACER_LAB").unwrap_or_default()
+}
+
+fn name(scenario: &Scenario) -> String {
+    format!("{} over {}", scenario.id, scenario.family)
+}
+
+#[test]
+fn every_scenario_plays_and_its_resets_pass_where_they_must() -> Result<()> {
+    let Some(Trial { played, failures, took }) = trial()? else { return Ok(()) };
+    assert!(failures.is_empty(), "{} failed:\n{}", failures.len(), failures.join("\n"));
+    let truths = || played.scenes.iter().filter_map(|(_, truth)| truth.as_ref().ok());
+    println!("{} scenarios in {took:?}", truths().count());
+    assert!(truths().count() > 0, "not one scenario could run");
+    let connections = truths().flat_map(|truth| &truth.connections);
+    for reset in connections.flat_map(|connection| &connection.resets) {
+        check_names(reset.class, reset.cause, reset.also)?;
+    }
+    assert!(*took < LIMIT, "the laboratory took {took:?}");
+    for place in Place::ALL {
+        assert_eq!(played.lab.sniffer(place).dropped()?, 0, "frames lost at {place:?}");
+    }
+    Ok(())
+}
+
+#[test]
+fn a_replay_of_the_routers_captures_tells_each_reset_once() -> Result<()> {
+    let Some(Trial { played, .. }) = trial()? else { return Ok(()) };
+    let mut failures = Vec::new();
+    for (place, events) in &played.captures {
+        check_capture(*place, events, &played.scenes, &mut failures);
     }
     assert!(failures.is_empty(), "{} failed:\n{}", failures.len(), failures.join("\n"));
-    assert!(!truths.is_empty(), "not one scenario could run");
-    assert!(took < Duration::from_secs(180), "the laboratory took {took:?}");
-    for place in Place::ALL {
-        assert_eq!(lab.sniffer(place).dropped()?, 0, "frames lost at {place:?}");
+    Ok(())
+}
+
+#[test]
+fn the_engine_is_as_right_as_it_was_measured() -> Result<()> {
+    holds_of_the_whole(|played| regressions(&judge(played)))
+}
+
+#[test]
+fn without_the_recorder_it_is_less_sure_and_no_more_often_wrong() -> Result<()> {
+    holds_of_the_whole(|played| regressions_unrecorded(&judge_unrecorded(played)))
+}
+
+/// Shares of right verdicts mean something of all scenarios only; `worse` says which are too small.
+fn holds_of_the_whole(worse: fn(&Played) -> Vec<String>) -> Result<()> {
+    let Some(Trial { played, .. }) = trial()? else { return Ok(()) };
+    if !wanted().is_empty() {
+        skipped("shares of right verdicts are told of the whole laboratory: unset RST_TRACER_LAB");
+        return Ok(());
     }
+    let worse = worse(played);
+    assert!(worse.is_empty(), "{}", worse.join("\n"));
     Ok(())
 }
 
@@ -86,21 +186,20 @@ fn told(truth: &GroundTruth) -> String {
     all.map(one).collect::<Vec<_>>().join("; ")
 }
 
-/// A replay of what passed the router tells each reset that passed there, once, in order.
+/// What a replay of the capture at `place` told against what passed there, once, in order.
 fn check_capture(
-    lab: &Lab,
     place: Place,
-    truths: &[(String, GroundTruth)],
+    told: &[RstEvent],
+    scenes: &[(Scenario, Result<GroundTruth>)],
     failures: &mut Vec<String>,
-) -> Result<()> {
-    let mut file = Vec::new();
-    lab.sniffer(place).write_pcap(&mut file)?;
+) {
     let mut events: HashMap<(Endpoint, Endpoint), Vec<u64>> = HashMap::new();
-    for event in replayed(&file)? {
+    for event in told {
         let times = events.entry((event.src, event.dst)).or_default();
         times.push(event.time.0);
     }
-    for (name, truth) in truths {
+    for (scenario, truth) in scenes {
+        let Ok(truth) = truth else { continue };
         for connection in &truth.connections {
             for side in [Side::Client, Side::Server] {
                 let passing = connection.resets.iter().filter(|reset| {
@@ -114,7 +213,7 @@ fn check_capture(
                 let times = events.remove(&(from.into(), to.into())).unwrap_or_default();
                 let expected = passing.count();
                 if times.len() != expected {
-                    let found = times.len();
+                    let (name, found) = (name(scenario), times.len());
                     failures.push(format!(
                         "{name}: {expected} resets by the {side:?} passed {place:?}, {found} replayed"
                     ));
@@ -122,10 +221,14 @@ fn check_capture(
             }
         }
     }
+    for (scenario, _) in scenes.iter().filter(|(_, truth)| truth.is_err()) {
+        // Nobody knows what passed, only at which ports.
+        let ports = scenario.port()..scenario.port() + PORTS_EACH;
+        events.retain(|(src, dst), _| !ports.contains(&src.port) && !ports.contains(&dst.port));
+    }
     if !events.is_empty() {
         failures.push(format!("resets out of nowhere at {place:?}: {events:?}"));
     }
-    Ok(())
 }
 
 /// The names of a truth are those of the taxonomy.

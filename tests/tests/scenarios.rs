@@ -30,6 +30,7 @@ fn options(xdp_mode: XdpMode) -> live::Options {
             wanted: None,
             tunnels: true,
             clock: Default::default(),
+            recorder: Default::default(),
             keys: kernel::random_keys().expect("random numbers"),
         },
         scope: Default::default(),
@@ -55,7 +56,7 @@ fn every_reset_is_one_event_from_every_point_of_view() {
         .collect();
     let scenarios = catalogue();
     let mut truths = Vec::new();
-    run_all(&lab, &scenarios, |scenario, truth| {
+    run_all(&lab, &scenarios, 1, |scenario, truth| {
         truths.push((scenario.clone(), truth.expect("the scenario plays")));
     });
     let mut wrong = Vec::new();

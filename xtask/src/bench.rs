@@ -1,6 +1,7 @@
 //! `bench`: measures rst-tracer beside what people use.
 //!
-//! Comes in: a checkout, root. Goes out: `docs/performance.md` and `docs/performance.json`.
+//! Comes in: a checkout, root. Goes out: `docs/performance.md` and `docs/performance.json`, and a failure where
+//! something is worse than it may be (bench/src/floors.rs).
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -15,7 +16,7 @@ use crate::{apt, ebpf, packages};
 /// What `bench` is asked to do.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// A smoke run of some seconds; nothing is written.
+    /// A smoke run; nothing is written.
     #[arg(long)]
     quick: bool,
     /// The kernel object to measure, if not the prebuilt one.
@@ -92,11 +93,45 @@ pub(crate) fn measure_with(
     if args.quick {
         command.arg("--quick");
     } else {
-        let mut git = Command::new("git");
-        git.current_dir(&workspace.root);
-        let commit = output_of(git.args(["describe", "--always", "--dirty"]));
-        command.args(["--commit", commit.as_deref().unwrap_or("unknown").trim()]);
+        command.args(["--commit", &commit(&workspace.root)]);
         command.args(["--markdown", "docs/performance.md", "--json", "docs/performance.json"]);
     }
     run(&mut command)
+}
+
+/// The commit that is measured, with `-dirty` where something else than the last measurement differs from it.
+fn commit(root: &Path) -> String {
+    let git = |words: &[&str]| output_of(Command::new("git").current_dir(root).args(words));
+    let Ok(commit) = git(&["rev-parse", "--short=7", "HEAD"]) else { return "unknown".into() };
+    let changed = git(&["status", "--porcelain", "--", ".", ":!docs/performance.*"]);
+    let mark = if changed.is_ok_and(|changed| changed.trim().is_empty()) { "" } else { "-dirty" };
+    format!("{}{mark}", commit.trim())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_measurement_makes_no_commit_dirty() {
+        let root = std::env::temp_dir().join(format!("measured-{}", std::process::id()));
+        std::fs::create_dir_all(root.join("docs")).unwrap();
+        let write = |name: &str, text: &str| std::fs::write(root.join(name), text).unwrap();
+        let git = |words: &[&str]| {
+            let who = ["-c", "user.name=a", "-c", "user.email=a@b.invalid"];
+            output_of(Command::new("git").current_dir(&root).args(who).args(words)).unwrap()
+        };
+        write("docs/performance.md", "old");
+        write("program", "old");
+        git(&["init", "--quiet"]);
+        git(&["add", "."]);
+        git(&["commit", "--quiet", "-m", "x"]);
+        write("docs/performance.md", "new");
+        let clean = commit(&root);
+        write("program", "new");
+        let dirty = commit(&root);
+        std::fs::remove_dir_all(&root).unwrap();
+        assert!(clean.len() >= 7 && !clean.ends_with("-dirty"), "{clean}");
+        assert_eq!(dirty, format!("{clean}-dirty"));
+    }
 }

@@ -34,6 +34,7 @@ pub(crate) const TEST: &[Package] = &[
     package("iptables", "the other way to write a packet filter's rules"),
     package("iproute2", "`ss -K` destroys sockets, `ip mptcp` sets limits"),
     package("bpftool", "shows what the kernel made of the programs"),
+    package("ethtool", "gives a cable a queue for each CPU"),
     package("curl", "downloads that are given up"),
     package("wget", "the other one that downloads"),
     package("ncat", "a listener for one caller"),
@@ -41,6 +42,25 @@ pub(crate) const TEST: &[Package] = &[
     package("redis-server", "a server that drops clients in several ways")
         .with_service("redis-server"),
     package("openssl", "certificates, and a TLS client"),
+    package("stunnel4", "a TLS tunnel that passes resets on").with_service("stunnel4"),
+    package("mosquitto", "a message broker that knows its devices by name")
+        .with_service("mosquitto"),
+    package("memcached", "a cache that takes few clients").with_service("memcached"),
+    package("vsftpd", "a file server, which opens a second port for each file")
+        .with_service("vsftpd"),
+    package("xinetd", "a super-server that counts its calls").with_service("xinetd"),
+    package("hping3", "a scanner that counts the ports up"),
+    package("masscan", "a scanner with a TCP of its own"),
+    package("dsniff", "tcpkill, which cuts connections"),
+    package("nftables", "sets, meters and hooks of the packet filter"),
+    package("conntrack", "makes a host forget the connections that it tracks"),
+    package("lighttpd", "another web server, and a proxy").with_service("lighttpd"),
+    package("tinyproxy-bin", "a forward proxy"),
+    package("dropbear-bin", "another SSH server and its client"),
+    package("beanstalkd", "a queue of jobs").with_service("beanstalkd"),
+    package("netcat-openbsd", "another netcat, which waits and leaves in ways of its own"),
+    package("nodejs", "servers and clients in JavaScript"),
+    package("perl-base", "servers, clients and monitors in Perl"),
     package("prometheus", "scrapes the metrics; its promtool checks them and the alerts")
         .with_service("prometheus"),
     package("python3", "small servers: HTTP, TLS"),

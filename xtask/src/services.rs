@@ -31,11 +31,31 @@ pub(crate) fn kept_down(services: &[&str], install: impl FnOnce() -> Result<()>)
     let policy = Policy::forbid(Path::new(POLICY), services)?;
     install()?;
     drop(policy);
-    for service in services {
+    for service in services.iter().filter(|service| starts_at_boot(Path::new("/etc"), service)) {
         run(Command::new("update-rc.d").args([service, "disable"]))
             .with_context(|| format!("{service} would start at the next boot"))?;
     }
     Ok(())
+}
+
+/// Whether the next boot would start a service: by a link of a runlevel, or of a target of systemd. Where nothing
+/// would, `update-rc.d` has nothing to disable and fails (iperf3, which asks before it links itself).
+fn starts_at_boot(etc: &Path, service: &str) -> bool {
+    let names = |folder: PathBuf| {
+        let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+        entries.filter_map(|entry| entry.file_name().into_string().ok())
+    };
+    let by_runlevel = |level: u8| {
+        let mut links = names(etc.join(format!("rc{level}.d")));
+        links.any(|link| link.starts_with('S') && link.get(3..) == Some(service))
+    };
+    let unit = format!("{service}.service");
+    let mut targets = names(etc.join("systemd/system"));
+    (2..=5).any(by_runlevel)
+        || targets.any(|target| {
+            target.ends_with(".wants")
+                && names(etc.join("systemd/system").join(target)).any(|link| link == unit)
+        })
 }
 
 /// The switch; dropping it removes it, if it is ours.
@@ -106,6 +126,24 @@ mod tests {
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o755);
         drop(policy);
         assert!(!path.exists());
+    }
+
+    #[test]
+    fn what_nothing_links_does_not_start_at_the_next_boot() {
+        let etc = path("etc-of-ours");
+        let link = |at: &str| {
+            let at = etc.join(at);
+            fs::create_dir_all(at.parent().unwrap()).unwrap();
+            fs::write(at, "").unwrap();
+        };
+        link("rc2.d/S01nginx");
+        link("rc2.d/K01haproxy");
+        link("systemd/system/multi-user.target.wants/redis.service");
+        link("systemd/system/squid.service");
+        let started = ["nginx", "haproxy", "redis", "squid", "iperf3"]
+            .map(|service| starts_at_boot(&etc, service));
+        fs::remove_dir_all(&etc).unwrap();
+        assert_eq!(started, [true, false, true, false, false]);
     }
 
     #[test]

@@ -29,6 +29,9 @@ pub(crate) const BUILD_ALL: [&str; 4] = ["build", "--workspace", "--all-targets"
 /// Names the program that the tests try, so that they need not build it.
 const PROGRAM: &str = "RST_TRACER_PROGRAM";
 
+/// Of how many failed tests the conclusion tells what they said.
+const TOLD: usize = 4;
+
 /// How a step ended.
 enum Ending {
     Passed(String),
@@ -119,7 +122,7 @@ pub(crate) fn run_all(workspace: &Workspace, args: &Args) -> Result<()> {
         run(&mut here(&BUILD_ALL))?;
         let mut test = here(&["test", "--workspace", "--locked", "--no-fail-fast"]);
         tests = tally(test.env(PROGRAM, workspace.target.join("debug/rst-tracer")))?;
-        let Tally { passed, failed, ignored, .. } = tests;
+        let Tally { passed, failed, ignored, .. } = &tests;
         let counts = format!("{passed} passed, {failed} failed, {ignored} ignored");
         Ok(if tests.is_good() { Ending::Passed(counts) } else { Ending::Failed(counts) })
     });
@@ -140,13 +143,16 @@ pub(crate) fn run_all(workspace: &Workspace, args: &Args) -> Result<()> {
         });
         steps.step("vm", || Ok(Ending::Passed(vm::run_matrix(workspace, &vm::Args::for_tests())?)));
     }
-    conclude(&steps, tests)
+    conclude(&steps, &tests)
 }
 
-/// Prints the table and, last, the tests' result in the words of cargo test and in plain ones.
-fn conclude(steps: &Steps, tests: Tally) -> Result<()> {
+/// Prints what failed tests said, the table and, last, the tests' result in the words of cargo test and in plain ones.
+fn conclude(steps: &Steps, tests: &Tally) -> Result<()> {
     let Tally { passed, failed, ignored, .. } = tests;
     let word = if tests.is_good() { "ok" } else { "FAILED" };
+    for line in tests.said.iter().take(TOLD).flatten() {
+        println!("{line}");
+    }
     println!("\n{}", steps.table());
     println!("test result: {word}. {passed} passed; {failed} failed; {ignored} ignored");
     println!("{passed} passed, {failed} failed, {ignored} skipped");
@@ -179,6 +185,6 @@ mod tests {
             "{table}"
         );
         let good = Tally { passed: 1, exited_ok: true, ..Tally::default() };
-        assert!(conclude(&steps, good).is_err());
+        assert!(conclude(&steps, &good).is_err());
     }
 }

@@ -20,7 +20,7 @@ use aya::{
 use rst_tracer_tests::tracer::Tracer;
 
 use super::hosts::{DEVICE, Hosts};
-use crate::{child, subject::load_program};
+use crate::{child, loaded::load_program};
 
 /// Resets and nothing else, for whoever takes libpcap's filters.
 const FILTER: &str = "tcp[tcpflags] & tcp-rst != 0";

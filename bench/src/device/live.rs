@@ -10,14 +10,22 @@ use super::sender::CLIENTS;
 use crate::{
     crowd::{Crowd, Order},
     frames::{Kind, Road},
+    loaded::{Bench, Objects},
     report::{Goal, Table},
     resets::stay_on,
     rounds::{Measured, measure_with, open},
-    subject::{Bench, Hook, Objects, Subject},
+    subject::{Hook, Subject},
 };
 
-const COLUMNS: [&str; 6] =
-    ["ns of CPU a frame", "empty", "parse only", "textbook", "rst-tracer", "rate × empty's"];
+const COLUMNS: [&str; 7] = [
+    "ns of CPU a frame",
+    "empty",
+    "parse only",
+    "textbook",
+    "rst-tracer",
+    "recorder off",
+    "rate × empty's",
+];
 
 /// A table, and what is hoped for.
 pub(crate) fn measure(baselines: &[u8], quick: bool) -> Result<(Table, Goal)> {

@@ -19,8 +19,8 @@ use rst_tracer::demo::{netns::Netns, topology};
 use super::hosts::Hosts;
 use crate::{
     frames::{Kind, PAYLOAD, Road, SHORT_PAYLOAD, frame, short},
+    loaded::{LIVE_BATCH, Rotation, load_program},
     resets::stay_on,
-    subject::{LIVE_BATCH, Rotation, load_program},
 };
 
 /// Connections of each sender, which take turns frame by frame.

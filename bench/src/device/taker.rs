@@ -13,7 +13,7 @@ use aya::{
 };
 
 use super::hosts::{DEVICE, Hosts};
-use crate::subject::load_program;
+use crate::loaded::load_program;
 
 const NAME: &str = "tc_take";
 

@@ -9,8 +9,9 @@ use std::{
 };
 
 use anyhow::{Context, Result};
-use rst_tracer_tests::frames::{Tcp, V4, V6, flags, tcp};
+use rst_tracer_tests::frames::flags;
 
+use super::template::{Options, Template};
 use crate::random::Random;
 
 /// How large a capture is.
@@ -39,52 +40,6 @@ pub(crate) fn write(path: &Path, size: Size) -> Result<Written> {
     // What is still on its way to the disk would disturb what is measured.
     file.sync_all().with_context(context)?;
     Ok(traffic.written)
-}
-
-/// Which options a header has.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Options {
-    None,
-    Stamped,
-    Opening,
-}
-
-impl Options {
-    const ALL: [Self; 3] = [Self::None, Self::Stamped, Self::Opening];
-
-    const fn bytes(self) -> &'static [u8] {
-        match self {
-            Self::None => &[],
-            // No-operations, then timestamps (RFC 7323).
-            Self::Stamped => &[1, 1, 8, 10, 0, 0, 1, 0, 0, 0, 2, 0],
-            // As Linux writes them: MSS, SACK permitted, timestamps, window scale.
-            Self::Opening => &[2, 4, 5, 180, 4, 2, 8, 10, 0, 0, 1, 0, 0, 0, 0, 0, 1, 3, 3, 10],
-        }
-    }
-}
-
-/// The headers of a frame, into which the rest is written.
-struct Template {
-    bytes: Vec<u8>,
-    /// Where the TCP header begins.
-    tcp: usize,
-    is_v6: bool,
-}
-
-impl Template {
-    fn new(is_v6: bool, options: Options) -> Self {
-        let segment = Tcp { options: options.bytes().to_vec(), ..Tcp::default() };
-        let (bytes, tcp) = if is_v6 {
-            (tcp(segment).in_v6(V6::default()).frame(), 54)
-        } else {
-            (tcp(segment).in_v4(V4::default()).frame(), 34)
-        };
-        Self { bytes, tcp, is_v6 }
-    }
-
-    fn put(&mut self, at: usize, bytes: &[u8]) {
-        self.bytes[at..at + bytes.len()].copy_from_slice(bytes);
-    }
 }
 
 /// A connection.

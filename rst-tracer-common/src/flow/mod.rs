@@ -7,30 +7,33 @@
 use crate::verifier;
 
 mod history;
+mod home;
 mod identity;
 mod layout;
-mod observe;
+mod memory;
 mod payload;
+mod room;
 mod servers;
 mod side;
 mod stage;
+mod step;
 mod table;
 mod usual;
 
 pub use history::Letter;
+pub use home::Port;
 pub use identity::{Identity, Keys};
 pub use layout::{
     Bucket, Count, Facts, Flow, HEAD, HISTORY, Hot, Listing, OpenedBy, Recorder, SLOTS, Slot, WAYS,
-    flag, slot_trait, ticks, ticks_of_secs,
+    flag, ns_of_ticks, slot_trait, ticks, ticks_of_secs,
 };
+pub use memory::{Memory, Place};
 pub use payload::note_payload;
-pub use servers::{SERVERS, Server, accepted_ago, note_server};
+pub use room::{Began, find, find_known};
+pub use servers::{SERVER_SETS, SERVER_WAYS, Server, Servers, accepted_ago, note_server};
 pub use side::{Side, side_trait};
 pub use stage::Stage;
-pub use table::{
-    Began, Memory, Observed, Place, Port, RESET_BUDGET, Tracked, find, find_known, note_reset,
-    observe,
-};
+pub use table::{Observed, RESET_BUDGET, Tracked, note_reset, observe};
 pub use usual::take_usual;
 
 /// The parts of one flow, wherever they live.

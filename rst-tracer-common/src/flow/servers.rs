@@ -1,21 +1,23 @@
 //! Which endpoints were seen to accept a connection, and when.
 //!
 //! In: SYN-ACKs that answer a SYN. Out, for the source of a reset: how long ago that was. A small
-//! table: endpoints whose keyed hash falls into one slot push each other out, and the last one
-//! stays. So silence proves nothing, and what is remembered is true.
+//! table of sets, each a cache line: of the endpoints whose keyed hash falls into one set the eight
+//! that accepted last are remembered. So silence proves nothing, and what is remembered is true.
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 use super::{Identity, Memory, Place, flag, ticks};
 use crate::{
     bits,
-    wire::{Flags, Segment},
+    wire::{self, Flags, Segment},
 };
 
-/// Slots in the table.
-pub const SERVERS: u32 = 1 << 12;
+/// Sets in the table.
+pub const SERVER_SETS: u32 = 1 << 11;
+/// Endpoints in a set.
+pub const SERVER_WAYS: u32 = 8;
 
-/// One slot, written and read as one word: no CPU sees half of what another one writes.
+/// One endpoint, written and read as one word: no CPU sees half of what another one writes.
 #[repr(transparent)]
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout,
@@ -29,27 +31,72 @@ impl Server {
         Self((tag as u64) << 32 | last as u64)
     }
 
-    /// Which endpoint it is; 0 when the slot is empty.
+    /// Which endpoint it is; 0 when there is none.
     #[inline(always)]
     const fn tag(self) -> u32 {
         (self.0 >> 32) as u32
     }
 
-    /// When it last accepted a connection, in [`ticks`].
+    /// How many [`ticks`] ago it last accepted a connection.
     #[inline(always)]
-    const fn last(self) -> u32 {
-        self.0 as u32
+    fn ago(self, now: u32) -> u32 {
+        let ago = now.wrapping_sub(self.0 as u32);
+        // The clock of a capture may have gone back.
+        bits::select(ago >> 31, 0, ago)
     }
 }
 
-impl Identity {
-    /// The slot of the end that spoke.
+/// Endpoints that share a set: a cache line.
+#[repr(C)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout,
+)]
+pub struct Servers(pub [Server; SERVER_WAYS as usize]);
+
+impl Servers {
+    /// Where an endpoint stands, if it is remembered.
     #[inline(always)]
-    pub const fn server_slot(&self) -> u32 {
-        (self.source >> 32) as u32 & (SERVERS - 1)
+    fn find(&self, tag: u32) -> Option<u32> {
+        let mut way = 0;
+        while way < SERVER_WAYS {
+            if self.0[way as usize].tag() == tag {
+                return Some(way);
+            }
+            way += 1;
+        }
+        None
     }
 
-    /// What tells it from others in that slot.
+    /// Where a newcomer is written: in an empty place, else in that of the endpoint that accepted nothing for the
+    /// longest time. Free of jumps: see [`bits`].
+    #[inline(always)]
+    fn choose(&self, now: u32) -> u32 {
+        let mut best = 0;
+        let mut way = 0;
+        while way < SERVER_WAYS {
+            let server = self.0[way as usize];
+            let is_empty = bits::less(server.tag(), 1);
+            let readiness = u64::from(is_empty) << 32 | u64::from(server.ago(now));
+            best = bits::greater_of(best, readiness << WAY_BITS | u64::from(way));
+            way += 1;
+        }
+        best as u32 % SERVER_WAYS
+    }
+}
+
+/// Bits for a way in [`Servers::choose`].
+const WAY_BITS: u32 = SERVER_WAYS.trailing_zeros();
+
+const _: () = assert!(size_of::<Servers>() == 64);
+
+impl Identity {
+    /// The set of the end that spoke.
+    #[inline(always)]
+    pub const fn server_set(&self) -> u32 {
+        (self.source >> 32) as u32 & (SERVER_SETS - 1)
+    }
+
+    /// What tells it from others in that set.
     #[inline(always)]
     const fn server_tag(&self) -> u32 {
         self.source as u32 | 1
@@ -74,8 +121,11 @@ pub fn note_server<M: Memory>(
     if !accepts {
         return;
     }
-    if let Some(server) = memory.server(id.server_slot()) {
-        *server = Server::of(id.server_tag(), ticks(now));
+    if let Some(servers) = memory.servers(id.server_set()) {
+        let (tag, now) = (id.server_tag(), ticks(now));
+        let way = servers.find(tag).unwrap_or_else(|| servers.choose(now));
+        // Which way it was is not to be followed by the verifier one by one.
+        servers.0[(wire::forget(way) % SERVER_WAYS) as usize] = Server::of(tag, now);
     }
 }
 
@@ -83,11 +133,11 @@ pub fn note_server<M: Memory>(
 /// 0 when that was not seen.
 #[inline(always)]
 pub fn accepted_ago<M: Memory>(memory: &mut M, id: &Identity, now: u64) -> u32 {
-    let Some(server) = memory.server(id.server_slot()) else { return 0 };
-    let server = *server;
-    let is_known = bits::less(server.tag() ^ id.server_tag(), 1);
-    let ago = ticks(now).wrapping_sub(server.last());
-    // The clock of a capture may have gone back.
-    let ago = bits::select(ago >> 31, 0, ago);
-    bits::select(is_known, ago + 1, 0)
+    let Some(servers) = memory.servers(id.server_set()) else { return 0 };
+    let tag = id.server_tag();
+    // As above; of one that is not there some other is looked at.
+    let way = wire::forget(servers.find(tag).unwrap_or(0)) % SERVER_WAYS;
+    let server = servers.0[way as usize];
+    let is_known = bits::less(server.tag() ^ tag, 1);
+    bits::select(is_known, server.ago(ticks(now)) + 1, 0)
 }

@@ -10,6 +10,8 @@ pub mod side_trait {
     pub const TIMESTAMPS: u8 = 2;
     /// More than one time to live was seen from this side.
     pub const TTL_VARIES: u8 = 4;
+    /// Nothing is known of the last segment: it was not recorded, or there was none but resets.
+    pub const LAST_UNKNOWN: u8 = 8;
 }
 
 /// What is known of a direction. The last segment is the last one that was no RST.
@@ -59,17 +61,18 @@ impl Side {
                 tos: last.tos,
                 traits: when(has(slot_trait::DONT_FRAGMENT), side_trait::DONT_FRAGMENT)
                     | when(has(slot_trait::TIMESTAMPS), side_trait::TIMESTAMPS)
-                    | when(count.ttl_varies != 0, side_trait::TTL_VARIES),
+                    | when(count.ttl_varies != 0, side_trait::TTL_VARIES)
+                    | when(count.packets > 0 && !count.has_latest(), side_trait::LAST_UNKNOWN),
                 scale: flow.facts[side].scale,
             }
         })
     }
 }
 
-/// The last segment of a side that was no RST; zeros if there was none.
+/// The last segment of a side that was no RST; zeros if there was none or it was not recorded.
 fn latest(hot: &Hot, flow: &Flow, recorder: &Recorder, side: usize) -> Slot {
     match hot.counts[side].latest {
-        0 => Slot::default(),
+        0 | Count::UNRECORDED => Slot::default(),
         Count::KEPT => flow.kept[side],
         latest => recorder.slots[usize::from(latest - 1) % SLOTS as usize],
     }

@@ -5,6 +5,8 @@
 //! options, the first segments of a flow, handshakes, ends, resets, repetitions, probes, closed windows, a
 //! second sighting, words that may be the last, a segment whose slot holds the other side's last one.
 //!
+//! With the recorder off it leaves no slot, and a gap in the recorder ([`Hot::has_gap`]).
+//!
 //! Header fields are read where they are needed, a second time if need be: a kernel program has few registers,
 //! and what it reads early it must put aside and fetch again.
 //!
@@ -12,8 +14,8 @@
 //! [`note_payload`]: super::note_payload
 
 use super::{
-    Count, Hot, Identity, Keys, Memory, Port, SLOTS, flag, observe::LARGEST_WINDOW,
-    payload::may_tell, slot_trait, ticks,
+    Count, Hot, Identity, Keys, Memory, Port, SLOTS, flag, payload::may_tell, slot_trait,
+    step::LARGEST_WINDOW, ticks,
 };
 use crate::wire::{Address, Bytes, Endpoint, EtherType, Flags, IpProtocol, Seq};
 
@@ -177,13 +179,20 @@ fn take<const V6: bool, M: Memory, B: Bytes>(
     let head = if V6 { bytes.fixed::<58, 8>()? } else { bytes.fixed::<38, 8>()? };
     let (seq, ack) = (Seq(word(&head, 0)), Seq(word(&head, 4)));
     let next = u32::from(hot.recorded) & (SLOTS - 1);
-    let takes_latest = u32::from(hot.counts[me ^ 1].latest) == next + 1;
+    let takes_latest = recorder.is_some() && u32::from(hot.counts[me ^ 1].latest) == next + 1;
     let is_young = u32::from(hot.recorded) < SLOTS || has_data && hot.counts[me].data_segments == 0;
     let is_usual = hot.ports[me] == port.0 && goes_on(hot, id.side & 1, seq, extent.payload_len);
     if is_young || takes_latest || !is_usual {
         return None;
     }
     let (now, coarse) = clock();
+    let Some(recorder) = recorder else {
+        let ttl = if V6 { bytes.u8(IP + 7)? } else { bytes.u8(IP + 8)? };
+        move_on(hot, me, seq + extent.payload_len, has_data, ack);
+        hot.last = ticks(now);
+        count(&mut hot.counts[me], extent.payload_len, ttl, Count::UNRECORDED);
+        return Some(());
+    };
     let head = bytes.fixed::<IP, 10>()?;
     let (ttl, tos, ip_id, df) = if V6 {
         (head[7], head[0] << 4 | head[1] >> 4, 0, 0)
@@ -198,7 +207,7 @@ fn take<const V6: bool, M: Memory, B: Bytes>(
     };
     move_on(hot, me, seq + extent.payload_len, has_data, ack);
     hot.last = ticks(now);
-    count(&mut hot.counts[me], extent.payload_len, ttl, next);
+    count(&mut hot.counts[me], extent.payload_len, ttl, (next + 1) as u8);
     let slot = &mut recorder.slots[next as usize];
     slot.time_ns = now;
     slot.seq = seq;
@@ -245,7 +254,7 @@ fn move_on(hot: &mut Hot, me: usize, end: Seq, has_data: bool, ack: Seq) {
 
 /// The counters of a side.
 #[inline(always)]
-fn count(count: &mut Count, payload_len: u32, ttl: u8, slot: u32) {
+fn count(count: &mut Count, payload_len: u32, ttl: u8, latest: u8) {
     count.bytes = count.bytes.wrapping_add(u64::from(payload_len));
     count.packets = count.packets.wrapping_add(1);
     if payload_len > 0 && count.data_segments != u8::MAX {
@@ -255,7 +264,7 @@ fn count(count: &mut Count, payload_len: u32, ttl: u8, slot: u32) {
         count.ttl = ttl;
         count.ttl_varies = 1;
     }
-    count.latest = (slot + 1) as u8;
+    count.latest = latest;
 }
 
 const _: () = {

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use rst_tracer_common::{
     flow::{
         self, Bucket, Entry, Flow, Hot, Identity, Keys, Memory, Observed, Place, Port, Recorder,
-        SERVERS, Server, Side, Slot, Stage, WAYS,
+        SERVER_SETS, Servers, Side, Slot, Stage, WAYS,
     },
     wire::{Endpoint, Flags, Frame, NO_SCALE, Segment, Seq, Tcp},
 };
@@ -27,7 +27,7 @@ pub(crate) struct Plain {
     buckets: Vec<Bucket>,
     flows: Vec<Flow>,
     recorders: Vec<Recorder>,
-    servers: Vec<Server>,
+    servers: Vec<Servers>,
 }
 
 impl Plain {
@@ -37,7 +37,7 @@ impl Plain {
             buckets: vec![Bucket::default(); buckets],
             flows: vec![Flow::default(); buckets * WAYS as usize],
             recorders: vec![Recorder::default(); buckets * WAYS as usize],
-            servers: vec![Server::default(); SERVERS as usize],
+            servers: vec![Servers::default(); SERVER_SETS as usize],
         }
     }
 }
@@ -62,8 +62,8 @@ impl Memory for Plain {
         })
     }
 
-    fn server(&mut self, slot: u32) -> Option<&mut Server> {
-        self.servers.get_mut(slot as usize)
+    fn servers(&mut self, set: u32) -> Option<&mut Servers> {
+        self.servers.get_mut(set as usize)
     }
 }
 

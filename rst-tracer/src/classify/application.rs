@@ -29,6 +29,8 @@ pub(super) enum Abort<'a> {
     Unanswered(&'a Slot),
     /// It sent data after the last of it.
     Answered,
+    /// Data had come, and whose came last is recorded no more.
+    Forgotten,
 }
 
 impl<'a> Case<'a> {
@@ -48,6 +50,7 @@ impl<'a> Case<'a> {
         let last = |slot: Option<&Slot>| slot.map_or(0, |slot| slot.time_ns);
         let abort = match past.their_last_data() {
             None if past.theirs().bytes == 0 => Abort::NothingReceived,
+            None if past.my_last_data().is_none() => Abort::Forgotten,
             Some(theirs) if theirs.time_ns >= last(past.my_last_data()) => {
                 Abort::Unanswered(theirs)
             }
@@ -69,7 +72,8 @@ fn aborted(case: &Case<'_>) -> Vec<Opinion> {
             "the last thing it said was HTTP status {status}, and it hung up at once: it may not have \
              read the request to its end"
         );
-        let opinion = Opinion::new(Cause::ClosedWithUnreadData, 0.62);
+        let by_server = if case.page_from_elsewhere().is_some() { 0.25 } else { 0.62 };
+        let opinion = Opinion::new(Cause::ClosedWithUnreadData, by_server);
         return vec![opinion.because("refused_amid_request", 1.5, text)];
     }
     let (unread, crash) = match (abort, case.known.sent_by) {
@@ -78,6 +82,7 @@ fn aborted(case: &Case<'_>) -> Vec<Opinion> {
         (Abort::Unanswered(data), _) if case.since(data) < SOON_NS => (0.6, 0.08),
         (Abort::Unanswered(_), _) => (0.45, 0.2),
         (Abort::Answered, _) => (0.12, 0.1),
+        (Abort::Forgotten, _) => (0.2, 0.1),
     };
     let mut opinions = vec![Opinion::new(Cause::ProcessCrashOrKill, crash)];
     if let Abort::Unanswered(data) = abort {
@@ -203,7 +208,18 @@ fn data_after_close(case: &Case<'_>) -> Vec<Opinion> {
         return vec![];
     }
     let (sender, receiver, len) = (case.sender(), case.receiver(), data.len);
+    let took_more = |fin: &&Slot| {
+        past.my_slots().any(|slot| slot.time_ns > fin.time_ns && slot.ack.is_after(fin.ack))
+    };
     let (probability, text) = match fin {
+        // Only the end of a socket that somebody still reads, or a filter, stops it then.
+        Some(fin) if knew && took_more(&fin) => (
+            0.62,
+            format!(
+                "{sender} had closed one direction with a FIN and taken data behind it; it did not take {len} \
+                 bytes more"
+            ),
+        ),
         Some(fin) if knew => {
             let ms = data.time_ns.saturating_sub(fin.time_ns) / 1_000_000;
             (
@@ -216,7 +232,8 @@ fn data_after_close(case: &Case<'_>) -> Vec<Opinion> {
         _ if knew => (0.95, format!("{sender} had closed with a FIN; {receiver} sent {len} bytes")),
         _ => (0.85, format!("{len} bytes of {receiver} and the FIN of {sender} crossed")),
     };
-    vec![Opinion::new(Cause::DataAfterClose, probability).because("data_behind_fin", 2.5, text)]
+    let opinion = Opinion::new(Cause::DataAfterClose, probability);
+    vec![opinion.because("data_behind_fin", 2.5, text).and(case.said_twice_in_words())]
 }
 
 /// The sender answers a segment of a connection that it no longer knows.

@@ -62,4 +62,16 @@ impl<'a> Case<'a> {
     pub(super) fn wrote_for_another(&self) -> bool {
         self.known.role == LocalRole::Sender && self.known.src_is_local == Some(false)
     }
+
+    /// Whether this host's packet filter is the one of an endpoint: it wrote in the name of an address of this host,
+    /// or to one, because it rejects what this host itself sends.
+    pub(super) fn filters_for_itself(&self) -> bool {
+        !self.wrote_for_another() || self.rejects_its_own()
+    }
+
+    /// Whether this host wrote it in the name of another, and to itself: its packet filter rejects on the way out
+    /// (`iptables -A OUTPUT … -j REJECT --reject-with tcp-reset`).
+    pub(super) fn rejects_its_own(&self) -> bool {
+        self.wrote_for_another() && self.known.dst_is_local == Some(true)
+    }
 }

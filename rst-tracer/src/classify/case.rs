@@ -33,6 +33,8 @@ pub struct Known {
     /// Whether its source address is one of the observing host's own; `None` when that host's
     /// addresses are not known (a capture).
     pub src_is_local: Option<bool>,
+    /// The same of its destination address.
+    pub dst_is_local: Option<bool>,
 }
 
 /// One reset, as the rules see it.
@@ -96,6 +98,15 @@ impl<'a> Case<'a> {
         })
     }
 
+    /// How long after it each later reset in the receiver's name came, in nanoseconds.
+    pub(super) fn resets_of_the_other_side(&self) -> impl Iterator<Item = u64> {
+        let (side, now) = (self.joined.reset.rst.head.side, self.now_ns());
+        let heads = self.joined.later_resets.iter().map(|reset| &reset.rst.head);
+        heads
+            .filter(move |head| head.side != side)
+            .map(move |head| head.time_ns.saturating_sub(now))
+    }
+
     /// When it was seen, on the clock of the flow.
     pub fn now_ns(&self) -> u64 {
         self.joined.reset.rst.head.time_ns
@@ -127,6 +138,11 @@ impl<'a> Case<'a> {
     /// Whether the handshake, or a part that tells who opened it, was seen.
     pub fn saw_the_beginning(&self) -> bool {
         matches!(self.known.initiator, Initiator::Syn | Initiator::SynAck)
+    }
+
+    /// Whether what came right before the reset was not recorded.
+    pub fn lacks_the_end(&self) -> bool {
+        self.past.is_some_and(|past| past.state().hot.has_gap())
     }
 
     /// The connection, once its handshake was complete.

@@ -121,7 +121,7 @@ struct Context {
 }
 
 /// The first that holds counts.
-const CONTEXTS: [Context; 7] = [
+const CONTEXTS: [Context; 9] = [
     Context {
         causes: &[Cause::DpiBlock, Cause::InjectedReset, Cause::IpsActiveResponse],
         when: "it had no effect: the receiver ignored or challenged it",
@@ -129,10 +129,22 @@ const CONTEXTS: [Context; 7] = [
         then: Change::To(Low),
     },
     Context {
+        causes: &[Cause::HostFirewallReject],
+        when: "the filter is the receiver's own: it rejects what its host sends",
+        holds: |case| case.rejects_its_own(),
+        then: Change::Fault(Receiver),
+    },
+    Context {
         causes: &[Cause::HostFirewallReject, Cause::NetworkFirewallReject],
         when: "the connection was in use: data had been exchanged",
         holds: |case| matches!(case.known.stage, Stage::PostData | Stage::PostFin),
         then: Change::To(Medium),
+    },
+    Context {
+        causes: &[Cause::DataAfterClose],
+        when: "the data began where other data had come from another distance (TTL)",
+        holds: |case| case.said_twice().is_some(),
+        then: Change::Both(Medium, Network),
     },
     Context {
         causes: &[Cause::ProcessCrashOrKill],

@@ -6,6 +6,7 @@
 
 mod application;
 mod author;
+mod block_page;
 mod case;
 mod consequence;
 mod fingerprint;
@@ -29,6 +30,7 @@ mod tests;
 mod told;
 mod traffic;
 mod ttl;
+mod twice;
 mod verdict;
 
 pub use author::Author;
@@ -48,12 +50,13 @@ pub use verdict::Verdict;
 type Rule = fn(&Case<'_>) -> Vec<Opinion>;
 
 /// The rules: what the sender's kernel told, what the reset says itself, then one file per class.
-const CLASSES: [&[Rule]; 11] = [
+const CLASSES: [&[Rule]; 12] = [
     told::RULES,
     payload::RULES,
     refused::RULES,
     policy::RULES,
     security::RULES,
+    block_page::RULES,
     scan::RULES,
     resource::RULES,
     application::RULES,

@@ -8,7 +8,7 @@ use rst_tracer_common::{
 use super::{
     Case, Form, LastWords, Opinion, Past, Rule,
     application::{self, Abort},
-    past,
+    past, ttl,
 };
 use crate::event::{Cause, SentBy, Stage};
 
@@ -25,6 +25,7 @@ fn linger0(case: &Case<'_>) -> Vec<Opinion> {
             (0.25, "it had sent the last data itself, which was not answered yet")
         }
         (Abort::Answered, _) => (0.6, "it had answered everything that had come"),
+        (Abort::Forgotten, _) => (0.5, "whose data came last is recorded no more"),
         (Abort::NothingReceived, _) => (0.4, "no data had come, so none can be left unread"),
         (Abort::Unanswered(_), SentBy::Client) if is_in_flight(case, &past) => {
             (0.2, "the other side's data had come to it")
@@ -61,6 +62,7 @@ fn cancelled(case: &Case<'_>) -> Vec<Opinion> {
         Abort::NothingReceived | Abort::Answered => {
             (0.6, "the client hung up while it waited for an answer")
         }
+        Abort::Forgotten => (0.45, "the client hung up; whose data came last is recorded no more"),
         Abort::Unanswered(_) if is_in_flight(case, &past) => {
             (0.65, "the client hung up while the answer was on its way")
         }
@@ -78,11 +80,21 @@ fn behind_fin(case: &Case<'_>) -> Vec<Opinion> {
     if !(mine || theirs) || case.forgery().proven {
         return vec![];
     }
-    if mine && theirs && answers_a_stale_duplicate(case) {
-        let text = "both sides had closed; an old segment came once more, the other side repeated its last \
-                    ACK to it, and this one knows nothing any more";
+    if let Some(what) = copy_behind_the_end(case) {
+        let text = format!("both sides had closed, and all was acknowledged; {what}");
         return vec![
-            Opinion::new(Cause::StraySegment, 0.7).because("old_duplicate", 2.0, text),
+            Opinion::new(Cause::StraySegment, 0.7).because("copy_behind_the_end", 2.0, text),
+            Opinion::new(Cause::RstAfterFin, 0.2),
+        ];
+    }
+    if let Some((fin, usual)) = foreign_fin(case, &past) {
+        let text = format!(
+            "the FIN in {}'s name came with TTL {fin}, its other segments with {usual}: it never closed, and \
+             answers as one who had believed a reset",
+            case.sender()
+        );
+        return vec![
+            Opinion::new(Cause::SegmentAfterReset, 0.62).because("fin_from_elsewhere", 2.0, text),
             Opinion::new(Cause::RstAfterFin, 0.2),
         ];
     }
@@ -106,12 +118,48 @@ fn behind_fin(case: &Case<'_>) -> Vec<Opinion> {
 
 /// Whether it answers a pure ACK that the other side had sent before, right behind old data of the sender's
 /// own that was acknowledged long ago.
-pub(super) fn answers_a_stale_duplicate(case: &Case<'_>) -> bool {
+fn answers_a_stale_duplicate(case: &Case<'_>) -> bool {
     let Some((past, ack)) = case.past.zip(case.trigger()) else { return false };
     let before = past.my_slots().rfind(|slot| slot.time_ns <= ack.time_ns);
     let is_old = |slot: &&Slot| slot.len > 0 && past::end_of(slot).since(ack.ack) < 0;
     let is_pure = ack.flags == Flags::ACK && ack.len == 0;
     is_pure && before.filter(is_old).is_some()
+}
+
+/// What came once more when both sides had closed, and all was acknowledged: there is nobody for a copy any more.
+///
+/// Either of something long acknowledged, or of the ACK of this side's FIN, if it closed last: it forgets the connection
+/// with that ACK (RFC 9293 section 3.10.7.4, LAST-ACK).
+pub(super) fn copy_behind_the_end(case: &Case<'_>) -> Option<&'static str> {
+    let (past, copy) = case.past.zip(case.trigger())?;
+    let both = past.i(flag::FIN) && past.they(flag::FIN);
+    if both && answers_a_stale_duplicate(case) {
+        return Some(
+            "an old segment came once more, and the other side repeated its last ACK to it",
+        );
+    }
+    let both = both && case.form == Form::Passive;
+    let mut before = past.my_slots().filter(|slot| slot.time_ns < copy.time_ns);
+    let mut fins = past.my_slots().filter(|slot| slot.flags.has(Flags::FIN));
+    let closed_last = fins.any(|fin| fin.ack == past.their_end());
+    let is_pure = copy.flags == Flags::ACK && copy.len == 0;
+    if both && is_pure && closed_last && copy.ack == past.my_end() {
+        return Some("the last ACK came once more, to the side that had closed last");
+    }
+    let end = past::end_of(copy);
+    let is_old = both && copy.len > 0 && past.their_end().is_after(end);
+    (is_old && before.any(|slot| slot.flags.has(Flags::ACK) && slot.ack.since(end) >= 0))
+        .then_some("a copy of an older segment came by a slower way")
+}
+
+/// The time to live of the FIN in the sender's name, and that of its handshake, if they are so far apart that somebody
+/// else closed for it.
+fn foreign_fin(case: &Case<'_>, past: &Past<'_>) -> Option<(u8, u8)> {
+    let fin = past.my_slots().rfind(|slot| slot.flags.has(Flags::FIN))?;
+    let usual = past.my_facts().first_ttl;
+    let own = ttl::are_apart(case.segment().ttl, usual);
+    let handshake = past.has(flag::SYN | flag::SYN_ACK) && case.form == Form::Passive;
+    (handshake && !own && ttl::are_apart(fin.ttl, usual)).then_some((fin.ttl, usual))
 }
 
 /// The last data was as short as an encrypted close_notify: 24 bytes in TLS 1.3, 31 in TLS 1.2

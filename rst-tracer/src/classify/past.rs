@@ -4,7 +4,7 @@
 //! receiver), so that no rule handles side numbers.
 
 use rst_tracer_common::{
-    flow::{Facts, Side, Slot, flag, side_trait, slot_trait},
+    flow::{Facts, Side, Slot, flag, ns_of_ticks, side_trait, slot_trait, ticks},
     wire::{Flags, NO_SCALE, Segment, Seq},
 };
 
@@ -177,7 +177,14 @@ impl<'a> Past<'a> {
 
     /// Silence before `now`, on the source's clock.
     pub fn silence_ns(&self, now: u64) -> Option<u64> {
-        self.slots().next_back().map(|last| now.saturating_sub(last.time_ns))
+        match self.slots().next_back() {
+            Some(last) => Some(now.saturating_sub(last.time_ns)),
+            None if self.state.hot.has_gap() => {
+                let ticks = ticks(now).wrapping_sub(self.state.hot.last);
+                Some(ns_of_ticks(if ticks > u32::MAX / 2 { 0 } else { ticks }))
+            }
+            None => None,
+        }
     }
 
     /// The round trip of the handshake: from the SYN to the ACK that completes it, which is the
@@ -194,9 +201,20 @@ impl<'a> Past<'a> {
         (steady && self.mine().ttl != 0).then_some(self.mine().ttl)
     }
 
-    /// Whether the claimed sender's segments carry timestamps; `None` when it sent nothing.
+    /// Whether the claimed sender's last segment before resets is known: what its header said.
+    pub fn my_last_is_known(&self) -> bool {
+        self.mine().traits & side_trait::LAST_UNKNOWN == 0
+    }
+
+    /// Whether the receiver's is.
+    pub fn their_last_is_known(&self) -> bool {
+        self.theirs().traits & side_trait::LAST_UNKNOWN == 0
+    }
+
+    /// Whether the claimed sender's segments carry timestamps; `None` when it sent nothing that is known.
     pub fn i_use_timestamps(&self) -> Option<bool> {
-        self.i(flag::HEARD).then(|| self.mine().traits & side_trait::TIMESTAMPS != 0)
+        let is_known = self.i(flag::HEARD) && self.my_last_is_known();
+        is_known.then(|| self.mine().traits & side_trait::TIMESTAMPS != 0)
     }
 
     /// Whether the claimed sender answered a SYN or spoke at all, resets aside.
@@ -254,7 +272,7 @@ impl<'a> Past<'a> {
         (unanswered && times > 1).then_some(times)
     }
 
-    fn is_probe(&self, slot: &Slot) -> bool {
+    pub(super) fn is_probe(&self, slot: &Slot) -> bool {
         let plain = slot.flags.0 & (Flags::SYN.0 | Flags::FIN.0 | Flags::RST.0) == 0;
         self.is_mine(slot) && plain && slot.len <= 1 && slot.seq + 1 == self.my_end()
     }
@@ -280,9 +298,12 @@ impl<'a> Past<'a> {
     }
 
     /// How far the receiver's window may reach: at least and at most so many bytes. The two
-    /// differ when the window scale was agreed before the tracer looked.
+    /// differ when the window scale was agreed before the tracer looked, or the window is not known.
     pub fn their_window(&self) -> (u32, u32) {
         const MOST_SCALE: u32 = 14; // RFC 7323 section 2.3
+        if !self.their_last_is_known() {
+            return (0, u32::from(u16::MAX) << MOST_SCALE);
+        }
         let raw = u32::from(self.theirs().window);
         let (mine, theirs) = (self.mine().scale, self.theirs().scale);
         let handshake = flag::SYN | flag::SYN_ACK;

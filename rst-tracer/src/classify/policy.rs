@@ -1,9 +1,12 @@
 //! A rule forbade it: packet filters on the host or on the path that answer with a reset.
 
-use rst_tracer_common::flow::flag;
+use rst_tracer_common::{
+    flow::flag,
+    wire::{Flags, Seq},
+};
 
 use super::{
-    Case, Form, Maker, Opinion, Rule, opinion::reason, refused, security::is_guessed, ttl,
+    Case, Form, Maker, Opinion, Past, Rule, opinion::reason, refused, security::is_guessed, ttl,
 };
 use crate::event::{Cause, Effect, Evidence, Origin};
 
@@ -68,8 +71,12 @@ fn rejected_in_use(case: &Case<'_>) -> Vec<Opinion> {
         return vec![];
     }
     let tells = case.forgery();
-    if tells.has("seq_runs_ahead") || is_guessed(case, &past) {
-        return vec![]; // A filter answers what it rejects, once.
+    if tells.has("seq_runs_ahead")
+        || is_guessed(case, &past)
+        || case.answers_more_than_was_said(&past)
+        || case.unasked().is_some()
+    {
+        return vec![]; // A filter answers what it rejects, at once and once.
     }
     let too_soon = tells.has("too_soon");
     let shifted = case.ttl_shift().is_some_and(|shift| shift != 0) && !case.made_here();
@@ -92,6 +99,8 @@ fn rejected_in_use(case: &Case<'_>) -> Vec<Opinion> {
     let (host, network) = match (tells.proven, case.maker(), elsewhere) {
         // Nobody had just sent what a filter would answer.
         _ if tells.refuted && !case.answers_at_once() => (0.05, 0.05),
+        // Linux' filter, the only common one that rejects so amid a connection, writes no such headers.
+        (true, _, false) if !Form::is_written_by_linux(case.segment()) => (0.3, 0.15),
         (true, _, false) => (0.75, 0.12),
         (true, _, true) => (0.06, 0.85),
         // Other systems than Linux answer without flow label too, above all behind a FIN.
@@ -126,6 +135,37 @@ fn rejected_in_use(case: &Case<'_>) -> Vec<Opinion> {
 }
 
 impl Case<'_> {
+    /// Whether there were more bare resets with its number than segments that they can answer: TCP and packet
+    /// filters answer each once.
+    pub(super) fn answers_more_than_was_said(&self, past: &Past<'_>) -> bool {
+        const VOLLEY_NS: u64 = 2_000_000_000;
+        /// What comes sooner is the same frame, seen at another interface.
+        const COPY_NS: u64 = 2_000_000;
+        let seq = self.segment().tcp.seq;
+        let asks =
+            |flags: Flags, ack: Seq| flags.has(Flags::ACK) && !flags.has(Flags::RST) && ack == seq;
+        let before = past.their_slots().filter(|slot| asks(slot.flags, slot.ack)).count();
+        let later = self.sequel.theirs().map(|after| &after.head.segment.tcp);
+        let after = later.filter(|tcp| asks(tcp.flags, tcp.ack)).count();
+        let earlier = past.my_slots().filter(|slot| {
+            slot.flags == Flags::RST && slot.seq == seq && self.since(slot) < VOLLEY_NS
+        });
+        let again = self.later_resets(VOLLEY_NS).map(|rst| &rst.head);
+        let again = again
+            .filter(|head| head.segment.tcp.flags == Flags::RST && head.segment.tcp.seq == seq);
+        let times = earlier
+            .map(|slot| slot.time_ns)
+            .chain([self.now_ns()])
+            .chain(again.map(|head| head.time_ns));
+        let mut last = None;
+        let resets = times.filter(|time| {
+            let is_new = last.is_none_or(|last| time.saturating_sub(last) >= COPY_NS);
+            last = Some(*time);
+            is_new
+        });
+        self.form == Form::Passive && before > 0 && resets.count() > before + after
+    }
+
     /// Whether this host wrote it for another, and not as its packet filter writes: with a fresh time to
     /// live, identification 0 and don't-fragment (net/ipv4/netfilter/nf_reject_ipv4.c).
     pub(super) fn is_a_raw_frame_of_this_host(&self) -> bool {
@@ -155,7 +195,11 @@ pub(super) fn let_pass(bytes: u32) -> String {
 /// The filter of the host, and one on the path. Who wrote it here in the name of an address that is
 /// not this host's own is on the path himself.
 fn both(case: &Case<'_>, host: f64, network: f64, mut reasons: Vec<Evidence>) -> Vec<Opinion> {
-    let (host, network, on_path) = if case.wrote_for_another() {
+    let (host, network, on_path) = if case.rejects_its_own() {
+        let text = "this host wrote it in the name of another and to itself: its packet filter rejects what it sends";
+        reasons.push(reason("rejects_its_own", 3.0, text));
+        (host + network, 0.0, Origin::MiddleboxSuspected)
+    } else if case.wrote_for_another() {
         let text = "this host wrote it, and its source address is none of this host's";
         reasons.push(reason("written_for_another", 3.0, text));
         (0.0, host + network, Origin::MiddleboxProven)

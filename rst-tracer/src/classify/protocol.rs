@@ -97,7 +97,8 @@ fn after_reset(case: &Case<'_>) -> Vec<Opinion> {
         return vec![];
     };
     let is_late_syn_ack = trigger.flags.has(Flags::SYN) && trigger.flags.has(Flags::ACK) && !mine;
-    if case.form != Form::Passive || trigger.flags.has(Flags::SYN) && !is_late_syn_ack {
+    let answers = !trigger.flags.has(Flags::SYN) || is_late_syn_ack;
+    if case.form != Form::Passive || !answers || case.unasked().is_some() {
         return vec![];
     }
     let ms = case.since(reset) / 1_000_000;
@@ -169,10 +170,14 @@ fn half_open_discovery(case: &Case<'_>) -> Vec<Opinion> {
 
 impl Case<'_> {
     /// How likely the older connection that answers a SYN is one that lives, and one in TIME_WAIT.
-    /// One whose end was seen waits. Linux writes the ACKs of TIME_WAIT with identification 0
-    /// (`tcp_v4_send_ack`), but others too.
+    /// One whose end was seen waits: the SYN began another one then. Linux writes the ACKs of TIME_WAIT with
+    /// identification 0 (`tcp_v4_send_ack`), but others too.
     pub(super) fn older_connection(&self) -> (f64, f64) {
-        let ended = self.past.is_some_and(|past| past.state().flow.reuses > 0);
+        let began = self.past.is_some_and(|past| {
+            let syn = past.my_slots().rfind(|slot| slot.flags.has(Flags::SYN));
+            syn.is_none_or(|syn| syn.seq == past.my_facts().isn)
+        });
+        let ended = began && self.past.is_some_and(|past| past.state().flow.reuses > 0);
         let waits = !self.is_v6() && self.trigger().is_some_and(|slot| slot.ip_id == 0);
         match (ended, waits) {
             (true, _) => (0.1, 0.87),

@@ -8,9 +8,9 @@ use rst_tracer_common::{
 use super::{
     Case, Form, Maker, Opinion, Past, Rule,
     opinion::{reason, span},
-    scan, security,
+    scan, security, ttl,
 };
-use crate::event::{Cause, Stage};
+use crate::event::{Cause, Origin, Stage};
 
 pub(super) const RULES: &[Rule] =
     &[closed_port, listener_went_away, second_syn, refused_path, unseen_syn, client_gave_up];
@@ -40,6 +40,7 @@ fn closed_port(case: &Case<'_>) -> Vec<Opinion> {
     let by_windows = Form::is_written_by_windows(case.segment());
     let probability = match (case.form, case.maker()) {
         _ if case.may_refuse_a_path().is_some() => 0.3,
+        (Form::PassiveToSyn, Maker::Stack) if scan::raw_caller(case).is_some() => 0.7,
         (Form::PassiveToSyn, Maker::Stack) => 0.92,
         (Form::PassiveToSyn, Maker::Filter) => 0.15,
         (Form::PassiveToSyn, _) if case.is_elsewhere_by_peer() => 0.2,
@@ -203,6 +204,10 @@ fn client_gave_up(case: &Case<'_>) -> Vec<Opinion> {
         (true, false) => return vec![Opinion::new(Cause::ClientGaveUp, 0.1)],
         (false, _) => {}
     }
+    if case.made_on_this_link() && !ttl::is_fresh(past.my_facts().first_ttl) && past.has(flag::SYN)
+    {
+        return rejected_syn_ack(case, &past);
+    }
     let answers = reason(
         "answers_syn_ack",
         2.0,
@@ -228,7 +233,25 @@ fn client_gave_up(case: &Case<'_>) -> Vec<Opinion> {
         let later = Opinion::new(Cause::SegmentAfterReset, 0.35);
         return vec![gave_up(0.5), later.because("let_one_pass", 1.0, text)];
     }
-    vec![gave_up(0.75)]
+    vec![gave_up(if scan::is_stack_syn(&past) { 0.75 } else { 0.4 })]
+}
+
+/// The client's SYN came by way of routers, and the reset of the SYN-ACK by none: something on this link rejected the
+/// SYN-ACK, as a packet filter does.
+fn rejected_syn_ack(case: &Case<'_>, past: &Past<'_>) -> Vec<Opinion> {
+    let text = format!(
+        "its TTL {} is fresh, that of the client's SYN was {}: something on this link answered the SYN-ACK",
+        case.segment().ttl,
+        past.my_facts().first_ttl
+    );
+    let by_filter = if Form::is_written_by_linux(case.segment()) { 0.72 } else { 0.4 };
+    let rejected = Opinion::new(Cause::NetworkFirewallReject, by_filter);
+    let injected = Opinion::new(Cause::InjectedReset, 0.8 - by_filter);
+    vec![
+        rejected.made_by(Origin::MiddleboxSuspected).because("fresh_ttl", 2.0, text.clone()),
+        injected.made_by(Origin::MiddleboxSuspected).because("fresh_ttl", 2.0, text),
+        Opinion::new(Cause::ClientGaveUp, 0.15),
+    ]
 }
 
 /// A SYN of a common TCP, and a reset that comes from another distance: whoever wrote the reset is not the

@@ -8,7 +8,7 @@ use rst_tracer_common::{
 use super::{Case, Form, Opinion, Past, Rule, ttl};
 use crate::event::Cause;
 
-pub(super) const RULES: &[Rule] = &[probe, response, odd_flags];
+pub(super) const RULES: &[Rule] = &[probe, by_the_tool, response, odd_flags];
 
 /// How a scanner writes its SYN. Its host's TCP, which knows nothing of the SYN, answers the
 /// SYN-ACK with a reset.
@@ -38,7 +38,8 @@ static SCANNERS: [Scanner; 4] = [
         writes: |past| {
             let facts = past.my_facts();
             let odd = matches!(facts.first_window, 1..=16 | 63 | 512);
-            facts.options != 0 && odd && facts.first_ttl <= 64
+            let many = option::TIMESTAMPS | option::WINDOW_SCALE;
+            facts.options & many != 0 && odd && facts.first_ttl <= 64
         },
     },
 ];
@@ -77,6 +78,20 @@ fn probe(case: &Case<'_>) -> Vec<Opinion> {
         opinion = opinion.because("syn_ttl", 1.5, text);
     }
     opinion.probability = [0.2, 0.75, 0.92, 0.95][signs.min(3)];
+    if signs == 0 && !is_stack_syn(&past) {
+        // A small device's TCP, a tool's, or that of somebody who uses the client's address.
+        let text = format!(
+            "hardly a common TCP wrote the SYN (window {}, {})",
+            facts.first_window,
+            how_many_options(facts)
+        );
+        opinion.probability = 0.36;
+        let spoofed = Opinion::new(Cause::Backscatter, 0.3);
+        return vec![
+            opinion.because("odd_syn", 1.0, text.clone()),
+            spoofed.because("odd_syn", 1.0, text),
+        ];
+    }
     if is_spoofed(case, &past) {
         let text = format!(
             "no common TCP wrote the SYN (window {}), and by its TTL {} it came a longer way than the \
@@ -88,6 +103,24 @@ fn probe(case: &Case<'_>) -> Vec<Opinion> {
         return vec![spoofed, opinion];
     }
     vec![opinion]
+}
+
+/// A scanner that resets what it hears itself: the refusal of its SYN too, which no TCP answers (RFC 9293 section
+/// 3.10.7.3).
+fn by_the_tool(case: &Case<'_>) -> Vec<Opinion> {
+    if !resets_a_refusal(case) {
+        return vec![];
+    }
+    let text = "no common TCP wrote the SYN, and none answers a refusal with a reset: a scanner wrote both";
+    let opinion = Opinion::new(Cause::ScannerProbe, 0.93).because("tool_resets", 2.0, text);
+    vec![opinion.whatever_came_before()]
+}
+
+/// Whether who wrote a SYN past TCP resets the refusal of it.
+pub(super) fn resets_a_refusal(case: &Case<'_>) -> bool {
+    let Some(past) = case.past.filter(is_raw_syn) else { return false };
+    let refused = past.earlier_reset().is_some_and(|(_, mine)| !mine) && !past.has(flag::SYN_ACK);
+    refused && past.mine().bytes == 0 && case.segment().tcp.seq == past.my_facts().isn + 1
 }
 
 /// Whether SYN and reset came from different distances, so that not both are of one TCP.
@@ -127,6 +160,11 @@ pub(super) fn is_raw_syn(past: &Past<'_>) -> bool {
     past.has(flag::SYN) && (past.my_facts().options == 0 || tool(past).is_some())
 }
 
+/// The side that called, if no socket of a common TCP wrote its SYN.
+pub(super) fn raw_caller<'a>(case: &Case<'a>) -> Option<Past<'a>> {
+    case.past.map(|past| past.turned()).filter(is_raw_syn)
+}
+
 /// The answer to a lone segment with neither SYN nor ACK: no TCP sends one (RFC 9293 section 3.10.7.4),
 /// but scanners do (nmap -sF, -sN, -sX).
 fn odd_flags(case: &Case<'_>) -> Vec<Opinion> {
@@ -155,8 +193,7 @@ fn response(case: &Case<'_>) -> Vec<Opinion> {
     if !case.refuses_a_syn() || case.form != Form::PassiveToSyn || case.forgery().proven {
         return vec![];
     }
-    let caller = case.past.map(|past| past.turned());
-    if let Some(caller) = caller.filter(is_raw_syn) {
+    if let Some(caller) = raw_caller(case) {
         let text = format!(
             "the SYN (window {}, {}) is none that a common TCP sends: a scanner wrote it",
             caller.my_facts().first_window,

@@ -1,7 +1,7 @@
 //! Attacks, scans, and defences against them.
 
 use rst_tracer_common::{
-    flow::Slot,
+    flow::{Slot, flag},
     wire::{Flags, Seq},
 };
 
@@ -29,7 +29,7 @@ pub(super) fn hand(case: &Case<'_>) -> Origin {
 
 /// A reset that is not where the receiver expects it: RFC 5961 was made against such.
 fn blind_reset(case: &Case<'_>) -> Vec<Opinion> {
-    let Some(past) = case.established() else { return vec![] };
+    let Some(past) = case.established().or(case.answered_handshake()) else { return vec![] };
     let unbelieved = matches!(case.known.effect, Effect::Challenged | Effect::Ignored);
     let Some(expected) = past.their_ack().filter(|_| unbelieved) else { return vec![] };
     let off = case.segment().tcp.seq.since(expected);
@@ -45,7 +45,10 @@ fn blind_reset(case: &Case<'_>) -> Vec<Opinion> {
     }
     // An answer to a segment that was acknowledged meanwhile is stale, but honest.
     let honest = case.form == Form::Passive && acknowledged_before(case, &past);
+    // Where segments were not recorded it may have stood in one of them, and who wrote it seen that.
+    let perhaps_seen = off < 0 && past.state().has_holes();
     let probability = match (tells.proven, honest) {
+        (true, _) if perhaps_seen => 0.6,
         (true, _) => 0.93,
         (false, true) => 0.15,
         (false, false) => 0.7,
@@ -63,8 +66,19 @@ fn blind_reset(case: &Case<'_>) -> Vec<Opinion> {
     vec![if tells.proven { opinion.whatever_came_before() } else { opinion }]
 }
 
+impl<'a> Case<'a> {
+    /// The connection, while its handshake lacks the last ACK, of its client: the SYN-ACK said which number the server
+    /// expects.
+    fn answered_handshake(&self) -> Option<Past<'a>> {
+        let past = self.past.filter(|past| past.has(flag::SYN | flag::SYN_ACK))?;
+        let amid = self.known.stage == Stage::PostSynack && past.i_opened() == Some(true);
+        (amid && self.form != Form::PassiveToSyn).then_some(past)
+    }
+}
+
 /// Whether nobody who sees the connection would write it: its number stood in no segment, and the claimed
-/// sender's last data was acknowledged so long ago that everybody on the path knew the right one.
+/// sender's last data was acknowledged so long ago that everybody on the path knew the right one. Where segments were
+/// not recorded nobody knows what stood in them.
 fn is_guess(case: &Case<'_>, past: &Past<'_>) -> bool {
     const MARGIN_NS: u64 = 5_000_000;
     let seq = case.segment().tcp.seq;
@@ -72,7 +86,8 @@ fn is_guess(case: &Case<'_>, past: &Past<'_>) -> bool {
         true => slot.seq == seq || end_of(slot) == seq,
         false => slot.ack == seq,
     };
-    if past.slots().filter(|slot| !slot.flags.has(Flags::RST)).any(stood_in) {
+    let was_read = past.slots().filter(|slot| !slot.flags.has(Flags::RST)).any(stood_in);
+    if was_read || past.state().has_holes() {
         return false;
     }
     let settled = past.rtt_ns().map_or(u64::MAX, |rtt| rtt.saturating_mul(2).max(MARGIN_NS));
@@ -126,9 +141,11 @@ fn injected(case: &Case<'_>) -> Vec<Opinion> {
     let is_answer = case.form.is_passive()
         && tells.habit.is_none()
         && !case.is_a_raw_frame_of_this_host()
-        && (case.answers_at_once() || !tells.refuted)
-        && !is_guessed(case, &past);
+        && (case.answers_at_once() || !tells.refuted && case.unasked().is_none())
+        && !is_guessed(case, &past)
+        && !case.answers_more_than_was_said(&past);
     let probability = match (tells.proven, tells.sum()) {
+        (true, _) if is_answer && !Form::is_written_by_linux(case.segment()) => 0.5,
         (true, _) if is_answer && !tells.has("seq_runs_ahead") => 0.09,
         (true, _) if unbelieved && !in_volley(case, &past) && is_guess(case, &past) => 0.3,
         (true, _) if unbelieved && tells.habit.is_none() && !in_volley(case, &past) => 0.5,
@@ -237,7 +254,7 @@ fn dpi_block(case: &Case<'_>) -> Vec<Opinion> {
 }
 
 /// What the first words of a client are, if they name what is wanted.
-fn names_a_server(head: &[u8]) -> Option<&'static str> {
+pub(super) fn names_a_server(head: &[u8]) -> Option<&'static str> {
     const METHODS: [&[u8]; 6] = [b"GET ", b"POST ", b"HEAD ", b"PUT ", b"CONNECT ", b"OPTIONS "];
     match head {
         [0x16, 0x03, _, _, _, 0x01, ..] => Some("the TLS ClientHello, which names the server"),

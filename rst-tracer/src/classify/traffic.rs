@@ -2,11 +2,13 @@
 
 use rst_tracer_common::{flow::flag, wire::Flags};
 
-use super::{Case, Form, LastWords, Maker, Opinion, Rule, application, opinion::span};
+use super::{
+    Case, Form, LastWords, Maker, Opinion, Rule, application, opinion::span, security::hand, ttl,
+};
 use crate::event::{Cause, Origin, SentBy, Stage};
 
 pub(super) const RULES: &[Rule] =
-    &[idle_timeout, health_check, asked_for_a_check, check_without_ack, gateway, killed];
+    &[idle_timeout, sweep, health_check, asked_for_a_check, check_without_ack, gateway, killed];
 
 /// Silences after which common middleboxes forget a connection, in seconds: cloud balancers and
 /// NAT gateways (240, 350), F5 and many firewalls (300, 1800, 3600), others.
@@ -39,6 +41,56 @@ impl Case<'_> {
     }
 }
 
+impl Case<'_> {
+    /// Whether it answers a keepalive probe, and not the one who is probed does: what has forgotten the connection is on
+    /// the way.
+    fn answers_a_keepalive_from_elsewhere(&self) -> bool {
+        let Some((past, trigger)) = self.established().zip(self.trigger()) else { return false };
+        let elsewhere =
+            self.ttl_shift().is_some_and(|shift| shift.abs() > i16::from(ttl::OTHER_WAY));
+        elsewhere && !self.made_here() && past.turned().is_probe(trigger)
+    }
+}
+
+impl Case<'_> {
+    /// How long nothing had been said when something on the way wrote this, if that is so long that it answers nothing.
+    pub(super) fn unasked(&self) -> Option<u64> {
+        const SILENCE_NS: u64 = 1_000_000_000;
+        let past = self.established().filter(|past| !past.has(flag::FIN | flag::FIN << 1))?;
+        let spoke = past.slots().rfind(|slot| !slot.flags.has(Flags::RST))?;
+        let tells = self.forgery();
+        let elsewhere = tells.suspected() || tells.has("ttl_differs") && self.resets_both_sides();
+        let silence = self.since(spoke);
+        (silence >= SILENCE_NS && elsewhere && !self.made_here()).then_some(silence)
+    }
+
+    /// Whether the other side is reset in the same moment.
+    fn resets_both_sides(&self) -> bool {
+        const AT_ONCE_NS: u64 = 20_000_000;
+        let earlier = self.past.and_then(|past| past.earlier_reset()).filter(|(_, mine)| !mine);
+        let earlier = earlier.map(|(reset, _)| self.since(reset));
+        let later = self.resets_of_the_other_side().next();
+        earlier.into_iter().chain(later).any(|apart| apart <= AT_ONCE_NS)
+    }
+}
+
+/// A box on the way that resets a connection that nobody uses, without being asked anything.
+fn sweep(case: &Case<'_>) -> Vec<Opinion> {
+    let Some(silence) = case.unasked() else { return vec![] };
+    let bare = case.form == Form::Passive && case.forgery().habit.is_none();
+    let (probability, id, whom) = match (case.resets_both_sides(), bare) {
+        (true, _) => {
+            (0.66, "both_sides_at_once", "both sides were reset at once, by neither of them")
+        }
+        (false, true) => (0.48, "unasked", "this came, from elsewhere, and answers nothing"),
+        (false, false) => return vec![],
+    };
+    let text = format!("nothing had been said for {}, then {whom}", span(silence));
+    let opinion = Opinion::new(Cause::IdleTimeoutMiddlebox, probability);
+    let opinion = opinion.made_by(hand(case)).because(id, 2.0, text);
+    vec![if case.forgery().proven { opinion.whatever_came_before() } else { opinion }]
+}
+
 /// A reset that ends a silence as long as a middlebox keeps a connection in mind.
 fn idle_timeout(case: &Case<'_>) -> Vec<Opinion> {
     let Some(past) = case.established() else { return vec![] };
@@ -58,6 +110,7 @@ fn idle_timeout(case: &Case<'_>) -> Vec<Opinion> {
     };
     let probability = if is_idle_timeout(silence) { 0.55 } else { probability };
     let probability = case.forgotten_by_its_filter().max(probability);
+    let probability = if case.answers_a_keepalive_from_elsewhere() { 0.62 } else { probability };
     if probability == 0.0 {
         return vec![];
     }
@@ -101,8 +154,8 @@ fn health_check(case: &Case<'_>) -> Vec<Opinion> {
     vec![check, cancel.because("address_race", 0.5, race)]
 }
 
-/// What checkers ask, as far as the recorder keeps it: HAProxy's `option redis-check`, `httpchk` and
-/// `smtpchk` (src/tcpcheck.c), and the paths that balancers and orchestrators are commonly told to ask for.
+/// What checkers ask in words, as far as the recorder keeps it: HAProxy's `option redis-check`, `httpchk`
+/// and `smtpchk` (src/tcpcheck.c), and the paths that balancers and orchestrators are commonly told to ask for.
 const CHECKS: [&[u8]; 11] = [
     b"PING\r\n",
     b"*1\r\n$4\r\nPING\r\n",
@@ -117,23 +170,41 @@ const CHECKS: [&[u8]; 11] = [
     b"GET /readyz",
 ];
 
+/// What checkers ask otherwise: HAProxy's `option ssl-hello-chk` and `ldap-check` (src/tcpcheck.c).
+const WORDLESS_CHECKS: [(&[u8], &str); 2] = [
+    (b"\x16\x03\x00\x00\x79\x01\x00\x00\x75\x03\x00", "said hello in SSL 3.0"),
+    (
+        b"\x30\x0c\x02\x01\x01\x60\x07\x02\x01\x03\x04\x00\x80\x00",
+        "asked LDAP to bind without a name",
+    ),
+];
+
+/// What a client did that began with these words, if checkers do.
+fn checkers_words(asked: &[u8]) -> Option<String> {
+    let wordless = WORDLESS_CHECKS.iter().find(|(check, _)| asked.starts_with(check));
+    if let Some((_, what)) = wordless {
+        return Some((*what).to_owned());
+    }
+    let is_check = CHECKS.iter().any(|check| asked.starts_with(check));
+    is_check.then(|| format!("asked \"{}\"", asked.escape_ascii()))
+}
+
 impl Case<'_> {
-    /// What a client asked that asked one thing, as a checker does, had its answer, and hung up at once.
+    /// What a client did that asked one thing, as a checker does, had its answer, and hung up at once.
     pub(super) fn checked_with(&self) -> Option<String> {
         const SHORT_NS: u64 = 1_000_000_000;
         let (past, _) = self.abort().filter(|_| self.known.sent_by == SentBy::Client)?;
         let asked = application::head(past.my_facts());
-        let is_check = CHECKS.iter().any(|check| asked.starts_with(check));
         let one = past.mine().data_segments == 1 && (1..=2).contains(&past.theirs().data_segments);
         let short = self.now_ns().saturating_sub(past.state().flow.first_ns) < SHORT_NS;
-        (is_check && one && short).then(|| asked.escape_ascii().to_string())
+        checkers_words(asked).filter(|_| one && short)
     }
 }
 
 /// A client that asks what checkers ask, and hangs up when it has the answer.
 fn asked_for_a_check(case: &Case<'_>) -> Vec<Opinion> {
     let Some(asked) = case.checked_with() else { return vec![] };
-    let text = format!("the client asked \"{asked}\", had its answer and hung up, as checkers do");
+    let text = format!("the client {asked}, had its answer and hung up, as checkers do");
     let probability = if case.crowd().periodic.is_some() { 0.93 } else { 0.72 };
     vec![Opinion::new(Cause::LbHealthCheck, probability).because("check_request", 1.5, text)]
 }

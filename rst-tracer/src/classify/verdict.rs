@@ -32,6 +32,8 @@ pub struct Verdict {
 const LEAST: f64 = 0.3;
 /// How sure one may be of a connection whose beginning was not seen.
 const MOST_WITHOUT_BEGINNING: f64 = 0.6;
+/// What is left of a cause where the segments before the reset were not recorded.
+const WITHOUT_THE_END: f64 = 0.8;
 /// What is left of a cause that needs an endpoint's TCP where this kernel's silence rules that out.
 const IN_SPITE_OF_THE_KERNEL: f64 = 0.1;
 /// Alternatives below this are not worth a word.
@@ -96,6 +98,11 @@ fn strongest_of_each_cause(case: &Case<'_>, opinions: Vec<Opinion>) -> Vec<Opini
     for mut opinion in opinions {
         if !case.saw_the_beginning() && !opinion.stands_alone {
             opinion.probability = opinion.probability.min(MOST_WITHOUT_BEGINNING);
+        }
+        if case.lacks_the_end() && !opinion.stands_alone {
+            opinion.probability *= WITHOUT_THE_END;
+            let text = "the segments right before the reset were not recorded (`--recorder off`)";
+            opinion = opinion.because("unrecorded", -0.5, text);
         }
         if opinion.origin == Origin::Endpoint && case.no_endpoint_wrote_it() {
             opinion.probability *= IN_SPITE_OF_THE_KERNEL;

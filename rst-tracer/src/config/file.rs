@@ -7,12 +7,10 @@ use clap::Arg;
 use toml::de::{DeTable, DeValue};
 
 use super::{
+    nearest::nearest_option,
     setting::{Origin, Setting},
     wrong,
 };
-
-/// How like a known key an unknown one must be to be taken for it (Jaro; what clap asks for, too).
-const LIKE: f64 = 0.7;
 
 /// Reads the file.
 ///
@@ -57,10 +55,7 @@ pub(super) fn parse(text: &str, path: &Path, options: &[Arg]) -> Result<Vec<Sett
 
 /// What is said of a key that is no option.
 fn unknown(key: &str, options: &[Arg]) -> String {
-    let names = options.iter().filter_map(Arg::get_long);
-    let likeness = |name: &str| strsim::jaro(key, name);
-    let nearest = names.max_by(|a, b| likeness(a).total_cmp(&likeness(b)));
-    let nearest = nearest.filter(|name| likeness(name) > LIKE);
+    let nearest = nearest_option(key, options);
     let hint = nearest.map_or(String::new(), |name| format!("; did you mean `{name}`?"));
     format!("there is no option `{key}`{hint}")
 }

@@ -6,6 +6,7 @@
 
 mod environment;
 mod file;
+mod nearest;
 mod setting;
 #[cfg(test)]
 mod tests;
@@ -19,10 +20,13 @@ use std::{
 use anyhow::Result;
 use clap::{Arg, ArgMatches, Command, CommandFactory, FromArgMatches, parser::ValueSource};
 
+use self::environment::Environment;
+pub(crate) use self::nearest::nearest;
 pub use self::setting::{Origin, Setting};
 use crate::{
-    cli::Cli,
+    cli::{self, Cli, TraceArgs},
     exit::{Code, Failure},
+    run::output::{self, Wanted},
 };
 
 /// Options that are about the settings themselves, or about this one start.
@@ -34,6 +38,8 @@ pub struct Loaded {
     pub cli: Cli,
     /// Options of a trace that are not at their defaults.
     pub in_use: Vec<Setting>,
+    /// What is odd about the environment of a trace, and what to do about it; a line each.
+    pub odd: Vec<String>,
 }
 
 /// Completes the arguments of the program from its environment and from the file that they name. A wrong command
@@ -42,31 +48,38 @@ pub struct Loaded {
 /// # Errors
 /// A [`Failure`] with [`Code::CONFIG`] names what is wrong with the environment or the file.
 pub fn load(arguments: Vec<OsString>) -> Result<Loaded> {
-    load_with(arguments, |name| std::env::var_os(name))
+    load_with(arguments, &std::env::vars_os().collect())
 }
 
 /// The same with another environment.
-fn load_with(
-    arguments: Vec<OsString>,
-    variable: impl Fn(&str) -> Option<OsString>,
-) -> Result<Loaded> {
+fn load_with(arguments: Vec<OsString>, environment: &Environment) -> Result<Loaded> {
     let typed =
         Cli::command().try_get_matches_from(&arguments).unwrap_or_else(|error| error.exit());
     let Some(trace) = of_trace(&typed) else {
-        return Ok(Loaded { cli: Cli::from_arg_matches(&typed)?, in_use: Vec::new() });
+        let (in_use, odd) = Default::default();
+        return Ok(Loaded { cli: Cli::from_arg_matches(&typed)?, in_use, odd });
     };
     let options = options();
-    let mut settings = match file_named(trace, &variable) {
-        Some(path) => file::read(&path, &options)?,
+    let file = file_named(trace, environment);
+    let mut settings = match &file {
+        Some(path) => file::read(path, &options)?,
         None => Vec::new(),
     };
-    for more in [environment::read(&options, &variable)?, typed_settings(trace, &options)] {
+    for more in [environment::read(&options, environment)?, typed_settings(trace, &options)] {
         settings.retain(|setting| more.iter().all(|above| above.option != setting.option));
         settings.extend(more);
     }
     let matches = parse_all(&arguments, &typed, &settings)?;
+    let mut cli = Cli::from_arg_matches(&matches)?;
+    let args = match &mut cli.command {
+        Some(cli::Command::Trace(args)) => args,
+        _ => &mut cli.trace,
+    };
+    args.service.config = file;
+    check_outputs(args, &settings)?;
     settings.retain(|setting| !setting.is_default(&options));
-    Ok(Loaded { cli: Cli::from_arg_matches(&matches)?, in_use: settings })
+    let odd = environment::odd(&options, environment);
+    Ok(Loaded { cli, in_use: settings, odd })
 }
 
 /// Writes a line for each setting: as it would stand in a file, and where it comes from.
@@ -100,9 +113,10 @@ fn of_trace(typed: &ArgMatches) -> Option<&ArgMatches> {
     }
 }
 
-fn file_named(trace: &ArgMatches, variable: &impl Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
+fn file_named(trace: &ArgMatches, environment: &Environment) -> Option<PathBuf> {
     let typed = trace.get_one::<PathBuf>("config").cloned();
-    typed.or_else(|| variable(&environment::name("config")).map(PathBuf::from))
+    let variable = || environment.get(&OsString::from(environment::name("config")));
+    typed.or_else(|| variable().map(PathBuf::from))
 }
 
 /// The options that stand on the command line.
@@ -133,6 +147,21 @@ fn parse_all(
     let (before, behind) = arguments.split_at(head.min(arguments.len()));
     parse(Cli::command(), before.iter().chain(&added).chain(behind))
         .map_err(|complaint| wrong(format_args!("taken together: {complaint}")))
+}
+
+/// Two outputs may go to one place, and labels may be too many, which no value shows alone.
+fn check_outputs(args: &TraceArgs, settings: &[Setting]) -> Result<()> {
+    let (outputs, marks) = (Wanted::all(&args.output), output::marks(&args.output));
+    let found = [(outputs.err(), ["output"].as_slice()), (marks.err(), &["label", "tag"])];
+    for (failure, options) in found {
+        let Some(failure) = failure else { continue };
+        let is_one = |setting: &&Setting| options.contains(&setting.option.as_str());
+        return match settings.iter().find(is_one).map(|setting| &setting.origin) {
+            None | Some(Origin::CommandLine) => Err(failure.into()),
+            Some(origin) => Err(wrong(format_args!("{origin}: {failure}"))),
+        };
+    }
+    Ok(())
 }
 
 /// Parses; an error is said in one line.

@@ -13,11 +13,8 @@ fn loaded(typed: &[&str], variables: &[(&str, &str)], text: Option<&str>) -> Res
         std::fs::write(&path, text).expect("written");
         arguments.extend(["--config".into(), path.into()]);
     }
-    let variable = |name: &str| {
-        let found = variables.iter().find(|(known, _)| *known == name);
-        found.map(|(_, value)| OsString::from(value))
-    };
-    load_with(arguments, variable)
+    let variables = variables.iter().map(|(name, value)| (name.into(), value.into()));
+    load_with(arguments, &variables.collect())
 }
 
 fn trace(typed: &[&str], variables: &[(&str, &str)], text: Option<&str>) -> TraceArgs {
@@ -77,10 +74,11 @@ fn the_environment_can_name_the_file_and_the_verb_may_be_typed() {
     let path = folder.path().join("config.toml");
     std::fs::write(&path, "flows = 16\n").expect("written");
     let arguments = ["rst-tracer", "trace", "--count=1"].map(OsString::from).to_vec();
-    let variable = |name: &str| (name == "RST_TRACER_CONFIG").then(|| path.clone().into());
-    let loaded = load_with(arguments, variable).expect("loaded");
+    let environment = [("RST_TRACER_CONFIG".into(), path.clone().into())].into();
+    let loaded = load_with(arguments, &environment).expect("loaded");
     let Some(crate::cli::Command::Trace(args)) = loaded.cli.command else { panic!("no trace") };
     assert_eq!((args.table.flows, args.output.count), (16, Some(1)));
+    assert_eq!(args.service.config, Some(path), "as if it had been typed: HUP reads it anew");
 }
 
 #[test]
@@ -106,6 +104,7 @@ fn a_mistake_in_a_file_is_told_with_its_line() {
         ("no-tunnels = \"yes\"\n", "c.toml:1: no-tunnels is true or false"),
         ("settle = 5\n", "write for example 500ms"),
         ("format = \"xml\"\n", "[possible values: text, json"),
+        ("output = [\"jsn:/x\"]\n", "there is no format `jsn`; did you mean `json`?"),
         ("cause = [\"closed_port\", \"closed_prot\"]\n", "a similar value exists: 'closed_port'"),
     ];
     for (text, told) in wrong {
@@ -116,10 +115,97 @@ fn a_mistake_in_a_file_is_told_with_its_line() {
 }
 
 #[test]
+fn two_outputs_in_one_place_are_told_with_the_line_of_the_file() {
+    let error =
+        loaded(&[], &[], Some("\noutput = [\"a\", \"json:./a\"]\n")).err().expect("refused");
+    assert_eq!(exit::code_of(&error), Code::CONFIG);
+    let told = "config.toml:2: `json:./a` goes where `text:a` goes; name another file";
+    assert!(error.to_string().ends_with(told), "{error}");
+    let error = loaded(&["-o", "a", "-o", "./a"], &[], None).err().expect("refused");
+    assert_eq!(exit::code_of(&error), Code::USAGE);
+}
+
+#[test]
+fn tags_and_labels_come_from_everywhere_and_are_held_against_each_other() {
+    let variables = [("RST_TRACER_TAG", "edge,eu")];
+    let file = "label = [\"env=prod\", \"team=net\"]\n";
+    let args = loaded(&["--tag", "dmz"], &[], Some(file)).expect("loaded").cli.trace.output;
+    let label = |key: &str, value: &str| (key.to_owned(), value.to_owned());
+    assert_eq!(
+        (args.tags, args.labels),
+        (vec!["dmz".to_owned()], vec![label("env", "prod"), label("team", "net")])
+    );
+    let args = loaded(&[], &variables, None).expect("loaded").cli.trace.output;
+    assert_eq!(args.tags, ["edge", "eu"]);
+    let error = loaded(&[], &[], Some("label = [\"a=1\", \"a=2\"]\n")).err().expect("refused");
+    assert_eq!(exit::code_of(&error), Code::CONFIG);
+    assert!(
+        error
+            .to_string()
+            .ends_with("config.toml:1: the label `a` is given twice; it has one value"),
+        "{error}"
+    );
+    let error = loaded(&["--label", "a=1", "--label", "a=2"], &[], None).err().expect("refused");
+    assert_eq!(exit::code_of(&error), Code::USAGE);
+}
+
+#[test]
 fn a_mistake_in_the_environment_names_the_variable() {
     let error = loaded(&[], &[("RST_TRACER_SETTLE", "5")], None).err().expect("refused");
     assert_eq!(exit::code_of(&error), Code::CONFIG);
     assert!(error.to_string().starts_with("RST_TRACER_SETTLE: invalid value '5'"), "{error}");
+}
+
+/// What is said of these variables.
+fn odd(variables: &[(&str, &str)]) -> Vec<String> {
+    loaded(&[], variables, None).expect("loaded").odd
+}
+
+#[test]
+fn a_variable_that_sets_nothing_is_told_the_nearest_one() {
+    for (name, told) in [
+        ("RST_TRACER_SETLE", "did you mean RST_TRACER_SETTLE?"),
+        ("RST_TRACER_RINGSIZE", "did you mean RST_TRACER_RING_SIZE?"),
+        ("RST_TRACER_STATS", "did you mean RST_TRACER_HEARTBEAT?"),
+        ("RST_TRACER_ZZZ", "`rst-tracer trace --help` lists the options"),
+        ("RST_TRACER_\u{1b}[2J", "`rst-tracer trace --help` lists the options"),
+    ] {
+        let [line] = &odd(&[(name, "1")])[..] else { panic!("one line for {name}") };
+        let name = name.replace('\u{1b}', "\\u{1b}");
+        assert_eq!(*line, format!("{name} sets no option; {told}"));
+    }
+    let right = [("RST_TRACER_SETTLE", "1s"), ("RST_TRACER", "x"), ("rst_tracer_settle", "x")];
+    assert_eq!(odd(&right), [""; 0]);
+}
+
+/// As a kubelet makes them for a Service with a named and another port.
+const OF_A_SERVICE: [(&str, &str); 12] = [
+    ("RST_TRACER_SERVICE_HOST", "10.0.0.1"),
+    ("RST_TRACER_SERVICE_PORT", "9477"),
+    ("RST_TRACER_SERVICE_PORT_METRICS", "9477"),
+    ("RST_TRACER_PORT", "tcp://10.0.0.1:9477"),
+    ("RST_TRACER_PORT_9477_TCP", "tcp://10.0.0.1:9477"),
+    ("RST_TRACER_PORT_9477_TCP_PROTO", "tcp"),
+    ("RST_TRACER_PORT_9477_TCP_PORT", "9477"),
+    ("RST_TRACER_PORT_9477_TCP_ADDR", "10.0.0.1"),
+    ("RST_TRACER_PORT_53_UDP", "udp://10.0.0.1:53"),
+    ("RST_TRACER_WEB_SERVICE_HOST", "10.0.0.2"),
+    ("RST_TRACER_WEB_PORT", "tcp://[fd00::2]:80"),
+    ("RST_TRACER_WEB_PORT_80_TCP_PORT", "80"),
+];
+
+#[test]
+fn what_kubernetes_says_of_a_service_sets_nothing_and_is_told_in_one_line() {
+    let loaded = loaded(&[], &OF_A_SERVICE, None).expect("loaded");
+    assert!(loaded.cli.trace.filter.ports.is_empty() && loaded.in_use.is_empty());
+    let told = "RST_TRACER_PORT=tcp://10.0.0.1:9477 and 11 more are of a Service in Kubernetes and set no option; \
+                `enableServiceLinks: false` in the pod's spec keeps such out";
+    assert_eq!(loaded.odd, [told]);
+    let alone = odd(&OF_A_SERVICE[..1]);
+    assert!(alone[0].starts_with("RST_TRACER_SERVICE_HOST=10.0.0.1 is of a Service"), "{alone:?}");
+    // The option of the same name.
+    let args = trace(&[], &[("RST_TRACER_PORT", "80,443")], None);
+    assert_eq!(args.filter.ports, [80, 443]);
 }
 
 #[test]

@@ -18,6 +18,9 @@ use crate::{classify::Past, event::LocalRole, source::Notice};
 
 /// How far a statement about a sent reset may be from its packet.
 pub(super) const SENT_NS: u64 = 200_000_000;
+/// The same where this host's packet filter gave the packet another source (REDIRECT, DNAT, MASQUERADE): its number, or
+/// its destination and the moment, have to do.
+const TRANSLATED_NS: u64 = 5_000_000;
 /// How long after a reset its receiver's TCP may take it up: the socket may be busy.
 const TAKEN_NS: u64 = 20_000_000;
 /// How far the drop of a segment may be from the reset that answers it.
@@ -50,8 +53,10 @@ pub(super) fn part(notice: &Notice, joined: &Joined, own: Option<u32>) -> Option
     let is_against = said.src == segment.dst && said.dst == segment.src;
     let apart = said.time_ns.abs_diff(head.time_ns);
     let here = own.is_some_and(|own| own == said.netns);
+    let is_translated = here && said.dst == segment.dst && apart <= TRANSLATED_NS;
+    let is_sent = is_along && apart <= SENT_NS || is_translated;
     match said.point {
-        Point::SEND_RESET if is_along && apart <= SENT_NS => {
+        Point::SEND_RESET if is_sent => {
             // The own TCP sends nothing that only comes in.
             if here && !all(joined).any(is_departure) {
                 None

@@ -20,7 +20,7 @@ mod tests;
 pub(crate) use bounded::Bounded;
 pub use crowd::Peer;
 pub(crate) use crowd::is_bound;
-pub(crate) use describe::app::at_odds;
+pub(crate) use describe::app::{at_odds, greets};
 pub use describe::{Scene, describe};
 pub use pending::{Correlator, Rules};
 pub use testimony::{Crowd, SendReset, Testimony, Witnesses};

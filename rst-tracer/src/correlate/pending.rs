@@ -3,21 +3,25 @@
 //! In: records in the order of the source, and the time on its clock. Out: [`Joined`] resets, each
 //! once. They go out in the order in which nothing more is awaited for them.
 
-use std::collections::{BTreeSet, HashMap};
+mod statements;
+
+use std::{
+    collections::{BTreeSet, HashMap, hash_map::Entry},
+    hash::Hash,
+};
 
 use foldhash::fast::RandomState;
-use rst_tracer_common::notice::Point;
+use rst_tracer_common::wire::Endpoint;
 
 use super::{
     Joined, Witnesses,
     crowd::{Arrival, Gathering},
-    early::{Early, Heard},
-    hearing::{self, Part, part},
-    settled,
+    early::Early,
+    hearing, settled,
 };
 use crate::{
     event::Process,
-    source::{Notice, Record, Reset},
+    source::{Record, Reset},
 };
 
 /// How long to wait for what, and whom to believe.
@@ -87,6 +91,8 @@ pub struct Correlator {
     next: u64,
     /// Numbers of the waiting resets of a flow.
     of_flow: HashMap<u64, Vec<u64>, RandomState>,
+    /// Numbers of those that this host wrote, by who gets them.
+    to: HashMap<Endpoint, Vec<u64>, RandomState>,
     /// The last due time given out: resets that nothing settles keep their order even when the
     /// clock of a capture jumps.
     last_due: u64,
@@ -120,6 +126,7 @@ impl Correlator {
             queue: BTreeSet::new(),
             next: 0,
             of_flow: HashMap::default(),
+            to: HashMap::default(),
             last_due: 0,
             crowd: Gathering::default(),
             lost_ns: None,
@@ -145,75 +152,6 @@ impl Correlator {
             Record::Reset(reset) => self.take_reset(reset),
             Record::Notice(notice) => self.take_notice(notice, None),
         }
-    }
-
-    /// Whether a statement counts, by the network namespace that it comes from.
-    pub fn believes(&self, notice: &Notice) -> bool {
-        !self.rules.only_netns || self.rules.netns == Some(notice.wire.netns)
-    }
-
-    /// Takes in what the kernel says, and the process that it is about.
-    pub fn take_notice(&mut self, notice: Box<Notice>, process: Option<Process>) {
-        if !self.believes(&notice) {
-            return;
-        }
-        let heard = Heard { notice, process };
-        match heard.notice.wire.point {
-            Point::LISTENER if !heard.notice.is_in("LISTEN") => {
-                self.crowd.listener_closes(&heard.notice);
-            }
-            Point::SEND_RESET => {
-                if let Some(heard) = self.attach(heard) {
-                    self.sent_early.keep(heard);
-                }
-            }
-            Point::RECEIVE_RESET => {
-                // Without a RST on the wire it is none: the kernel ends a connection so when data
-                // comes behind its own close.
-                self.unmatched += u64::from(self.attach(heard).is_some());
-            }
-            Point::DROP => {
-                if let Some(heard) = self.attach(heard) {
-                    if hearing::is_answered_drop(&heard.notice) {
-                        self.drops_early.keep(heard);
-                    } else {
-                        self.unmatched += 1;
-                    }
-                }
-            }
-            _ => {}
-        }
-    }
-
-    /// Gives a statement to the reset that it is about; back comes one that is about none.
-    fn attach(&mut self, heard: Heard) -> Option<Heard> {
-        let numbers = self.of_flow.get(&heard.notice.wire.flow_hash).into_iter().flatten();
-        let ranked = numbers.filter_map(|number| {
-            let joined = &self.waiting.get(number)?.joined;
-            let part = part(&heard.notice, joined, self.rules.netns)?;
-            Some((hearing::rank(part, &heard.notice, joined)?, part, *number))
-        });
-        // Of equals the first: resets of one form are told in the order in which they go.
-        let best = ranked.reduce(|best, other| if other.0 > best.0 { other } else { best });
-        let Some((_, part, number)) = best else { return Some(heard) };
-        self.testify(number, part, heard);
-        None
-    }
-
-    fn testify(&mut self, number: u64, part: Part, heard: Heard) {
-        let Some(waiting) = self.waiting.get_mut(&number) else { return };
-        match part {
-            Part::Answered | Part::Aborted => waiting.sender = heard.process,
-            Part::Received => {
-                if let Some(process) = &heard.process {
-                    self.crowd.leg_falls(process.pid, &waiting.joined);
-                }
-                waiting.receiver = heard.process;
-            }
-            Part::Dropped | Part::TriggerDropped => {}
-        }
-        *part.of(&mut waiting.joined.testimony) = Some(heard.notice);
-        self.reschedule(number);
     }
 
     /// Makes a reset due by what is known about it now.
@@ -247,18 +185,20 @@ impl Correlator {
     fn take_reset(&mut self, reset: Reset) {
         let head = &reset.rst.head;
         let (flow, time) = (head.flow_hash, head.time_ns);
+        let dst = head.segment.dst;
         for number in self.of_flow.get(&flow).into_iter().flatten() {
             let Some(waiting) = self.waiting.get_mut(number) else { continue };
             if is_sighting_of(&waiting.joined, &reset, self.rules.merge_ns) {
                 waiting.joined.sightings.push(reset);
                 self.merged += 1;
                 let number = *number;
-                return self.recall(number, flow);
+                return self.recall(number, dst);
             }
         }
         self.each_of(flow, |joined| joined.later_resets.push(reset.clone()));
         let number = self.next;
         self.next += 1;
+        let departs = hearing::is_departure(&reset.rst.head);
         let mut joined = Joined::new(reset);
         joined.testimony.witnesses = self.rules.witnesses;
         let arrival = self.crowd.arrive(&joined.reset, &mut joined.crowd);
@@ -269,30 +209,10 @@ impl Correlator {
         self.waiting.insert(number, Box::new(waiting));
         self.queue.insert((due, number));
         self.of_flow.entry(flow).or_default().push(number);
-        self.recall(number, flow);
-    }
-
-    /// Looks for statements that came before this sighting.
-    fn recall(&mut self, number: u64, flow: u64) {
-        while let Some((part, heard)) = self.heard_before(number, flow) {
-            self.testify(number, part, heard);
+        if departs {
+            self.to.entry(dst).or_default().push(number);
         }
-        self.reschedule(number);
-    }
-
-    fn heard_before(&mut self, number: u64, flow: u64) -> Option<(Part, Heard)> {
-        let (joined, own) = (&self.waiting.get(&number)?.joined, self.rules.netns);
-        let said = |notice: &Notice| part(notice, joined, own);
-        [&mut self.sent_early, &mut self.drops_early].into_iter().find_map(|early| {
-            let heard = early.take(flow, |notice| hearing::rank(said(notice)?, notice, joined))?;
-            Some((said(&heard.notice)?, heard))
-        })
-    }
-
-    /// Statements were lost, it was found at `now` on the clock of the source: silence proves nothing about
-    /// the resets around that time.
-    pub fn statements_lost(&mut self, now: u64) {
-        self.lost_ns = Some(now);
+        self.recall(number, dst);
     }
 
     fn each_of(&mut self, flow: u64, mut add: impl FnMut(&mut Joined)) {
@@ -332,12 +252,10 @@ impl Correlator {
         let (_, number) = self.queue.pop_first()?;
         let waiting = self.waiting.remove(&number)?;
         let Waiting { mut joined, arrival, sender, receiver, .. } = *waiting;
-        let flow = joined.reset.rst.head.flow_hash;
-        if let Some(numbers) = self.of_flow.get_mut(&flow) {
-            numbers.retain(|&other| other != number);
-            if numbers.is_empty() {
-                self.of_flow.remove(&flow);
-            }
+        let head = &joined.reset.rst.head;
+        forget(&mut self.of_flow, head.flow_hash, number);
+        if hearing::is_departure(head) {
+            forget(&mut self.to, head.segment.dst, number);
         }
         let time = joined.reset.rst.head.time_ns;
         let is_doubted = |lost: u64| time.abs_diff(lost) <= DOUBT_NS;
@@ -376,6 +294,16 @@ impl Correlator {
     /// How many statements of the kernel were about no reset that was seen on the wire.
     pub fn unmatched(&self) -> u64 {
         self.unmatched + self.sent_early.dropped() + self.drops_early.dropped()
+    }
+}
+
+/// Takes a number out of the list of a key.
+fn forget<K: Eq + Hash>(lists: &mut HashMap<K, Vec<u64>, RandomState>, key: K, number: u64) {
+    if let Entry::Occupied(mut list) = lists.entry(key) {
+        list.get_mut().retain(|&other| other != number);
+        if list.get().is_empty() {
+            list.remove();
+        }
     }
 }
 

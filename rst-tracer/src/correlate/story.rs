@@ -313,6 +313,7 @@ impl Story {
             interface: (!is_file).then(|| format!("eth{}", self.ifindex).into()),
             file: is_file.then(|| "story.pcap".into()),
             frame: is_file.then_some(self.frame),
+            is_ethernet: true,
         };
         let time = Timestamp(self.now);
         let observed = flow::observe(&mut self.table, &id, &segment, port, self.now);

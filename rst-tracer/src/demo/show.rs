@@ -87,6 +87,7 @@ pub fn run(args: &DemoArgs) -> Result<Code> {
             wanted: None,
             tunnels: true,
             clock: Default::default(),
+            recorder: Default::default(),
             keys: kernel::random_keys()?,
         },
         scope: Scope::Netns,
@@ -98,7 +99,7 @@ pub fn run(args: &DemoArgs) -> Result<Code> {
     }
     tell(format_args!("demo: {} scenarios, about five seconds", scenarios.len()));
     let mut played = Vec::new();
-    run_all(&lab, &scenarios, |scenario, truth| played.push((scenario.clone(), truth)));
+    run_all(&lab, &scenarios, 1, |scenario, truth| played.push((scenario.clone(), truth)));
     let watched = watching.finish()?;
     let order = |s: &Scenario| scenarios.iter().position(|o| (o.id, o.family) == (s.id, s.family));
     played.sort_by_key(|(scenario, _)| order(scenario));

@@ -41,6 +41,7 @@ const SMALL: kernel_side::Options = kernel_side::Options {
     wanted: None,
     tunnels: true,
     clock: kernel_side::Clock::Coarse,
+    recorder: kernel_side::Recording::On,
     keys: Keys([0; 6]),
 };
 

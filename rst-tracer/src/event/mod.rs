@@ -5,6 +5,7 @@
 
 mod finding;
 mod flags;
+mod mac;
 mod names;
 mod number;
 mod parts;
@@ -24,6 +25,7 @@ use serde::{Serialize, Serializer};
 
 pub use finding::{Finding, Source};
 pub use flags::Flags;
+pub use mac::Mac;
 pub use names::*;
 pub use number::{Confidence, MAX_INTEGER, Weight};
 pub use parts::*;

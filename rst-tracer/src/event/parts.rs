@@ -11,7 +11,8 @@ use serde::{Deserialize, Serialize};
 use super::number::bounded;
 use super::schema::ip;
 use super::{
-    Cause, Class, Confidence, Direction, Flags, Hook, KnownBy, Speaker, Text, Timestamp, Weight,
+    Cause, Class, Confidence, Direction, Flags, Hook, KnownBy, Mac, Speaker, Text, Timestamp,
+    Weight,
 };
 
 /// One end of a connection.
@@ -96,6 +97,10 @@ pub struct Segment {
     pub flow_label: Option<u32>,
     /// TCP payload, in bytes.
     pub payload_len: u32,
+    /// Source hardware address of the Ethernet frame that it came in: of the sender, if that is on the same link, else of
+    /// the last router. Left out where the reset left this host, and where the link has no such addresses.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub src_mac: Option<Mac>,
 }
 
 /// The connection as it stood before the reset. Its sides are `client` and `server` when they
@@ -201,6 +206,22 @@ pub struct Process {
     /// Container id, from the control group path.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub container_id: Option<String>,
+    /// What runs the container, where the control group path tells it: `docker`, `containerd`, `cri-o`, `podman`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub container_runtime: Option<Text>,
+    /// Unique id of the Kubernetes pod, from the control group path.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pod_uid: Option<String>,
+    /// Path of the program, as the process sees it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub executable: Option<String>,
+    /// When it was started, to the hundredth of a second.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start: Option<Timestamp>,
+    /// The same in every event about this process and in none about another one, which may get its `pid`: a hash of the
+    /// host's boot, the `pid` and the time of the start.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub entity_id: Option<String>,
 }
 
 /// What the kernel said about the reset.

@@ -29,6 +29,9 @@ static KEYS: LazyLock<BTreeSet<String>> = LazyLock::new(|| {
     all.chain(["schema", "type"].map(str::to_owned)).collect()
 });
 
+/// What whoever runs the tracer has it say in every line, which is about no event.
+const MARKS: [&str; 2] = ["tags", "labels"];
+
 /// Reads a line to which a collector may have added keys of its own beside ours, as most do (a time of arrival,
 /// the name of a host); they are left out, and the first of them is named.
 ///
@@ -42,11 +45,13 @@ pub fn read_enriched(line: &[u8]) -> serde_json::Result<(Event, Option<String>)>
     let Ok(mut object) = serde_json::from_slice::<Map<String, Value>>(line) else {
         return Err(strict);
     };
-    let Some(foreign) = object.keys().find(|key| !KEYS.contains(*key)).cloned() else {
+    let is_marked = MARKS.map(|key| object.shift_remove(key).is_some()).contains(&true);
+    let foreign = object.keys().find(|key| !KEYS.contains(*key)).cloned();
+    if foreign.is_none() && !is_marked {
         return Err(strict);
-    };
+    }
     object.retain(|key, _| KEYS.contains(key));
-    Ok((Event::deserialize(Value::Object(object))?, Some(foreign)))
+    Ok((Event::deserialize(Value::Object(object))?, foreign))
 }
 
 impl<'de> Deserialize<'de> for Event {

@@ -27,6 +27,9 @@ pub struct RstEvent {
     /// Name of the interface; in a capture file only if the file names it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub interface: Option<String>,
+    /// Index of the interface; left out for capture files.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ifindex: Option<u32>,
     /// Inode of the network namespace that the tracer stands in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub netns: Option<u32>,
@@ -133,6 +136,7 @@ impl RstEvent {
             time,
             host: String::new(),
             interface: None,
+            ifindex: None,
             netns: None,
             hook,
             file: None,

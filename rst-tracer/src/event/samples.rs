@@ -24,6 +24,9 @@ pub(crate) fn oversized(string: &str) -> Event {
     if let Some(process) = &mut rst.process {
         (process.name, process.cgroup) = (long(), Some(long()));
         process.container_id = Some(long());
+        (process.pod_uid, process.executable) = (Some(long()), Some(long()));
+        (process.container_runtime, process.entity_id) = (Some(long().into()), Some(long()));
+        process.start = Some(rst.time);
     }
     if let Some(kernel) = &mut rst.kernel {
         (kernel.reason, kernel.state) = (Some(long().into()), Some(long().into()));
@@ -40,10 +43,11 @@ pub(crate) fn oversized(string: &str) -> Event {
     }
     (rst.client, rst.server) = (Some(rst.src), Some(rst.dst));
     rst.repeats = u64::MAX;
-    (rst.netns, rst.frame) = (Some(u32::MAX), Some(u64::MAX));
+    (rst.netns, rst.frame, rst.ifindex) = (Some(u32::MAX), Some(u64::MAX), Some(u32::MAX));
     let (seq, ack, payload_len) = (u32::MAX, u32::MAX, u32::MAX);
     let (ip_id, flow_label) = (Some(u16::MAX), Some(u32::MAX));
-    rst.segment = Segment { seq, ack, payload_len, ip_id, flow_label, ..rst.segment };
+    let src_mac = Some(Mac([u8::MAX; 6]));
+    rst.segment = Segment { seq, ack, payload_len, ip_id, flow_label, src_mac, ..rst.segment };
     if let Some(flow) = &mut rst.flow {
         (flow.duration_ms, flow.idle_ms, flow.rtt_us) = (u64::MAX, u64::MAX, Some(u32::MAX));
         for side in [&mut flow.client, &mut flow.server].into_iter().flatten() {
@@ -128,10 +132,11 @@ fn alternative() -> impl Strategy<Value = Alternative> {
 
 fn segment() -> impl Strategy<Value = Segment> {
     let numbers = any::<(u8, u32, u32, u16, u8, u8, u32)>();
-    let of_ip = any::<(Option<u16>, Option<bool>, Option<u32>)>();
-    (numbers, of_ip).prop_map(|((flags, seq, ack, window, ttl, tos, payload_len), of_ip)| {
-        let (flags, (ip_id, df, flow_label)) = (Flags(flags), of_ip);
-        Segment { flags, seq, ack, window, ttl, ip_id, df, tos, flow_label, payload_len }
+    let options = any::<(Option<u16>, Option<bool>, Option<u32>, Option<[u8; 6]>)>();
+    (numbers, options).prop_map(|((flags, seq, ack, window, ttl, tos, payload_len), options)| {
+        let (ip_id, df, flow_label, src_mac) = options;
+        let (flags, src_mac) = (Flags(flags), src_mac.map(Mac));
+        Segment { flags, seq, ack, window, ttl, ip_id, df, tos, flow_label, payload_len, src_mac }
     })
 }
 
@@ -165,14 +170,25 @@ fn recent() -> impl Strategy<Value = Recent> {
 
 fn process() -> impl Strategy<Value = Process> {
     let numbers = any::<(u32, Option<u32>)>();
-    (numbers, wild(), one(KnownBy::ALL), of(wild()), of(wild())).prop_map(
-        |((pid, uid), name, known_by, cgroup, container_id)| Process {
-            pid,
-            name,
-            known_by,
-            uid,
-            cgroup,
-            container_id,
+    let container = (of(wild()), of(text()), of(wild()));
+    let program = (of(wild()), of(time()), of(wild()));
+    (numbers, wild(), one(KnownBy::ALL), of(wild()), container, program).prop_map(
+        |((pid, uid), name, known_by, cgroup, container, program)| {
+            let (container_id, container_runtime, pod_uid) = container;
+            let (executable, start, entity_id) = program;
+            Process {
+                pid,
+                name,
+                known_by,
+                uid,
+                cgroup,
+                container_id,
+                container_runtime,
+                pod_uid,
+                executable,
+                start,
+                entity_id,
+            }
         },
     )
 }
@@ -195,7 +211,8 @@ pub(crate) fn rst() -> impl Strategy<Value = RstEvent> {
     let bare = (time(), one(Hook::ALL), endpoint(), endpoint(), segment()).prop_map(
         |(time, hook, src, dst, segment)| RstEvent::unexplained(time, hook, src, dst, segment),
     );
-    let place = (wild(), wild(), of(wild()), any::<Option<u32>>(), wild(), any::<u64>());
+    let numbers = any::<(Option<u32>, Option<u32>)>();
+    let place = (wild(), wild(), of(wild()), numbers, wild(), any::<u64>());
     let sides = (of((endpoint(), endpoint())), one(Initiator::ALL), one(SentBy::ALL));
     let words = (
         (of(one(Direction::ALL)), one(LocalRole::ALL), one(Origin::ALL), one(Effect::ALL)),
@@ -213,7 +230,7 @@ pub(crate) fn rst() -> impl Strategy<Value = RstEvent> {
     (bare, place, sides, words.boxed(), verdict.boxed(), rest.boxed()).prop_map(
         |(mut e, place, sides, words, verdict, rest)| {
             let (file, frame);
-            (e.id, e.host, e.interface, e.netns, file, frame) = place;
+            (e.id, e.host, e.interface, (e.ifindex, e.netns), file, frame) = place;
             if e.hook == Hook::Pcap {
                 (e.file, e.frame) = (Some(file), Some(frame));
             }

@@ -17,11 +17,13 @@ pub(super) struct Response {
     /// A further header with its line end.
     header: &'static str,
     body: String,
+    /// Only the headers are sent: HEAD asked.
+    is_head: bool,
 }
 
 impl Response {
     fn plain(status: &'static str, body: impl Into<String>) -> Self {
-        Self { status, content_type: PLAIN, header: "", body: body.into() }
+        Self { status, content_type: PLAIN, header: "", body: body.into(), is_head: false }
     }
 
     /// The client took too long.
@@ -36,12 +38,13 @@ impl Response {
 
     /// The bytes on the wire.
     pub(super) fn to_bytes(&self) -> Vec<u8> {
-        let Self { status, content_type, header, body } = self;
+        let Self { status, content_type, header, body, is_head } = self;
         let length = body.len();
         let head = format!(
             "HTTP/1.1 {status}\r\nContent-Type: {content_type}\r\nContent-Length: {length}\r\n{header}\
              Connection: close\r\n\r\n"
         );
+        let body = if *is_head { "" } else { body };
         [head.as_bytes(), body.as_bytes()].concat()
     }
 }
@@ -58,20 +61,23 @@ pub(super) fn answer(request: &[u8], metrics: &Metrics) -> Response {
     let Some((method, path)) = lines.next().and_then(request_line) else {
         return Response::plain("400 Bad Request", "this is no HTTP request\n");
     };
-    if !["/metrics", "/healthz"].contains(&path) {
-        return Response::plain("404 Not Found", "there are /metrics and /healthz\n");
+    let response = match path {
+        "/metrics" | "/healthz" if !["GET", "HEAD"].contains(&method) => {
+            let response = Response::plain("405 Method Not Allowed", "there are GET and HEAD\n");
+            Response { header: "Allow: GET, HEAD\r\n", ..response }
+        }
+        "/metrics" => scrape(metrics, wanted(lines)),
+        "/healthz" => health(metrics),
+        _ => Response::plain("404 Not Found", "there are /metrics and /healthz\n"),
+    };
+    Response { is_head: method == "HEAD", ..response }
+}
+
+fn health(metrics: &Metrics) -> Response {
+    match metrics.health() {
+        Ok(()) => Response::plain("200 OK", "ok\n"),
+        Err(why) => Response::plain("503 Service Unavailable", why + "\n"),
     }
-    if method != "GET" {
-        let response = Response::plain("405 Method Not Allowed", "GET is all there is\n");
-        return Response { header: "Allow: GET\r\n", ..response };
-    }
-    if path == "/healthz" {
-        return match metrics.health() {
-            Ok(()) => Response::plain("200 OK", "ok\n"),
-            Err(why) => Response::plain("503 Service Unavailable", why + "\n"),
-        };
-    }
-    scrape(metrics, wanted(lines))
 }
 
 /// Method and path of `GET /metrics?x=y HTTP/1.1`.

@@ -1,7 +1,7 @@
-//! Answers scrapers, one after the other, on a thread of its own.
+//! Answers scrapers, a few at the same time, on threads of its own.
 //!
 //! Whoever connects may be slow or hostile: a connection has a deadline, a request a longest length, and the
-//! thread comes after the tracing when there is too little CPU for both.
+//! threads come after the tracing when there is too little CPU for both.
 
 use std::{
     io::{self, ErrorKind, Read, Write},
@@ -19,7 +19,9 @@ use super::{
     http::{self, LONGEST_REQUEST, Response},
 };
 
-/// How long a client may take to ask. While it takes its time, others wait.
+/// So many clients are attended to at the same time; while all of them take their time, others wait.
+const AT_ONCE: u32 = 8;
+/// How long a client may take to ask.
 const TO_ASK: Duration = Duration::from_secs(1);
 /// How long it may take to hear the answer.
 const TO_HEAR: Duration = Duration::from_secs(5);
@@ -29,9 +31,9 @@ const TO_LEAVE: Duration = Duration::from_secs(1);
 const LONGEST_REST: u64 = 1 << 20;
 /// How long nobody is accepted after that failed: there may be no descriptors left.
 const AFTER_FAILURE: Duration = Duration::from_millis(100);
-/// How long nobody is accepted after a client: a hundred scrapes a second are enough for everybody.
-const BETWEEN_CLIENTS: Duration = Duration::from_millis(10);
-/// How much the thread stands back.
+/// How long a thread accepts nobody after a client: a hundred scrapes a second are enough for everybody.
+const BETWEEN_CLIENTS: Duration = Duration::from_millis(10 * AT_ONCE as u64);
+/// How much the threads stand back.
 const NICE: i32 = 10;
 
 /// A socket on which metrics will be served. Until then, whoever connects waits.
@@ -63,33 +65,39 @@ impl Server {
     /// # Errors
     /// When the system has no thread to give.
     pub fn serve(self, metrics: Arc<Metrics>) -> Result<()> {
-        let serve = move || {
-            // SAFETY: takes and returns numbers. On Linux it is this thread's alone.
-            unsafe { libc::nice(NICE) };
-            match confine() {
-                Ok(confined) => log::debug!("the thread that serves metrics: {confined:?}"),
-                Err(error) => {
-                    log::warn!("the thread that serves metrics is not confined: {error:#}")
-                }
-            }
-            loop {
-                match self.listener.accept() {
-                    Ok((client, _)) => {
-                        if let Err(error) = attend(client, &metrics) {
-                            log::debug!("a client of the metrics: {error}");
-                        }
-                        thread::sleep(BETWEEN_CLIENTS);
-                    }
-                    Err(error) => {
-                        log::debug!("no client of the metrics is accepted: {error}");
-                        thread::sleep(AFTER_FAILURE);
-                    }
-                }
-            }
-        };
-        let thread = thread::Builder::new().name("metrics".into());
-        thread.spawn(serve).context("cannot start the thread that serves metrics")?;
+        let listener = Arc::new(self.listener);
+        for _ in 0..AT_ONCE {
+            let (listener, metrics) = (Arc::clone(&listener), Arc::clone(&metrics));
+            let thread = thread::Builder::new().name("metrics".into());
+            thread
+                .spawn(move || attend_all(&listener, &metrics))
+                .context("cannot start the threads that serve metrics")?;
+        }
         Ok(())
+    }
+}
+
+/// Attends to one client after the other, beside the other threads that do.
+fn attend_all(listener: &TcpListener, metrics: &Metrics) {
+    // SAFETY: takes and returns numbers. On Linux it is this thread's alone.
+    unsafe { libc::nice(NICE) };
+    match confine() {
+        Ok(confined) => log::debug!("a thread that serves metrics: {confined:?}"),
+        Err(error) => log::warn!("a thread that serves metrics is not confined: {error:#}"),
+    }
+    loop {
+        match listener.accept() {
+            Ok((client, _)) => {
+                if let Err(error) = attend(client, metrics) {
+                    log::debug!("a client of the metrics: {error}");
+                }
+                thread::sleep(BETWEEN_CLIENTS);
+            }
+            Err(error) => {
+                log::debug!("no client of the metrics is accepted: {error}");
+                thread::sleep(AFTER_FAILURE);
+            }
+        }
     }
 }
 

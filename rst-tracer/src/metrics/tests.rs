@@ -25,6 +25,7 @@ fn look() -> Look {
         hooks: Default::default(),
         statements: Statements::default(),
         outputs: Vec::new(),
+        is_over: false,
     };
     let hook = &mut summary.hooks[usize::from(Hook::XDP.0)];
     (hook.frames, hook.segments, hook.rsts, hook.delivered) = (20, 10, 9, 6);
@@ -125,7 +126,8 @@ fn what_is_no_request_for_metrics_is_told_so() {
         ("GET / HTTP/1.1\r\n\r\n", "404 Not Found"),
         ("POST /elsewhere HTTP/1.1\r\n\r\n", "404 Not Found"),
         ("POST /metrics HTTP/1.1\r\n\r\n", "405 Method Not Allowed"),
-        ("HEAD /healthz HTTP/1.0\r\n\r\n", "405 Method Not Allowed"),
+        ("HEAD /healthz HTTP/1.0\r\n\r\n", "200 OK"),
+        ("HEAD / HTTP/1.0\r\n\r\n", "404 Not Found"),
         ("GET /metrics\r\n\r\n", "400 Bad Request"),
         ("GET /metrics HTTP/2\r\n\r\n", "400 Bad Request"),
         ("GET /metrics HTTP/1.1 or so\r\n\r\n", "400 Bad Request"),
@@ -134,6 +136,18 @@ fn what_is_no_request_for_metrics_is_told_so() {
     ] {
         let answer = get(&metrics, request);
         assert!(answer.starts_with(&format!("HTTP/1.1 {status}\r\n")), "{request:?}: {answer}");
+    }
+}
+
+#[test]
+fn head_is_answered_as_get_is_without_the_body() {
+    let metrics = metrics();
+    for path in ["/healthz", "/metrics", "/elsewhere"] {
+        let [got, head] = ["GET", "HEAD"]
+            .map(|method| get(&metrics, &format!("{method} {path} HTTP/1.1\r\n\r\n")));
+        let (headers, body) = got.split_once("\r\n\r\n").unwrap();
+        assert!(!body.is_empty());
+        assert_eq!(head, format!("{headers}\r\n\r\n"));
     }
 }
 

@@ -27,7 +27,7 @@ pub(super) fn path(text: &str) -> Option<&str> {
     let is_told = |path: &&str| *path != "/";
     unified
         .filter(is_told)
-        .or_else(|| lines().map(|(.., path)| path).find(|path| container::id(path).is_some()))
+        .or_else(|| lines().map(|(.., path)| path).find(|path| container::of(path).is_some()))
         .or_else(|| {
             lines().find(|(_, controllers, _)| *controllers == "name=systemd").map(|(.., p)| p)
         })

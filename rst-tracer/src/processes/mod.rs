@@ -46,6 +46,11 @@ const LOOK_NS: u64 = 1_000_000_000;
 /// How long after its end a listener's process still is the answer.
 const JUST_ENDED_NS: u64 = 1_000_000_000;
 
+/// The `entity_id` of this process.
+pub fn own_entity_id() -> Option<String> {
+    proc::look(std::process::id(), KnownBy::SocketOwner)?.entity_id
+}
+
 /// What is known about the processes of this host.
 pub struct Processes {
     netns: u32,
@@ -158,12 +163,11 @@ impl Processes {
     }
 
     /// A process as `/proc` has it, if it still is the one that existed at that time.
-    fn look(&mut self, pid: u32, at_ns: u64) -> &Look {
+    fn look(&mut self, pid: u32, at_ns: u64) -> &mut Look {
         let unseen = || Look { at_ns: 0, living: None };
         let look = self.looks.at(pid, unseen);
         if at_ns.saturating_sub(look.at_ns) > LOOK_NS || look.at_ns == 0 {
-            let name = proc::existed(pid, at_ns).then(|| proc::name(pid)).flatten();
-            let living = name.map(|name| (name, proc::cgroup_of(pid)));
+            let living = proc::Living::now(pid).filter(|living| living.existed(at_ns));
             *look = Look { at_ns, living };
         }
         look
@@ -172,18 +176,19 @@ impl Processes {
     /// A task as the kernel knew it, and as `/proc` tells more of it.
     fn describe(&mut self, task: &Task, known_by: KnownBy, at_ns: u64) -> Process {
         let by_id = || (task.cgroup != 0).then(|| cgroup::by_id(task.cgroup)).flatten();
-        let (name, cgroup) = match &self.look(task.pid, at_ns).living {
-            // The task may be a thread with a name of its own.
-            Some((name, cgroup)) => (name.clone(), cgroup.clone().or_else(by_id)),
-            None => (proc::text(&task.comm), by_id()),
-        };
-        Process {
-            pid: task.pid,
-            name,
-            known_by,
-            uid: Some(task.uid),
-            container_id: proc::container_in(&cgroup),
-            cgroup,
+        let uid = Some(task.uid);
+        match &mut self.look(task.pid, at_ns).living {
+            // Its name is that of the process; the task may be a thread with another one.
+            Some(living) => {
+                if !living.is_placed() {
+                    living.place(by_id());
+                }
+                living.as_owner(known_by, uid)
+            }
+            None => {
+                let process = proc::bare(task.pid, proc::text(&task.comm), by_id());
+                Process { known_by, uid, ..process }
+            }
         }
     }
 
@@ -276,6 +281,6 @@ impl Seen {
 /// What `/proc` told about a process a moment ago.
 struct Look {
     at_ns: u64,
-    /// Its name and control group; `None`: it had ended.
-    living: Option<(String, Option<String>)>,
+    /// `None`: it had ended.
+    living: Option<proc::Living>,
 }

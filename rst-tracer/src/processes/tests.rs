@@ -118,6 +118,8 @@ fn the_task_that_closes_is_the_answer_and_has_the_name_of_its_process() {
     let process = processes.told(&notice).unwrap();
     assert_eq!(known(Some(&process)), Some((me(), KnownBy::ActiveClose)));
     assert_eq!(Some(process.name), proc::name(me()));
+    assert_eq!(process.executable.as_deref(), std::env::current_exe().unwrap().to_str());
+    assert!(process.start.is_some() && process.entity_id.is_some());
 }
 
 #[test]
@@ -129,6 +131,7 @@ fn a_process_that_has_ended_keeps_the_name_that_the_kernel_knew() {
     notice.wire.task = task;
     let process = processes.told(&notice).unwrap();
     assert_eq!((process.name.as_str(), process.uid), ("nginx", Some(33)));
+    assert_eq!((process.executable, process.start, process.entity_id), (None, None, None));
 }
 
 #[test]

@@ -39,7 +39,7 @@ impl Settings {
     }
 
     fn read() -> Result<(TraceArgs, Vec<Setting>)> {
-        let Loaded { cli, in_use } = config::load(std::env::args_os().collect())?;
+        let Loaded { cli, in_use, .. } = config::load(std::env::args_os().collect())?;
         match cli.command {
             Some(Command::Trace(args)) => Ok((args, in_use)),
             _ => Ok((cli.trace, in_use)),

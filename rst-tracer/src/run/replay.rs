@@ -54,6 +54,7 @@ pub fn replay(args: &ReplayArgs) -> anyhow::Result<Code> {
         hooks,
         statements: Default::default(),
         outputs: pipeline.accounts(),
+        is_over: true,
     };
     if args.stats && stop.is_none() {
         let time = Timestamp(crate::clock::epoch_ns());

@@ -36,6 +36,8 @@ pub struct Summary {
     pub statements: Statements,
     /// What became of the lines at each output.
     pub outputs: Vec<OutputStats>,
+    /// Nothing more is read or written: what waits by now will not be told.
+    pub is_over: bool,
 }
 
 impl Summary {
@@ -135,7 +137,8 @@ impl fmt::Display for Summary {
         )?;
         let unread = self.pending();
         if unread > 0 {
-            write!(f, ", {unread} not written")?;
+            let what = if self.is_over { "not written" } else { "pending" };
+            write!(f, ", {unread} {what}")?;
         }
         write!(
             f,
@@ -152,6 +155,9 @@ impl fmt::Display for Summary {
         if later > 0 {
             write!(f, "; {later} later fragments")?;
         }
+        if total.ring_full > 0 {
+            f.write_str("; what was lost found the ring buffer full: see --ring-size")?;
+        }
         if total.aftermath_lost > 0 {
             write!(f, "; {} segments after a reset lost", total.aftermath_lost)?;
         }
@@ -162,10 +168,60 @@ impl fmt::Display for Summary {
         }
         // One that took everything has nothing to tell that is not said above.
         let is_alone = self.outputs.len() == 1;
-        for output in self.outputs.iter().filter(|output| !is_alone || output.dropped > 0) {
-            let OutputStats { output, written, dropped, .. } = output;
+        for output in
+            self.outputs.iter().filter(|output| !is_alone || output.dropped + output.waiting > 0)
+        {
+            let OutputStats { output, written, waiting, dropped } = output;
             write!(f, "\nsummary: output {output}: {written} lines written, {dropped} dropped")?;
+            if *waiting > 0 {
+                write!(f, ", {waiting} waiting")?;
+            }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Eight resets at one hook: three told, two waiting, one in the ring, two lost.
+    fn summary() -> Summary {
+        let mut hooks = [Counters::default(); Hook::COUNT];
+        (hooks[0].rsts, hooks[0].delivered, hooks[0].ring_full) = (8, 6, 2);
+        let output =
+            OutputStats { output: "json:-".into(), written: 1, waiting: 2, ..Default::default() };
+        Summary {
+            tally: Tally { events: 3, pending: 2, ..Tally::default() },
+            hooks,
+            statements: Statements::default(),
+            outputs: vec![output],
+            is_over: false,
+        }
+    }
+
+    #[test]
+    fn what_waits_is_not_lost_until_the_end() {
+        let running = summary();
+        assert!(running.to_string().contains("2 lost, 3 pending\n"), "{running}");
+        let ended = Summary { is_over: true, ..running };
+        assert!(ended.to_string().contains("2 lost, 3 not written\n"), "{ended}");
+    }
+
+    #[test]
+    fn who_lost_is_told_what_helps() {
+        let mut summary = summary();
+        assert!(summary.to_string().contains("ring buffer full: see --ring-size"), "{summary}");
+        summary.hooks[0].ring_full = 0;
+        assert!(!summary.to_string().contains("--ring-size"), "{summary}");
+    }
+
+    #[test]
+    fn lines_that_wait_for_an_output_are_told() {
+        let mut summary = summary();
+        let told = "\nsummary: output json:-: 1 lines written, 0 dropped, 2 waiting";
+        assert!(summary.to_string().ends_with(told), "{summary}");
+        summary.outputs[0].waiting = 0;
+        assert!(!summary.to_string().contains("json:-"), "alone, with nothing to tell");
     }
 }

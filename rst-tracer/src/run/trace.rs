@@ -144,6 +144,7 @@ pub fn live_options(args: &TraceArgs) -> Result<live::Options> {
             wanted: args.filter.in_kernel(),
             tunnels: !args.table.no_tunnels,
             clock: args.live.clock,
+            recorder: args.live.recorder,
             keys: kernel::random_keys()?,
         },
         scope: args.live.kernel_scope,
@@ -169,13 +170,15 @@ pub struct Tracing<'a> {
     blamed: u64,
     /// Statements of the kernel that were known to be lost.
     statements_lost: u64,
+    /// It was ended.
+    is_over: bool,
 }
 
 impl<'a> Tracing<'a> {
     /// A source and what its records go through; `stats`: how often a stats event is written.
     pub fn new(live: Live, pipeline: Pipeline<'a>, stats: Option<Duration>) -> Self {
         let now = Instant::now();
-        let (floods, blamed, statements_lost) = Default::default();
+        let (floods, blamed, statements_lost, is_over) = Default::default();
         Self {
             live,
             pipeline,
@@ -187,6 +190,7 @@ impl<'a> Tracing<'a> {
             next_watch: now,
             blamed,
             statements_lost,
+            is_over,
         }
     }
 
@@ -373,12 +377,14 @@ impl<'a> Tracing<'a> {
             hooks: self.live.counters()?,
             statements: self.live.statements()?,
             outputs: self.pipeline.accounts(),
+            is_over: self.is_over,
         })
     }
 
     /// Detaches and writes what is left; says what stopped the run in the end.
     fn end(&mut self, mut stop: Stop) -> Stop {
         self.live.detach();
+        self.is_over = true;
         if matches!(stop, Stop::Enough) && !self.pipeline.is_full() {
             while self.live.drain(BATCH, |record| self.pipeline.take(record)).may_have_more {}
             if let ControlFlow::Break(reason) = self.pipeline.write_rest() {

@@ -11,7 +11,7 @@ use bytes::{BufMut, BytesMut};
 
 use super::lines::Lines;
 use super::words::{self, clean};
-use super::{Sink, fit};
+use super::{Host, Sink, fit};
 use crate::event::{
     ConnState, Direction, Endpoint, Event, Evidence, Finding, Flow, LocalRole, Process, RstEvent,
     Severity, Side, StatsEvent, Timestamp,
@@ -21,18 +21,24 @@ use crate::event::{
 #[derive(Debug)]
 pub struct CefSink<W> {
     lines: Lines<W>,
+    host: Host,
 }
 
 impl<W: Write> CefSink<W> {
     /// A sink before this output.
     pub fn new(out: W) -> Self {
-        Self { lines: Lines::new(out) }
+        Self { lines: Lines::new(out), host: Host::default() }
+    }
+
+    /// Tells of this host, too.
+    pub fn on(self, host: Host) -> Self {
+        Self { host, ..self }
     }
 }
 
 impl<W: Write> Sink for CefSink<W> {
     fn write(&mut self, event: &Event) -> io::Result<()> {
-        self.lines.push(|out| fit::line(event, out, body))
+        self.lines.push(|out| fit::line(event, out, |event, out| body(event, &self.host, out)))
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -41,13 +47,16 @@ impl<W: Write> Sink for CefSink<W> {
 }
 
 /// Appends the event, of whatever length.
-fn body(event: &Event, out: &mut BytesMut) {
+fn body(event: &Event, host: &Host, out: &mut BytesMut) {
     let text = match event {
         Event::Rst(rst) => of_rst(rst),
         Event::Finding(finding) => of_finding(finding),
         Event::Stats(stats) => of_stats(stats),
     };
     out.put_slice(text.as_bytes());
+    if let Some(id) = &host.id {
+        out.put_slice(format!(" deviceExternalId={id}").as_bytes());
+    }
     if let Some(seq) = event.seq() {
         out.put_slice(format!(" rstTracerSeq={seq}").as_bytes());
     }
@@ -62,6 +71,7 @@ fn of_rst(rst: &RstEvent) -> String {
     line.key("rt", milliseconds(rst.time)).key("externalId", &rst.id).key("dvchost", &rst.host);
     place(rst, &mut line);
     line.end(&SRC, rst.src.ip, Some(rst.src.port)).end(&DST, rst.dst.ip, Some(rst.dst.port));
+    line.if_known("smac", rst.segment.src_mac);
     line.key("proto", "TCP").key("app", &rst.app).key("act", act);
     line.key("cat", rst.class.id()).key("reason", rst.cause.id()).key("msg", words::verdict(rst));
     line.key("cnt", integer(rst.repeats.saturating_add(1)));
@@ -72,7 +82,7 @@ fn of_rst(rst: &RstEvent) -> String {
         line.if_known("out", from_dst.map(|side| integer(side.bytes)));
     }
     if let Some(process) = &rst.process {
-        owner(process, rst.local_role, &mut line);
+        owner(process, words::end_of_process(rst), rst.local_role, &mut line);
     }
     line.labelled("cs1", "communityId", &rst.community_id);
     line.labelled("cs2", "tcpFlags", rst.segment.flags);
@@ -273,15 +283,19 @@ fn place(rst: &RstEvent, line: &mut Extension) {
     line.key("deviceFacility", rst.hook).if_known("filePath", rst.file.as_deref());
 }
 
-/// The local process, on the side that is local; a forwarder's or an observer's on neither.
-fn owner(process: &Process, role: LocalRole, line: &mut Extension) {
-    let [pid, name, uid] = match role {
-        LocalRole::Sender => ["spid", "sproc", "suid"],
-        LocalRole::Receiver => ["dpid", "dproc", "duid"],
-        LocalRole::Forwarder | LocalRole::Observer => return,
+/// The local process at its end; where that is not certain on the side that is local, a forwarder's or an observer's on
+/// neither.
+fn owner(process: &Process, end: Option<&str>, role: LocalRole, line: &mut Extension) {
+    let [pid, name, uid] = match (end, role) {
+        (Some("receiver"), _) | (None, LocalRole::Receiver) => ["dpid", "dproc", "duid"],
+        (Some(_), _) | (None, LocalRole::Sender) => ["spid", "sproc", "suid"],
+        (None, LocalRole::Forwarder | LocalRole::Observer) => return,
     };
     line.key(pid, process.pid).key(name, &process.name).if_known(uid, process.uid);
-    line.if_known("rstTracerContainerId", process.container_id.as_deref());
+    line.if_known("rstTracerExecutable", process.executable.as_deref())
+        .if_known("rstTracerProcessStart", process.start)
+        .if_known("rstTracerContainerId", process.container_id.as_deref())
+        .if_known("rstTracerPodUid", process.pod_uid.as_deref());
 }
 
 /// What the reset's source and its destination had sent.

@@ -12,10 +12,9 @@ use serde_json::{Map, Value, json};
 use sha1::{Digest, Sha1};
 
 use super::lines::Lines;
-use super::{Sink, fit};
+use super::{Sink, fit, words};
 use crate::event::{
-    Endpoint, Event, Finding, FindingKind, Flags, MAX_INTEGER, RstEvent, SentBy, Severity,
-    StatsEvent, Timestamp,
+    Endpoint, Event, Finding, Flags, MAX_INTEGER, RstEvent, SentBy, Severity, StatsEvent, Timestamp,
 };
 
 /// The signature ids of findings begin here: the first numbers are free for local use.
@@ -127,11 +126,13 @@ fn of_rst(rst: &RstEvent, rest: Map<String, Value>) -> Record {
         .end("src", rst.src)
         .end("dest", rst.dst)
         .key("proto", "TCP")
+        .if_known("pkt_src", pkt_src(rst.tunnel.as_deref()))
         .if_known("direction", direction(rst.sent_by))
         .if_known("app_proto", app_proto(&rst.app))
         .key("community_id", rst.community_id.as_str())
         .if_known("flow", flow(rst))
         .key("tcp", tcp(rst.segment.flags))
+        .if_known("ether", rst.segment.src_mac.map(|mac| json!({ "src_mac": mac })))
         .key("rst", rest);
     record
 }
@@ -148,7 +149,7 @@ fn of_finding(finding: &Finding, rest: Map<String, Value>) -> Record {
         "signature_id": FIRST_SIGNATURE + finding.kind as u32,
         "rev": 1,
         "signature": format!("rst-tracer: {}", finding.kind.words()),
-        "category": category(finding.kind),
+        "category": words::classification(finding.kind),
         "severity": priority(finding.severity),
     });
     record.key("alert", alert).key("rst", rest);
@@ -177,6 +178,18 @@ fn timestamp(time: Timestamp) -> String {
 fn flow_id(community_id: &str) -> u64 {
     let hash = Sha1::digest(community_id);
     hash[..8].iter().fold(0, |id, byte| id << 8 | u64::from(*byte)) >> 11
+}
+
+/// Where the packet was: Suricata decodes what a tunnel carries as one of its own.
+fn pkt_src(tunnel: Option<&str>) -> Option<&'static str> {
+    match tunnel {
+        None => Some("wire/pcap"),
+        Some("gre") => Some("gre tunnel"),
+        Some("ipip" | "6in4") => Some("ipv4 tunnel"),
+        Some("vxlan") => Some("vxlan encapsulation"),
+        Some("geneve") => Some("geneve encapsulation"),
+        Some(_) => None,
+    }
 }
 
 fn direction(sent_by: SentBy) -> Option<&'static str> {
@@ -234,16 +247,6 @@ fn priority(severity: Severity) -> u8 {
         Severity::Medium => 2,
         Severity::Low => 3,
         Severity::Info => 4,
-    }
-}
-
-/// The descriptions of Suricata's `classification.config`.
-fn category(kind: FindingKind) -> &'static str {
-    match kind {
-        FindingKind::PortScan => "Detection of a Network Scan",
-        FindingKind::RstFlood => "Detection of a Denial of Service Attack",
-        FindingKind::InjectionCampaign => "Potentially Bad Traffic",
-        _ => "Misc activity",
     }
 }
 

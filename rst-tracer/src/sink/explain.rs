@@ -50,8 +50,13 @@ pub(super) fn rst(event: &RstEvent, style: Style, out: &mut String) {
             KnownBy::SocketOwner => "it owns the socket",
             KnownBy::Listener => "it owns the listening socket",
         };
-        let mut text = format!("{}: {known_by}", words::process(process));
+        let end = words::end_of_process(event).map(|end| format!(" at the {end}"));
+        let end = end.unwrap_or_default();
+        let mut text = format!("{}{end}: {known_by}", words::process(process));
         append(&mut text, ", uid ", process.uid.map(|uid| uid.to_string()).as_deref());
+        append(&mut text, ", ", process.executable.as_deref());
+        let start = process.start.map(|start| format!("{}Z", &start.to_string()[..19]));
+        append(&mut text, ", started ", start.as_deref());
         append(&mut text, ", ", process.cgroup.as_deref());
         append(&mut text, ", container ", process.container_id.as_deref());
         sheet.field("Process", &text);
@@ -109,6 +114,7 @@ fn segment(s: &Segment) -> String {
     append(&mut text, " flow label ", s.flow_label.map(|label| format!("{label:#x}")).as_deref());
     // A String takes every write.
     let _ = write!(text, " tos {:#04x}, {} bytes of payload", s.tos, s.payload_len);
+    append(&mut text, ", from the station ", s.src_mac.map(|mac| mac.to_string()).as_deref());
     text
 }
 

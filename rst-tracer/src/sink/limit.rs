@@ -53,6 +53,18 @@ fn shorten_rst(event: &mut RstEvent, step: usize) -> bool {
         12 => {
             cut_strings(event, 16);
             keep(event, 1, 0, 0);
+            if let Some(process) = &mut event.process {
+                (process.executable, process.start, process.entity_id) = (None, None, None);
+                (process.container_runtime, process.pod_uid) = (None, None);
+            }
+        }
+        // For lines that say tags and labels beside it: of these texts little is left anyway.
+        13 => {
+            (event.payload_text, event.mptcp_reason, event.signature) = (None, None, None);
+            event.history = None;
+            if let Some(process) = &mut event.process {
+                (process.cgroup, process.container_id) = (None, None);
+            }
         }
         _ => return false,
     }
@@ -104,8 +116,12 @@ fn cut_strings(event: &mut RstEvent, limit: usize) {
     }
     if let Some(process) = &mut event.process {
         cut(&mut process.name, limit);
-        let strings = [&mut process.cgroup, &mut process.container_id];
+        let strings = [&mut process.cgroup, &mut process.container_id, &mut process.executable];
         strings.into_iter().flatten().for_each(|s| cut(s, limit));
+        // A part of them names nothing.
+        let ids = [&mut process.pod_uid, &mut process.entity_id];
+        ids.into_iter().flatten().for_each(|s| cut(s, limit.max(64)));
+        process.container_runtime.iter_mut().for_each(|s| cut(s, limit));
     }
     if let Some(kernel) = &mut event.kernel {
         let strings = [&mut kernel.reason, &mut kernel.state];

@@ -11,7 +11,7 @@ use bytes::{BufMut, BytesMut};
 use serde_json::{Value, json};
 
 use super::lines::Lines;
-use super::{LINE_LIMIT, Sink, fit, words};
+use super::{Host, LINE_LIMIT, Sink, fit, words};
 use crate::event::{
     Direction, Endpoint, Event, Finding, HookStats, Kernel, LocalRole, MAX_INTEGER, Process,
     Recent, RstEvent, Severity, Side, StatsEvent, Timestamp,
@@ -25,18 +25,25 @@ const LIMIT: usize = 2 * LINE_LIMIT;
 #[derive(Debug)]
 pub struct OtlpSink<W> {
     lines: Lines<W>,
+    host: Host,
 }
 
 impl<W: Write> OtlpSink<W> {
     /// A sink before this output.
     pub fn new(out: W) -> Self {
-        Self { lines: Lines::new(out) }
+        Self { lines: Lines::new(out), host: Host::default() }
+    }
+
+    /// Tells of this host, too.
+    pub fn on(self, host: Host) -> Self {
+        Self { host, ..self }
     }
 }
 
 impl<W: Write> Sink for OtlpSink<W> {
     fn write(&mut self, event: &Event) -> io::Result<()> {
-        self.lines.push(|out| fit::line_below(LIMIT, event, out, body))
+        let write = |event: &Event, out: &mut BytesMut| body(event, &self.host, out);
+        self.lines.push(|out| fit::line_below(LIMIT, event, out, write))
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -45,8 +52,8 @@ impl<W: Write> Sink for OtlpSink<W> {
 }
 
 /// Appends the event as one JSON object, of whatever length.
-fn body(event: &Event, out: &mut BytesMut) {
-    let (host, mut record) = match event {
+fn body(event: &Event, host: &Host, out: &mut BytesMut) {
+    let (name, mut record) = match event {
         Event::Rst(rst) => (&rst.host, of_rst(rst)),
         Event::Finding(finding) => (&finding.host, of_finding(finding)),
         Event::Stats(stats) => (&stats.host, of_stats(stats)),
@@ -56,7 +63,14 @@ fn body(event: &Event, out: &mut BytesMut) {
     }
     let mut resource = Attributes::default();
     resource.text("service.name", "rst-tracer").text("service.version", VERSION);
-    resource.text("host.name", host.as_str());
+    resource.text("service.instance.id", host.run.as_deref());
+    resource.text("host.name", name.as_str()).text("host.id", host.id.as_deref());
+    let kernel = host.kernel.as_ref().map(|release| format!("Linux {release}"));
+    resource.text("os.type", "linux").text("os.description", kernel.as_deref());
+    for (key, value) in &host.marks.labels {
+        resource.text(key, value.as_str());
+    }
+    resource.texts("tags", host.marks.tags.iter().cloned());
     let line = json!({ "resourceLogs": [{
         "resource": { "attributes": resource.0 },
         "scopeLogs": [{
@@ -197,6 +211,7 @@ fn network(rst: &RstEvent, attributes: &mut Attributes) {
         .end("server", rst.server)
         .text("file.path", rst.file.as_deref())
         .int("rst_tracer.frame", rst.frame)
+        .int("rst_tracer.ifindex", rst.ifindex)
         .int("rst_tracer.netns", rst.netns)
         .text("rst_tracer.hook", rst.hook.id())
         .text("rst_tracer.local_role", rst.local_role.id())
@@ -246,6 +261,7 @@ fn headers(rst: &RstEvent, attributes: &mut Attributes) {
         .int("rst_tracer.tcp.payload_len", Some(segment.payload_len))
         .text("rst_tracer.tcp.payload_text", rst.payload_text.as_deref())
         .text("rst_tracer.tcp.mptcp_reason", rst.mptcp_reason.as_deref())
+        .text("rst_tracer.ether.src_mac", segment.src_mac.map(|mac| mac.to_string()).as_deref())
         .int("rst_tracer.ip.ttl", Some(segment.ttl))
         .int("rst_tracer.ip.id", segment.ip_id)
         .bool("rst_tracer.ip.df", segment.df)
@@ -296,7 +312,12 @@ fn owner(process: &Process, attributes: &mut Attributes) {
         .text("process.executable.name", process.name.as_str())
         .int("process.user.id", process.uid)
         .text("process.linux.cgroup", process.cgroup.as_deref())
+        .text("process.executable.path", process.executable.as_deref())
+        .text("process.creation.time", process.start.map(|start| start.to_string()).as_deref())
         .text("container.id", process.container_id.as_deref())
+        .text("container.runtime.name", process.container_runtime.as_deref())
+        .text("k8s.pod.uid", process.pod_uid.as_deref())
+        .text("rst_tracer.process.entity_id", process.entity_id.as_deref())
         .text("rst_tracer.process.known_by", process.known_by.id());
 }
 

@@ -38,17 +38,36 @@ pub fn schema() -> Value {
     root
 }
 
-/// Puts the envelope in front of a body's keys.
+/// Puts the envelope around a body's keys.
 fn wrap(body: &mut Value, kind: &str) {
     let envelope = [("schema", SCHEMA), ("type", kind)];
     if let Some(Value::Object(keys)) = body.get_mut("properties") {
         let fixed = envelope.map(|(key, value)| (key.to_owned(), json!({ "const": value })));
         let rest = std::mem::take(keys);
-        keys.extend(fixed.into_iter().chain(rest));
+        keys.extend(fixed.into_iter().chain(rest).chain(marks()));
     }
     if let Some(Value::Array(required)) = body.get_mut("required") {
         required.splice(0..0, envelope.map(|(key, _)| json!(key)));
     }
+}
+
+/// What whoever runs the tracer has it say in every line.
+fn marks() -> [(String, Value); 2] {
+    let text = json!({ "type": "string", "minLength": 1 });
+    let tags = json!({
+        "description": "What `--tag` says.",
+        "type": "array",
+        "items": text,
+        "minItems": 1,
+    });
+    let labels = json!({
+        "description": "What `--label` says, by its keys.",
+        "type": "object",
+        "propertyNames": { "pattern": "^[A-Za-z0-9_-]{1,64}$" },
+        "additionalProperties": text,
+        "minProperties": 1,
+    });
+    [("tags".into(), tags), ("labels".into(), labels)]
 }
 
 /// What holds between keys.

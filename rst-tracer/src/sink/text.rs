@@ -72,8 +72,8 @@ fn rst_line(event: &RstEvent, ends: [String; 2], width: usize, style: Style) -> 
     };
     let stage = event.stage.words();
     let mut tail = format!("  {sure:>4}  {stage:<16}  {}", words::place(event, true));
-    if let Some(process) = &event.process {
-        tail.extend(["  ", &words::process(process)]);
+    if let Some(process) = words::end_and_process(event) {
+        tail.extend(["  ", &process]);
     }
     if let Effect::Ignored | Effect::Challenged = event.effect {
         tail.extend(["  ", event.effect.id()]);

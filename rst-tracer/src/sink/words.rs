@@ -4,8 +4,8 @@ use std::borrow::Cow;
 use std::path::Path;
 
 use crate::event::{
-    AtFault, Basis, Cause, Effect, Hook, LocalRole, Origin, Process, RstEvent, SentBy, Severity,
-    Timestamp,
+    AtFault, Basis, Cause, Effect, FindingKind, Hook, KnownBy, LocalRole, Origin, Process,
+    RstEvent, SentBy, Severity, Stage, Timestamp,
 };
 
 /// A stranger's text made safe for a terminal: control characters and those that reorder or
@@ -27,6 +27,16 @@ pub(crate) fn clean(text: &str) -> Cow<'_, str> {
         }
     }
     Cow::Owned(shown)
+}
+
+/// What a finding is like, by the descriptions of Suricata's `classification.config`.
+pub(super) fn classification(kind: FindingKind) -> &'static str {
+    match kind {
+        FindingKind::PortScan => "Detection of a Network Scan",
+        FindingKind::RstFlood => "Detection of a Denial of Service Attack",
+        FindingKind::InjectionCampaign => "Potentially Bad Traffic",
+        _ => "Misc activity",
+    }
 }
 
 /// Time of day in UTC, to the millisecond.
@@ -92,6 +102,50 @@ pub(crate) fn process(process: &Process) -> String {
     format!("{}[{}]", clean(&process.name), process.pid)
 }
 
+/// `sender nginx[812]`: whose process it is, where that is certain.
+pub(crate) fn end_and_process(event: &RstEvent) -> Option<String> {
+    let name = process(event.process.as_ref()?);
+    Some(match end_of_process(event) {
+        Some(end) => format!("{end} {name}"),
+        None => name,
+    })
+}
+
+/// At which end of the reset the process is that the event names: `sender` or `receiver`. `None` where both ends may have
+/// one on this host and nothing tells them apart.
+pub(crate) fn end_of_process(event: &RstEvent) -> Option<&'static str> {
+    let process = event.process.as_ref()?;
+    let is_forged = matches!(event.origin, Origin::MiddleboxProven | Origin::MiddleboxSuspected);
+    let speaks_elsewhere = event.kernel.as_ref().is_some_and(|kernel| kernel.netns.is_some());
+    let end = match (process.known_by, event.sent_by, event.local_role) {
+        (KnownBy::ActiveClose, ..) => "sender",
+        // What listens is the server.
+        (KnownBy::Listener, SentBy::Server, _) => "sender",
+        (KnownBy::Listener, SentBy::Client, _) => "receiver",
+        (KnownBy::SocketOwner, ..) if has_no_socket_at_source(event) => "receiver",
+        _ if is_within_host(event) || speaks_elsewhere => return None,
+        (_, _, LocalRole::Sender) => "sender",
+        (_, _, LocalRole::Receiver) => "receiver",
+        (_, _, LocalRole::Forwarder | LocalRole::Observer) => return None,
+    };
+    // In whose name it travels did not send it.
+    (!is_forged || end == "receiver").then_some(end)
+}
+
+/// Whether nothing but the kernel is behind the reset: it says so, or a SYN was refused.
+fn has_no_socket_at_source(event: &RstEvent) -> bool {
+    let reason = event.kernel.as_ref().and_then(|kernel| kernel.reason.as_deref());
+    let is_said = event.local_role == LocalRole::Sender && reason == Some("NO_SOCKET");
+    is_said || event.stage == Stage::PostSyn && event.sent_by == SentBy::Server
+}
+
+/// Whether both ends are on this host.
+pub(crate) fn is_within_host(event: &RstEvent) -> bool {
+    event.src.ip.is_loopback()
+        || event.src.ip == event.dst.ip
+        || event.interface.as_deref() == Some("lo")
+}
+
 /// The verdict as sentences.
 pub(crate) fn verdict(event: &RstEvent) -> String {
     let name = match event.sent_by {
@@ -103,6 +157,9 @@ pub(crate) fn verdict(event: &RstEvent) -> String {
     let mut said = match event.origin {
         _ if by_this_host => format!("This host sent it in the name of {name}"),
         Origin::Endpoint => capital(&format!("{name} sent it")),
+        Origin::HostFirewall if event.local_role == LocalRole::Sender => {
+            format!("This host's packet filter sent it in the name of {name}")
+        }
         Origin::HostFirewall => format!("A packet filter on the host of {name} sent it"),
         Origin::MiddleboxProven => {
             format!("Something on the path sent it in the name of {name}, which did not")

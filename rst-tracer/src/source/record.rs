@@ -21,6 +21,8 @@ pub struct Origin {
     pub file: Option<Arc<str>>,
     /// Number of the frame in the file, from 1.
     pub frame: Option<u64>,
+    /// Its frames are Ethernet's: they name the station that sent them.
+    pub is_ethernet: bool,
 }
 
 /// A RST as one hook saw it.
@@ -48,32 +50,45 @@ pub struct FlowState {
     pub recorder: Recorder,
     /// The two directions.
     pub sides: [Side; 2],
+    /// How many of the recorded segments stand behind the last gap.
+    whole: u16,
 }
 
 impl FlowState {
-    /// The recorded segments, oldest first.
+    /// The recorded segments, oldest first: no others came between them, nor since.
     pub fn recent(&self) -> impl DoubleEndedIterator<Item = &Slot> + ExactSizeIterator {
+        let all = self.recorded();
+        let before_a_gap = all.len() - usize::from(self.whole);
+        all.skip(before_a_gap).map(|at| &self.recorder.slots[at])
+    }
+
+    /// Whether segments are missing among the last sixteen, or behind them.
+    pub fn has_holes(&self) -> bool {
+        usize::from(self.whole) < self.recorded().len()
+    }
+
+    /// The slots that were written, in the order in which they were.
+    fn recorded(&self) -> impl DoubleEndedIterator<Item = usize> + ExactSizeIterator + use<> {
         let count = self.hot.recorded.min(SLOTS as u16);
         let first = self.hot.recorded - count;
-        (0..count).map(move |i| {
-            let at = usize::from(first.wrapping_add(i)) % SLOTS as usize;
-            &self.recorder.slots[at]
-        })
+        (0..count).map(move |i| usize::from(first.wrapping_add(i)) % SLOTS as usize)
     }
 
     /// Times that are a little behind ([`slot_trait::COARSE`]) are moved up behind those of the segments that
-    /// were recorded before, so that later segments have later times.
+    /// were recorded before, so that later segments have later times. Counts those behind the last gap.
     fn put_in_order(&mut self) {
-        let count = self.hot.recorded.min(SLOTS as u16);
-        let first = self.hot.recorded - count;
         let mut last = 0;
-        for i in 0..count {
-            let slot =
-                &mut self.recorder.slots[usize::from(first.wrapping_add(i)) % SLOTS as usize];
+        self.whole = 0;
+        for at in self.recorded() {
+            let slot = &mut self.recorder.slots[at];
             if slot.traits & slot_trait::COARSE != 0 && slot.time_ns <= last {
                 slot.time_ns = last + 1;
             }
             last = slot.time_ns;
+            self.whole = if slot.traits & slot_trait::AFTER_GAP != 0 { 1 } else { self.whole + 1 };
+        }
+        if self.hot.has_gap() {
+            self.whole = 0;
         }
     }
 
@@ -162,7 +177,7 @@ impl Reset {
         let mut flow = *flow;
         flow.forget_former(hot);
         let sides = Side::both(hot, &flow, recorder);
-        let mut state = FlowState { hot: *hot, flow, recorder: *recorder, sides };
+        let mut state = FlowState { hot: *hot, flow, recorder: *recorder, sides, whole: 0 };
         state.put_in_order();
         Self { time, origin, rst: Box::new(*rst), flow: Some(Box::new(state)) }
     }
@@ -170,7 +185,7 @@ impl Reset {
 
 #[cfg(test)]
 mod tests {
-    use rst_tracer_common::flow::{Flow, Hot, Recorder, SLOTS, Slot, slot_trait};
+    use rst_tracer_common::flow::{Count, Flow, Hot, Recorder, SLOTS, Slot, slot_trait};
 
     use super::FlowState;
 
@@ -184,6 +199,7 @@ mod tests {
             flow: Flow::default(),
             recorder: Recorder::default(),
             sides: Default::default(),
+            whole: 0,
         };
         for (i, (time_ns, traits)) in (7..).zip(told) {
             state.recorder.slots[i] = Slot { time_ns, traits, ..Slot::default() };
@@ -191,5 +207,31 @@ mod tests {
         state.put_in_order();
         let times: Vec<u64> = state.recorder.slots[7..13].iter().map(|slot| slot.time_ns).collect();
         assert_eq!(times, [50, 51, 52, 60, 61, 58]);
+        assert_eq!(state.recent().len(), SLOTS as usize);
+    }
+
+    #[test]
+    fn what_stands_before_a_gap_is_not_recent() {
+        let with = |recorded: u16, gaps: &[usize], latest: [u8; 2]| {
+            let counts = latest.map(|latest| Count { latest, ..Count::default() });
+            let mut state = FlowState {
+                hot: Hot { recorded, counts, ..Hot::default() },
+                flow: Flow::default(),
+                recorder: Recorder::default(),
+                sides: Default::default(),
+                whole: 0,
+            };
+            for (at, slot) in state.recorder.slots.iter_mut().enumerate() {
+                let traits = if gaps.contains(&at) { slot_trait::AFTER_GAP } else { 0 };
+                *slot = Slot { len: at as u32, traits, ..Slot::default() };
+            }
+            state.put_in_order();
+            state.recent().map(|slot| slot.len).collect::<Vec<_>>()
+        };
+        assert_eq!(with(3, &[], [1, 2]), [0, 1, 2]);
+        assert_eq!(with(3, &[5], [1, 2]), [0, 1, 2], "a former flow's gap");
+        assert_eq!(with(SLOTS as u16 + 2, &[14, 0], [1, 2]), [0, 1]);
+        assert_eq!(with(SLOTS as u16 + 2, &[14], [1, 2]), [14, 15, 0, 1]);
+        assert!(with(SLOTS as u16 + 2, &[14], [1, Count::UNRECORDED]).is_empty());
     }
 }

@@ -102,14 +102,21 @@ impl Replay {
                     self.forget_unless_continued(time_ns).map_err(Problem::Memory)?;
                 }
                 self.last_ns = Some(time_ns);
-                let mut record = self.see(&frame);
-                if let Some(Record::Reset(reset)) = &mut record {
-                    let name_of = |id| names.of(id, at_hand.interface_name(id));
-                    let interface = frame.interface.and_then(name_of);
-                    let (file, frame) = (Some(name.clone()), Some(frame.number));
-                    reset.origin = Origin { interface, file, frame };
-                }
-                if each(time_ns, record).is_break() {
+                let goes_on = match self.see(&frame) {
+                    // Said apart: to hand over what is no record would copy as much as the longest one has.
+                    None => each(time_ns, None),
+                    Some(mut record) => {
+                        if let Record::Reset(reset) = &mut record {
+                            let name_of = |id| names.of(id, at_hand.interface_name(id));
+                            let interface = frame.interface.and_then(name_of);
+                            let is_ethernet = frame.link == LinkType::ETHERNET;
+                            let (file, frame) = (Some(name.clone()), Some(frame.number));
+                            reset.origin = Origin { interface, file, frame, is_ethernet };
+                        }
+                        each(time_ns, Some(record))
+                    }
+                };
+                if goes_on.is_break() {
                     return Ok(ControlFlow::Break(()));
                 }
             }

@@ -2,8 +2,8 @@
 
 use super::{foresee::fetch, zeroed::Zeroed};
 use rst_tracer_common::flow::{
-    self, Bucket, Entry, Flow, Identity, Memory, RESET_BUDGET, Recorder, SERVERS, SLOTS, Server,
-    WAYS,
+    self, Bucket, Entry, Flow, Identity, Memory, RESET_BUDGET, Recorder, SERVER_SETS, SLOTS,
+    Servers, WAYS,
 };
 
 /// A flow table of a fixed number of places. Memory is touched only as flows come.
@@ -13,7 +13,7 @@ pub struct Table {
     buckets: Zeroed<Bucket>,
     flows: Zeroed<Flow>,
     recorders: Zeroed<Recorder>,
-    servers: Zeroed<Server>,
+    servers: Zeroed<Servers>,
 }
 
 impl Table {
@@ -36,7 +36,7 @@ impl Table {
             buckets: Zeroed::new(buckets as usize).map_err(no_memory)?,
             flows: Zeroed::new(places).map_err(no_memory)?,
             recorders: Zeroed::new(places).map_err(no_memory)?,
-            servers: Zeroed::new(SERVERS as usize).map_err(no_memory)?,
+            servers: Zeroed::new(SERVER_SETS as usize).map_err(no_memory)?,
         })
     }
 
@@ -62,20 +62,28 @@ impl Table {
         self
     }
 
-    /// Has what a search for this flow reads fetched into the cache.
+    /// Has what a search for this flow reads fetched into the cache: most are found in the first or the second way,
+    /// and a processor has only so many lines on their way at once.
     #[inline]
     pub(super) fn foresee_search(&self, id: &Identity) {
         if let Some(bucket) = self.buckets.get(id.bucket(self.mask) as usize) {
-            fetch(bucket);
+            fetch(&bucket.listings);
+            fetch(&bucket.hot[id.way(0) as usize]);
+            fetch(&bucket.hot[id.way(1) as usize]);
         }
     }
 
-    /// Has what the next segment of this flow reads and writes fetched into the cache, if the flow is known.
+    /// Has what the next segment of this flow reads and writes fetched into the cache, if the flow is known; if it is
+    /// not, what it will write where the first way that it takes is empty.
     #[inline]
     pub(super) fn foresee_segment(&self, id: &Identity) {
         let index = id.bucket(self.mask);
         let Some(bucket) = self.buckets.get(index as usize) else { return };
-        let Some(way) = flow::find_known(bucket, id) else { return };
+        let known = flow::find_known(bucket, id);
+        let way = known.unwrap_or(id.way(0));
+        if known.is_none() && bucket.listings[way as usize].tag != 0 {
+            return;
+        }
         let place = (index * WAYS + way) as usize;
         let recorded = u32::from(bucket.hot[way as usize].recorded);
         if let (Some(flow), Some(recorder)) = (self.flows.get(place), self.recorders.get(place)) {
@@ -112,7 +120,7 @@ impl Memory for Table {
         })
     }
 
-    fn server(&mut self, slot: u32) -> Option<&mut Server> {
-        self.servers.get_mut(slot as usize)
+    fn servers(&mut self, set: u32) -> Option<&mut Servers> {
+        self.servers.get_mut(set as usize)
     }
 }

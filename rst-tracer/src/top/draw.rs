@@ -232,8 +232,8 @@ impl Frame<'_> {
             event.cause.words(),
             event.stage.words()
         );
-        if let Some(process) = &event.process {
-            place += &format!("  {}", words::process(process));
+        if let Some(process) = words::end_and_process(event) {
+            place += &format!("  {process}");
         }
         let mut text = vec![
             TextLine::from(Span::styled(place, self.ink(event.severity))),

@@ -76,6 +76,8 @@ impl From<TopArgs> for TraceArgs {
             count: None,
             settle: args.settle,
             community_id_seed: 0,
+            tags: Vec::new(),
+            labels: Vec::new(),
             color: args.color,
         };
         let service = ServiceArgs { privileges: args.privileges, ..ServiceArgs::default() };

@@ -11,7 +11,10 @@ use rst_tracer::{
 };
 use rst_tracer_common::flow::RESET_BUDGET;
 
-use super::{Viewpoint, is_held_out, play::Played};
+use super::{
+    Viewpoint, is_held_out,
+    play::{Played, Told},
+};
 
 /// One reset as one point of view judged it.
 #[derive(Clone, Debug)]
@@ -81,13 +84,23 @@ impl Judged {
 
 /// Judges everything that was played.
 pub fn judge(played: &Played) -> Vec<Judged> {
+    judge_from(&Viewpoint::ALL, played, &played.captures)
+}
+
+/// Judges what was said about the captures without the recorder.
+pub fn judge_unrecorded(played: &Played) -> Vec<Judged> {
+    judge_from(&[Viewpoint::Capture], played, &played.unrecorded)
+}
+
+fn judge_from(viewpoints: &[Viewpoint], played: &Played, captures: &Told) -> Vec<Judged> {
     let mut all = Vec::new();
     for (scenario, truth) in &played.scenes {
         let Ok(truth) = truth else { continue };
-        for viewpoint in Viewpoint::ALL {
+        for &viewpoint in viewpoints {
             let mut judged = Vec::new();
             for connection in &truth.connections {
-                judged.extend(judge_connection(played, scenario, connection, viewpoint));
+                let events = |observer: &Observer| observer.events(played, captures);
+                judged.extend(judge_connection(events, scenario, connection, viewpoint));
             }
             let weight = 1.0 / judged.len().max(1) as f64;
             for (number, one) in (1..).zip(&mut judged) {
@@ -99,8 +112,8 @@ pub fn judge(played: &Played) -> Vec<Judged> {
     all
 }
 
-fn judge_connection(
-    played: &Played,
+fn judge_connection<'a>(
+    events: impl Fn(&Observer) -> Option<&'a [RstEvent]>,
     scenario: &Scenario,
     connection: &Connection,
     viewpoint: Viewpoint,
@@ -109,7 +122,7 @@ fn judge_connection(
     resets
         .filter_map(|(index, reset)| {
             let observer = observer(reset, viewpoint)?;
-            let events = observer.events(played)?;
+            let events = events(&observer)?;
             // The same side's resets arrive in the order in which they were sent.
             let side = reset.sender.claimed();
             let is_alike = |other: &&Reset| other.sender.claimed() == side && observer.sees(other);
@@ -146,10 +159,10 @@ enum Observer {
 }
 
 impl Observer {
-    fn events<'a>(&self, played: &'a Played) -> Option<&'a [RstEvent]> {
+    fn events<'a>(&self, played: &'a Played, captures: &'a Told) -> Option<&'a [RstEvent]> {
         match self {
             Self::Host(vantage) => played.live.get(vantage).map(|seen| seen.events.as_slice()),
-            Self::Capture(place) => played.captures.get(place).map(Vec::as_slice),
+            Self::Capture(place) => captures.get(place).map(Vec::as_slice),
         }
     }
 

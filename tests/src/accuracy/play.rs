@@ -21,10 +21,21 @@ use rst_tracer::{
     run::Pipeline,
     sink::Sink,
     source::{
+        FlowState, Record, Reset,
         live::{self, attach::XdpMode, kernel, rings::Cut},
         replay::Replay,
     },
 };
+use rst_tracer_common::{
+    event::RstWithFlow,
+    flow::{Count, flag},
+};
+
+/// So many scenarios that are not slow run at the same time: they mostly wait for a segment.
+const AT_ONCE: usize = 2;
+
+/// What was told about each capture.
+pub type Told = BTreeMap<Place, Vec<RstEvent>>;
 
 /// What was done and what was seen of it.
 pub struct Played {
@@ -35,7 +46,9 @@ pub struct Played {
     /// What each tracer reported.
     pub live: BTreeMap<Vantage, Watched>,
     /// What a replay of the capture at each of the router's interfaces reported.
-    pub captures: BTreeMap<Place, Vec<RstEvent>>,
+    pub captures: Told,
+    /// The same, had the last segment before each reset been one that the recorder leaves out when it is off.
+    pub unrecorded: Told,
 }
 
 /// Plays `scenarios`; tells each as it ends.
@@ -56,7 +69,7 @@ pub fn play(
         watching.push((vantage, tracer.with_context(|| format!("tracing the {vantage:?}"))?));
     }
     let mut scenes = Vec::new();
-    run_all(&lab, scenarios, |scenario, truth| {
+    run_all(&lab, scenarios, AT_ONCE, |scenario, truth| {
         told(scenario, &truth);
         scenes.push((scenario.clone(), truth));
     });
@@ -64,13 +77,14 @@ pub fn play(
     for (vantage, tracer) in watching {
         live.insert(vantage, tracer.finish()?);
     }
-    let mut captures = BTreeMap::new();
+    let (mut captures, mut unrecorded) = (Told::new(), Told::new());
     for place in [Place::RouterClientSide, Place::RouterServerSide] {
         let mut bytes = Vec::new();
         lab.sniffer(place).write_pcap(&mut bytes)?;
-        captures.insert(place, replayed(&bytes)?);
+        captures.insert(place, replayed(&bytes, |record| record)?);
+        unrecorded.insert(place, replayed(&bytes, behind_a_gap)?);
     }
-    Ok(Played { lab, scenes, live, captures })
+    Ok(Played { lab, scenes, live, captures, unrecorded })
 }
 
 fn options(xdp_mode: XdpMode) -> Result<live::Options> {
@@ -84,6 +98,7 @@ fn options(xdp_mode: XdpMode) -> Result<live::Options> {
             wanted: None,
             tunnels: true,
             clock: Default::default(),
+            recorder: Default::default(),
             keys: kernel::random_keys()?,
         },
         scope: Default::default(),
@@ -91,11 +106,25 @@ fn options(xdp_mode: XdpMode) -> Result<live::Options> {
     })
 }
 
-/// What the engine says about a capture.
-///
-/// # Errors
-/// If the capture cannot be read.
-pub fn replayed(capture: &[u8]) -> Result<Vec<RstEvent>> {
+/// What is known of a reset when the recorder is off and its connection was in full swing.
+fn behind_a_gap(record: Record) -> Record {
+    const ENDS: u16 = flag::FIN | flag::FIN << 1 | flag::RST_SEEN;
+    let Record::Reset(reset) = record else { return record };
+    let established = |state: &&FlowState| state.hot.flags & flag::ESTABLISHED != 0;
+    let Some(state) = reset.flow.as_deref().filter(established) else {
+        return Record::Reset(reset);
+    };
+    if state.hot.flags & ENDS != 0 {
+        return Record::Reset(reset);
+    }
+    let (rst, mut hot, flow, recorder) = (*reset.rst, state.hot, state.flow, state.recorder);
+    hot.counts.iter_mut().for_each(|count| count.latest = Count::UNRECORDED);
+    let record = RstWithFlow { rst, hot, flow, recorder };
+    Record::Reset(Reset::of(&record, reset.time, reset.origin))
+}
+
+/// What the engine says about a capture, if it gets the records `as_seen`.
+fn replayed(capture: &[u8], as_seen: fn(Record) -> Record) -> Result<Vec<RstEvent>> {
     let events = Arc::new(Mutex::new(Vec::new()));
     let rules = Rules { merge_ns: 0, ..Rules::default() };
     let sink = Box::new(Collect(events.clone()));
@@ -107,7 +136,7 @@ pub fn replayed(capture: &[u8]) -> Result<Vec<RstEvent>> {
         |_| {},
         |time_ns, record| {
             if let Some(record) = record {
-                pipeline.take(record);
+                pipeline.take(as_seen(record));
             }
             match pipeline.write_due(time_ns) {
                 ControlFlow::Continue(()) => ControlFlow::Continue(()),

@@ -13,11 +13,12 @@ use super::{
     sums::{Calibration, Rates, confusion},
 };
 
-/// Everything that `docs/accuracy.md` says: of the scenarios kept aside it tells sums only.
-pub fn report(judged: &[Judged], kernel: &str) -> String {
+/// Everything that `docs/accuracy.md` says: of the scenarios kept aside it tells sums only. `unrecorded` is what was
+/// said about the captures without the recorder.
+pub fn report(judged: &[Judged], unrecorded: &[Judged], kernel: &str) -> String {
     let mut text = String::from(INTRODUCTION);
     // Writing to a string does not fail.
-    _ = write_all(&mut text, judged, kernel);
+    _ = write_all(&mut text, judged, unrecorded, kernel);
     text
 }
 
@@ -36,11 +37,11 @@ meant), and holds every verdict against it from three points of view:
 All hosts are namespaces of one kernel; each tracer hears its own namespace only
 (`--kernel-scope netns`). A family of scenarios is *kept aside*: others who did not know the engine's rules
 wrote them, and what the engine says about them never serves to choose a rule, a threshold or a probability. Only
-sums of it are told: which of them were missed is not. Two families of that kind were opened, one after the other:
-their misses were looked at, rules were written for what packets and kernels can tell, and they count among the
-others since. What is kept aside now was written while the second one was looked at, by somebody who saw neither its
-results nor the rules; half of it was opened like the others, chosen by the order of its list. The resets of one
-scenario, IP family and point of view together count one.
+sums of it are told: which of them were missed is not. Four families of that kind were opened, one after the other,
+the third and the fourth in two halves: their misses were looked at, rules were written for what packets and kernels
+can tell, and they count among the others since. What is kept aside now was written after them, by somebody who saw
+neither their results nor the rules; half of it was opened like the others, chosen by the order of its list. The
+resets of one scenario, IP family and point of view together count one.
 ";
 
 const CEILINGS: &str = "
@@ -55,7 +56,19 @@ if he knows it beforehand; where the engine is right more often, by what was sai
 that counts instead. Every other reset counts as one that can be told.
 ";
 
-fn write_all(text: &mut String, judged: &[Judged], kernel: &str) -> std::fmt::Result {
+const UNRECORDED: &str = "
+## Without the recorder
+
+With `--recorder off` nothing amid a connection is recorded. The captures once more, had the last segment before every
+reset of an open connection been such a one, which is so on connections of more than sixteen segments:
+";
+
+fn write_all(
+    text: &mut String,
+    judged: &[Judged],
+    unrecorded: &[Judged],
+    kernel: &str,
+) -> std::fmt::Result {
     let ids = |held_out| -> BTreeSet<&str> {
         judged.iter().filter(|one| one.held_out == held_out).map(|one| one.id).collect()
     };
@@ -70,6 +83,7 @@ fn write_all(text: &mut String, judged: &[Judged], kernel: &str) -> std::fmt::Re
     write_rates(text, judged)?;
     write_ceilings(text, judged)?;
     write_calibration(text, judged)?;
+    write_unrecorded(text, judged, unrecorded)?;
     for viewpoint in Viewpoint::ALL {
         write_confusion(text, judged, viewpoint)?;
     }
@@ -101,6 +115,34 @@ fn write_rates(text: &mut String, judged: &[Judged]) -> std::fmt::Result {
                 cause * 100.0
             )?;
         }
+    }
+    Ok(())
+}
+
+fn write_unrecorded(
+    text: &mut String,
+    judged: &[Judged],
+    unrecorded: &[Judged],
+) -> std::fmt::Result {
+    writeln!(text, "{UNRECORDED}")?;
+    writeln!(
+        text,
+        "| recorder | class | cause | at 0.8 or more | of them wrong | calibration error |"
+    )?;
+    writeln!(text, "|---|---|---|---|---|---|")?;
+    let recorded: Vec<&Judged> =
+        judged.iter().filter(|one| one.viewpoint == Viewpoint::Capture).collect();
+    for (name, judged) in [("on", recorded), ("off", unrecorded.iter().collect())] {
+        let rates = Rates::over(judged.iter().copied());
+        writeln!(
+            text,
+            "| {name} | {:.1} % | {:.1} % | {} | {} | {:.3} |",
+            rates.class * 100.0,
+            rates.cause * 100.0,
+            judged.iter().filter(|one| one.confidence() >= 0.8).count(),
+            judged.iter().filter(|one| one.is_confidently_wrong()).count(),
+            Calibration::over(judged.iter().copied()).error
+        )?;
     }
     Ok(())
 }

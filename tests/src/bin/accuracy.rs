@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 use rst_tracer::demo::scenarios::Scenario;
 use rst_tracer_tests::accuracy::{
     goals,
-    judge::{Judged, judge},
+    judge::{Judged, judge, judge_unrecorded},
     play::play,
     report::report,
 };
@@ -23,11 +23,14 @@ fn main() -> ExitCode {
 }
 
 /// Arguments: the file to write, or `-` for none; then names of scenarios, or none for all; with
-/// `--explain` among them every miss is told with its evidence, save those kept aside.
+/// `--explain` among them every miss is told with its evidence, save those kept aside; with `--recorder-off` only
+/// the captures are judged, as if nothing amid connections had been recorded.
 fn run() -> Result<ExitCode> {
     let mut arguments: Vec<String> = std::env::args().skip(1).collect();
     let explain = arguments.iter().any(|one| one == "--explain");
     arguments.retain(|one| one != "--explain");
+    let unrecorded = arguments.iter().any(|one| one == "--recorder-off");
+    arguments.retain(|one| one != "--recorder-off");
     let (file, only) = arguments.split_first().context("name the file to write, or -")?;
     let wanted = |one: &Scenario| only.is_empty() || only.iter().any(|id| id == one.id);
     let scenarios: Vec<Scenario> =
@@ -38,10 +41,13 @@ fn run() -> Result<ExitCode> {
             eprintln!("SKIPPED: {} over {}: {error:#}", scenario.id, scenario.family);
         }
     })?;
-    let judged = judge(&played);
+    let (mut judged, without) = (judge(&played), judge_unrecorded(&played));
+    if unrecorded {
+        judged = without.clone();
+    }
     let release = nix::sys::utsname::uname().context("asking for the kernel's version")?;
     let kernel = release.release().to_string_lossy().into_owned();
-    let text = report(&judged, &kernel);
+    let text = report(&judged, &without, &kernel);
     println!("{text}");
     if explain {
         // Nobody is to learn from what was kept aside.

@@ -46,6 +46,34 @@ pub fn mark(socket: &impl AsFd, family: Family, tos: u8) -> Result<()> {
     set(socket, level, name, i32::from(tos)).context("setting the type of service")
 }
 
+/// Gives what it sends this TTL or hop limit.
+///
+/// # Errors
+/// If the kernel refuses.
+pub fn live_for(socket: &impl AsFd, family: Family, hops: u8) -> Result<()> {
+    let (level, name) = match family {
+        Family::V4 => (libc::IPPROTO_IP, libc::IP_TTL),
+        Family::V6 => (libc::IPPROTO_IPV6, libc::IPV6_UNICAST_HOPS),
+    };
+    set(socket, level, name, i32::from(hops)).context("setting the time to live")
+}
+
+/// Announces that it takes segments of so many bytes at most; to be set before the handshake.
+///
+/// # Errors
+/// If the kernel refuses.
+pub fn take_short_segments(socket: &impl AsFd, bytes: u16) -> Result<()> {
+    set(socket, libc::IPPROTO_TCP, libc::TCP_MAXSEG, bytes.into()).context("setting TCP_MAXSEG")
+}
+
+/// Keeps little of what the peer has no room for; a write beyond that would block.
+///
+/// # Errors
+/// If the kernel refuses.
+pub fn send_little(socket: &impl AsFd) -> Result<()> {
+    set(socket, libc::SOL_SOCKET, libc::SO_SNDBUF, 8192).context("setting SO_SNDBUF")
+}
+
 /// Offers a small window; to be set before the handshake.
 ///
 /// # Errors

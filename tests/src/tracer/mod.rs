@@ -18,7 +18,7 @@ use nix::{
 pub use build::program;
 pub use stream::Stream;
 
-use crate::summary::Summary;
+use crate::{inherited, summary::Summary};
 
 /// The line on stderr after which a live trace sees everything.
 const READY: &str = "; Ctrl-C ends";
@@ -30,6 +30,12 @@ pub fn command(arguments: &[&str]) -> Command {
     for name in ["NO_COLOR", "RUST_LOG", "COLUMNS", "CLICOLOR_FORCE", "RUST_BACKTRACE"] {
         command.env_remove(name);
     }
+    // The tests' own, which no tracer knows.
+    let ours = std::env::vars_os().map(|(name, _)| name);
+    for name in ours.filter(|name| name.as_encoded_bytes().starts_with(b"RST_TRACER_")) {
+        command.env_remove(name);
+    }
+    inherited::nothing(&mut command);
     command
 }
 

@@ -59,3 +59,30 @@ fn a_wrong_variable_exits_78_and_disturbs_no_other_verb() {
     assert!(ended.said("RST_TRACER_FLOWS: invalid value 'many' for '--flows <N>'"), "{ended:#?}");
     wrong(&["schema"]).assert_code(0);
 }
+
+#[test]
+fn a_mistyped_variable_is_told_the_nearest_one_and_refuses_nothing() {
+    let told = "rst-tracer: RST_TRACER_SETLE sets no option; did you mean RST_TRACER_SETTLE?";
+    let mut checked = command(&["trace", "--check-config"]);
+    let ended = Tracer::spawn(checked.env("RST_TRACER_SETLE", "2s")).wait();
+    ended.assert_code(0);
+    assert_eq!(ended.err, [told]);
+    assert_eq!(ended.out, ["# every option is at its default"]);
+    // Said before anything else of a trace, too.
+    let mut traced = command(&["-i", "no-such-interface"]);
+    let ended = Tracer::spawn(traced.env("RST_TRACER_SETLE", "2s")).wait();
+    ended.assert_code(1);
+    assert_eq!(ended.err[0], told);
+}
+
+#[test]
+fn the_port_that_kubernetes_puts_into_the_environment_is_none_of_ours() {
+    let mut checked = command(&["trace", "--check-config"]);
+    checked.env("RST_TRACER_PORT", "tcp://10.0.0.1:9477");
+    let ended = Tracer::spawn(checked.env("RST_TRACER_SERVICE_HOST", "10.0.0.1")).wait();
+    ended.assert_code(0);
+    assert_eq!(ended.out, ["# every option is at its default"]);
+    assert_eq!(ended.err.len(), 1, "{ended:#?}");
+    let told = "RST_TRACER_PORT=tcp://10.0.0.1:9477 and 1 more are of a Service in Kubernetes";
+    assert!(ended.said(told) && ended.said("enableServiceLinks: false"), "{ended:#?}");
+}

@@ -51,7 +51,7 @@ fn the_version_is_that_of_the_package() {
 }
 
 /// A wrong command line and a word that the answer to it must contain.
-const WRONG: [(&[&str], &str); 17] = [
+const WRONG: [(&[&str], &str); 27] = [
     (&["explain", "closed_prot"], "a similar value exists: 'closed_port'"),
     (&["explain", "closed_port", "linger0_close"], "linger0_close"),
     (&["--no-such-option"], "--no-such-option"),
@@ -59,13 +59,23 @@ const WRONG: [(&[&str], &str); 17] = [
     (&["replay"], "<FILE>"),
     (&["report"], "<EVENTS.jsonl>"),
     (&["replay", "x", "--format", "xml"], "[possible values: text, json, "),
-    (&["replay", "x", "--port", "70000"], "70000"),
+    (&["replay", "x", "-o", "foo:/x"], "no format `foo` (there are: text, json, "),
+    (&["trace", "-o", "jsn:x"], "no format `jsn`; did you mean `json`?"),
+    (&["replay", "x", "--port", "70000"], "`70000` is not a port"),
+    (&["replay", "x", "--port", "80,443"], "for several, give the option several times"),
+    (&["trace", "--metrics-listen", "localhost:9477"], "write for example 127.0.0.1:9477"),
+    (&["trace", "--heartbeat", "0s"], "`0s` is too short; 10ms is the least"),
+    (&["trace", "--user", ""], "give a user's name or number, or --no-drop to stay root"),
     (&["replay", "x", "--net", "10.0.0.0/33"], "neither an address nor a network"),
     (&["replay", "x", "--cause", "bad_luck"], "bad_luck"),
     (&["replay", "x", "--class", "bad_luck"], "bad_luck"),
     (&["replay", "x", "--sent-by", "nobody"], "nobody"),
     (&["replay", "x", "--min-confidence", "1.5"], "not a number from 0 to 1"),
     (&["replay", "x", "--settle", "5"], "write for example 500ms"),
+    (&["replay", "x", "--tag", ""], "a tag has 1 to 64 bytes"),
+    (&["replay", "x", "--label", "env"], "a label is KEY=VALUE; for example env=prod"),
+    (&["trace", "--label", "a.b=c"], "a key has 1 to 64 letters, digits, `_` and `-`"),
+    (&["replay", "x", "--label", "a=b", "--label", "a=c"], "the label `a` is given twice"),
     (&["replay", "x", "--count", "0"], "0 is not in 1.."),
     (&["trace", "--xdp-mode", "hw"], "[possible values: auto, native, generic, off]"),
     (&["completions", "tcsh"], "bash"),

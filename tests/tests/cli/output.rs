@@ -12,7 +12,7 @@ use rst_tracer_tests::{
     capture::{Folder, many_refused, pcap},
     tracer::{Ended, Stream, Tracer, command, run},
 };
-use serde_json::Value;
+use serde_json::{Value, json};
 
 #[test]
 fn every_line_of_json_is_valid_by_the_schema_that_the_program_prints() {
@@ -29,6 +29,50 @@ fn every_line_of_json_is_valid_by_the_schema_that_the_program_prints() {
         assert!(errors.is_empty(), "{errors:?} in {line}");
         assert!(line.len() < 4096, "too long: {line}");
     }
+}
+
+#[test]
+fn every_line_says_the_tags_and_labels_in_the_formats_that_have_a_place_for_them() {
+    let folder = Folder::new();
+    let file = folder.file("two.pcap", &pcap(&many_refused(2)));
+    let schema = serde_json::from_str(&run(&["schema"]).out.join("\n")).expect("JSON");
+    let schema = jsonschema::validator_for(&schema).expect("a schema");
+    let marks = ["--tag", "edge", "--tag", "eu", "--label", "env=prod"];
+    let lines = |format: &str, marks: &[&str]| {
+        let ended = run(&[&["replay", &file, "--stats", "-f", format], marks].concat());
+        ended.assert_code(0);
+        assert_eq!(ended.out.len(), 3, "{ended:#?}");
+        ended.out
+    };
+    let documents = |format| {
+        let lines = lines(format, &marks);
+        lines.into_iter().map(|line| serde_json::from_str::<Value>(&line).expect("JSON"))
+    };
+    for event in documents("json") {
+        assert_eq!(
+            (&event["tags"], &event["labels"]),
+            (&json!(["edge", "eu"]), &json!({ "env": "prod" }))
+        );
+        assert!(schema.is_valid(&event), "{event:#}");
+    }
+    for event in documents("ecs") {
+        assert_eq!(
+            (&event["tags"], &event["labels"]),
+            (&json!(["edge", "eu"]), &json!({ "env": "prod" }))
+        );
+    }
+    for event in documents("ocsf") {
+        assert_eq!(event["metadata"]["labels"], json!(["edge", "eu", "env:prod"]));
+    }
+    for event in documents("otlp") {
+        let attributes = &event["resourceLogs"][0]["resource"]["attributes"];
+        let attributes = attributes.as_array().expect("a list");
+        assert!(attributes.contains(&json!({ "key": "env", "value": { "stringValue": "prod" } })));
+    }
+    for format in ["text", "eve"] {
+        assert!(lines(format, &marks).iter().all(|line| !line.contains("prod")), "{format}");
+    }
+    assert_eq!(lines("json", &[]).iter().filter(|line| line.contains("tags")).count(), 0);
 }
 
 #[test]

@@ -3,7 +3,9 @@
 use std::{fs, io::Write, process::Stdio};
 
 use rst_tracer_tests::{
+    bytes::sll2,
     capture::{Folder, many_refused, pcap, refused, seen_twice},
+    capture_file::{Frame, Order, pcapng},
     tracer::{Tracer, command, run, run_with_input},
 };
 use serde_json::Value;
@@ -19,6 +21,37 @@ fn every_reset_of_a_file_becomes_one_line() {
     assert_eq!((summary.count("segments"), summary.count("resets")), (6, 3));
     assert_eq!(summary.count("events"), 3);
     summary.assert_balanced();
+}
+
+#[test]
+fn interfaces_of_different_kinds_in_one_file_each_have_their_own_link_layer() {
+    const LINK_TYPES: [(&str, u16); 3] = [("eth0", 1), ("wg0", 101), ("any", 276)];
+    let mut frames = Vec::new();
+    for (interface, port) in (0..3).zip(20_000..) {
+        for segment in refused(&format!("10.0.0.1:{port}"), "10.0.0.2:443") {
+            let bytes = segment.to_frame();
+            let bytes = match interface {
+                0 => bytes,
+                1 => bytes[14..].to_vec(),
+                _ => sll2(&bytes[14..]),
+            };
+            let (time_ns, wire_len) = (1_700_000_000_000_000_000, bytes.len() as u32);
+            frames.push(Frame { time_ns, interface, wire_len, bytes });
+        }
+    }
+    let folder = Folder::new();
+    let file = folder.file("mixed.pcapng", &pcapng(&LINK_TYPES, Order::Little, &frames));
+    let ended = run(&["replay", "--format", "json", &file]);
+    ended.assert_code(0);
+    let told = ended.out.iter().map(|line| {
+        let event: Value = serde_json::from_str(line).expect("JSON");
+        assert_eq!(event["cause"], "closed_port", "{event:#}");
+        let text = |value: &Value| value.as_str().map(str::to_owned);
+        (text(&event["interface"]).expect("its name"), text(&event["segment"]["src_mac"]))
+    });
+    let expected = [("eth0", Some("02:00:00:00:00:01")), ("wg0", None), ("any", None)];
+    let expected = expected.map(|(name, mac)| (name.to_owned(), mac.map(str::to_owned)));
+    assert_eq!(told.collect::<Vec<_>>(), expected, "only Ethernet names a station");
 }
 
 #[test]

@@ -1,11 +1,22 @@
 //! One frame, both sides, and the comparison.
+//!
+//! The kernel may have its recorder off. Then everything else is compared, and what it recorded since the last gap has to
+//! be the end of what userspace did, which records all.
 
 use nix::time::{ClockId, clock_gettime};
-use rst_tracer_common::{
-    event::Counters,
-    flow::{Bucket, Flow, Identity, Memory, Recorder, Server, WAYS, ticks},
+use rst_tracer::{
+    event::Timestamp,
+    source::{Origin, Reset},
 };
-use rst_tracer_tests::kernel::{KEYS, Kernel, Program, Ran, Record};
+use rst_tracer_common::{
+    event::{Counters, RstWithFlow},
+    flow::{
+        Bucket, Flow, Hot, Identity, Memory, Recorder, Servers, Slot, WAYS, ns_of_ticks,
+        slot_trait, ticks,
+    },
+};
+use rst_tracer_tests::kernel::{KEYS, Kernel, Program, Ran, Record, Recording};
+use zerocopy::FromZeros;
 
 use crate::{script::Action, twin::Twin};
 
@@ -23,6 +34,9 @@ pub(crate) struct Duel<'a> {
     pub(crate) reuses: u64,
     /// What the kernel had counted as usual before.
     usual_before: u64,
+    records: bool,
+    /// Resets that found the last segments unrecorded.
+    pub(crate) behind_gaps: u64,
 }
 
 /// Everything that a segment may touch.
@@ -31,12 +45,12 @@ struct State {
     bucket: Bucket,
     flows: [Flow; WAYS as usize],
     recorders: [Recorder; WAYS as usize],
-    server: Server,
+    servers: Servers,
 }
 
 impl<'a> Duel<'a> {
     /// Both sides empty, with so many places for flows.
-    pub(crate) fn new(kernel: &'a mut Kernel, places: u32) -> Self {
+    pub(crate) fn new(kernel: &'a mut Kernel, places: u32, recording: Recording) -> Self {
         let twin = Twin::new(places);
         let usual_before = kernel.usual();
         Self {
@@ -48,6 +62,8 @@ impl<'a> Duel<'a> {
             of_servers: 0,
             reuses: 0,
             usual_before,
+            records: recording == Recording::On,
+            behind_gaps: 0,
         }
     }
 
@@ -97,14 +113,13 @@ impl<'a> Duel<'a> {
         }
         if let (Some(kernel), Some(id)) = (state, place) {
             let (twin, bucket) = (self.twin_state(&id), id.bucket(self.kernel.mask()));
-            equal("server", &kernel.server, &twin.server)?;
+            equal("servers", &kernel.servers, &twin.servers)?;
             for way in 0..WAYS as usize {
-                let what = |part| format!("{part} of way {way} in bucket {bucket}");
+                let what = |part: &str| format!("{part} of way {way} in bucket {bucket}");
                 let listing = |bucket: &Bucket| bucket.listings[way];
                 equal(&what("listing"), &listing(&kernel.bucket), &listing(&twin.bucket))?;
-                equal(&what("hot entry"), &kernel.bucket.hot[way], &twin.bucket.hot[way])?;
-                equal(&what("flow"), &kernel.flows[way], &twin.flows[way])?;
-                equal(&what("recorder"), &kernel.recorders[way], &twin.recorders[way])?;
+                let [kernel, twin] = [&kernel, &twin].map(|state| Part::of(state, way));
+                self.compare(&what, &kernel, &twin)?;
             }
         }
         self.with_flow += u64::from(matches!(record, Some(Record::RstWithFlow(_))));
@@ -115,7 +130,35 @@ impl<'a> Duel<'a> {
             self.with_words += u64::from(facts.iter().any(|side| side.words_len != 0));
             self.of_servers += u64::from(record.rst.src_accepted != 0);
         }
-        equal("records", &ran.records, &record.into_iter().collect())
+        match (&ran.records[..], record) {
+            ([Record::RstWithFlow(kernel)], Some(Record::RstWithFlow(twin))) if !self.records => {
+                equal("segment", &kernel.rst, &twin.rst)?;
+                self.behind_gaps += u64::from(kernel.hot.has_gap());
+                let [kernel, twin] = [kernel, &twin].map(|it| (it.hot, it.flow, it.recorder));
+                let [kernel, twin] =
+                    [kernel, twin].map(|(hot, flow, recorder)| Part { hot, flow, recorder });
+                self.compare(&|part| format!("reported {part}"), &kernel, &twin)
+            }
+            (_, record) => equal("records", &ran.records, &record.into_iter().collect()),
+        }
+    }
+
+    fn compare(
+        &self,
+        what: &dyn Fn(&str) -> String,
+        kernel: &Part,
+        twin: &Part,
+    ) -> Result<(), String> {
+        if self.records {
+            equal(&what("hot entry"), &kernel.hot, &twin.hot)?;
+            equal(&what("flow"), &kernel.flow, &twin.flow)?;
+            return equal(&what("recorder"), &kernel.recorder, &twin.recorder);
+        }
+        equal(&what("hot entry"), &kernel.timeless().hot, &twin.timeless().hot)?;
+        equal(&what("flow"), &kernel.timeless().flow, &twin.timeless().flow)?;
+        let [told, all] = [kernel, twin].map(Part::recent);
+        let end = &all[all.len().saturating_sub(told.len())..];
+        equal(&what("end of the recorder"), &told[..], end)
     }
 
     /// Moves the table's past further away, on both sides: what decides is older by `ns`.
@@ -150,7 +193,7 @@ impl<'a> Duel<'a> {
             bucket: self.kernel.bucket(bucket),
             flows: std::array::from_fn(|way| self.kernel.flow(bucket, way as u32)),
             recorders: std::array::from_fn(|way| self.kernel.recorder(bucket, way as u32)),
-            server: self.kernel.server(id.server_slot()),
+            servers: self.kernel.servers(id.server_set()),
         }
     }
 
@@ -161,7 +204,7 @@ impl<'a> Duel<'a> {
             bucket: *table.bucket(bucket).expect("a bucket"),
             flows: [Flow::default(); WAYS as usize],
             recorders: [Recorder::default(); WAYS as usize],
-            server: *table.server(id.server_slot()).expect("a slot"),
+            servers: *table.servers(id.server_set()).expect("a set"),
         };
         for way in 0..WAYS {
             let entry = table.entry(bucket, way).expect("a place");
@@ -172,13 +215,56 @@ impl<'a> Duel<'a> {
     }
 }
 
+/// A flow.
+#[derive(Clone)]
+struct Part {
+    hot: Hot,
+    flow: Flow,
+    recorder: Recorder,
+}
+
+impl Part {
+    fn of(state: &State, way: usize) -> Self {
+        let (hot, flow, recorder) = (state.bucket.hot[way], state.flows[way], state.recorders[way]);
+        Self { hot, flow, recorder }
+    }
+
+    /// Without where the last segments stand.
+    fn timeless(&self) -> Self {
+        let mut part = self.clone();
+        part.hot.recorded = 0;
+        part.hot.counts.iter_mut().for_each(|count| count.latest = 0);
+        part.flow.kept = Default::default();
+        part
+    }
+
+    /// The segments behind the last gap, as the agent reads them.
+    fn recent(&self) -> Vec<Slot> {
+        let record = RstWithFlow {
+            hot: self.hot,
+            flow: self.flow,
+            recorder: self.recorder,
+            ..RstWithFlow::new_zeroed()
+        };
+        let reset = Reset::of(&record, Timestamp(0), Origin::default());
+        let flow = reset.flow.expect("a flow");
+        let plain = |slot: &Slot| Slot { traits: slot.traits & !slot_trait::AFTER_GAP, ..*slot };
+        flow.recent().map(plain).collect()
+    }
+}
+
 /// The kernel's time of a segment: it stands in the record or in the flight recorder. Where it was
-/// written nowhere, a moment before does, because nothing stands near a limit.
+/// written nowhere, one in the flow's last tick does, because nothing stands near a limit.
 fn seen_at(ran: &Ran, state: Option<&State>, before: u64, after: u64) -> u64 {
     let reported = ran.records.iter().map(|record| record.head().time_ns);
     let slots = state.iter().flat_map(|state| &state.recorders).flat_map(|r| &r.slots);
     let times = reported.chain(slots.map(|slot| slot.time_ns));
-    times.filter(|time| (before..=after).contains(time)).max().unwrap_or(before)
+    let hot = state.iter().flat_map(|state| &state.bucket.hot);
+    let ticked =
+        hot.map(|hot| hot.last).filter(|last| (ticks(before)..=ticks(after)).contains(last));
+    let later = ticked.max().map_or(0, |last| ns_of_ticks(last - ticks(before)));
+    let otherwise = before + later;
+    times.filter(|time| (before..=after).contains(time)).max().unwrap_or(otherwise)
 }
 
 /// The clock of `bpf_ktime_get_ns`.

@@ -10,15 +10,17 @@ use proptest::{
 };
 use rst_tracer_common::{
     event::Counters,
+    flow::SERVER_WAYS,
     wire::{Malformed, NotOurs},
 };
-use rst_tracer_tests::kernel::{self, Kernel, OPTIONS, Options};
+use rst_tracer_tests::kernel::{self, Kernel, OPTIONS, Options, Recording};
 
 use duel::Duel;
 use script::Action;
 
 mod damage;
 mod duel;
+mod listeners;
 mod script;
 mod swing;
 mod traffic;
@@ -46,7 +48,10 @@ fn kernel_and_userspace_agree_on_every_packet() {
         let actions = script::render(&script);
         match play(&mut kernel, &actions) {
             Ok(played) => tally.add(&played),
-            Err(what) => panic!("{what}\n{}", shortest(&mut kernel, actions)),
+            Err(what) => {
+                let fails = |actions: &[Action]| play(&mut kernel, actions).err();
+                panic!("{what}\n{}", shortest(fails, actions))
+            }
         }
     }
     tally.covers_what_matters();
@@ -57,17 +62,30 @@ const SWINGS: u64 = 120;
 
 #[test]
 fn the_short_way_leaves_what_the_long_way_would() {
+    swing(Recording::On);
+}
+
+#[test]
+fn without_the_recorder_all_else_is_as_with_it() {
+    let behind_gaps = swing(Recording::Off);
+    assert!(behind_gaps.is_none_or(|number| number >= 10), "{behind_gaps:?} resets behind gaps");
+}
+
+/// Plays connections in full swing; says how many resets found the last segments unrecorded, or `None` where that cannot
+/// be played.
+fn swing(recorder: Recording) -> Option<u64> {
     if !kernel::can_load() {
-        return;
+        return None;
     }
-    let mut kernel = Kernel::load(Options { flows: PLACES, ..OPTIONS });
+    let mut kernel = Kernel::load(Options { flows: PLACES, recorder, ..OPTIONS });
     let mut tally = Tally::default();
     for number in 0..SWINGS {
         let actions = swing::connection(number);
-        match play(&mut kernel, &actions) {
+        match play_with(recorder, &mut kernel, &actions) {
             Ok(played) => tally.add(&played),
             Err(what) => {
-                panic!("connection {number}: {what}\n{}", shortest(&mut kernel, actions))
+                let fails = |actions: &[Action]| play_with(recorder, &mut kernel, actions).err();
+                panic!("connection {number}: {what}\n{}", shortest(fails, actions))
             }
         }
     }
@@ -75,12 +93,34 @@ fn the_short_way_leaves_what_the_long_way_would() {
     println!("{usual} of {tracked} tracked segments went the short way");
     assert!(usual * 5 > tracked, "only {usual} of {tracked} went the short way");
     assert!(usual * 4 < tracked * 3, "nearly all, {usual} of {tracked}: nothing odd among them");
+    Some(tally.behind_gaps)
+}
+
+#[test]
+fn of_listeners_that_share_a_set_both_remember_as_many_as_it_holds() {
+    if !kernel::can_load() {
+        return;
+    }
+    let mut kernel = Kernel::load(Options { flows: PLACES, ..OPTIONS });
+    let listeners = SERVER_WAYS as usize + 5;
+    let played = play(&mut kernel, &listeners::of_one_set(listeners));
+    let tally = played.unwrap_or_else(|what| panic!("{what}"));
+    assert_eq!(tally.with_flow, listeners as u64, "each of them refused a connection");
+    assert_eq!(tally.of_servers, u64::from(SERVER_WAYS), "so many were known to have accepted one");
 }
 
 /// Lets both sides play a script from the beginning.
 fn play(kernel: &mut Kernel, actions: &[Action]) -> Result<Tally, String> {
+    play_with(Recording::On, kernel, actions)
+}
+
+fn play_with(
+    recorder: Recording,
+    kernel: &mut Kernel,
+    actions: &[Action],
+) -> Result<Tally, String> {
     kernel.reset();
-    let mut duel = Duel::new(kernel, PLACES);
+    let mut duel = Duel::new(kernel, PLACES, recorder);
     for action in actions {
         duel.fight(action)?;
     }
@@ -92,12 +132,15 @@ fn play(kernel: &mut Kernel, actions: &[Action]) -> Result<Tally, String> {
         of_servers: duel.of_servers,
         reuses: duel.reuses,
         usual: duel.usual(),
+        behind_gaps: duel.behind_gaps,
     })
 }
 
 /// Leaves out of a failing script whatever it fails without; says what is left, as frames to replay.
-fn shortest(kernel: &mut Kernel, mut actions: Vec<Action>) -> String {
-    let mut fails = |actions: &[Action]| play(kernel, actions).err();
+fn shortest(
+    mut fails: impl FnMut(&[Action]) -> Option<String>,
+    mut actions: Vec<Action>,
+) -> String {
     let mut chunk = actions.len();
     while chunk > 0 {
         let mut at = 0;
@@ -127,6 +170,7 @@ struct Tally {
     of_servers: u64,
     reuses: u64,
     usual: u64,
+    behind_gaps: u64,
 }
 
 impl Tally {
@@ -138,6 +182,7 @@ impl Tally {
         self.of_servers += other.of_servers;
         self.reuses += other.reuses;
         self.usual += other.usual;
+        self.behind_gaps += other.behind_gaps;
     }
 
     fn covers_what_matters(&self) {

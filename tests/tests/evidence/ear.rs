@@ -73,6 +73,7 @@ pub(crate) fn options(interfaces: &[&str], xdp_mode: XdpMode, scope: Scope) -> l
             wanted: None,
             tunnels: false,
             clock: Default::default(),
+            recorder: Default::default(),
             keys: kernel::random_keys().expect("random numbers"),
         },
         scope,

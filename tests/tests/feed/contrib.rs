@@ -10,7 +10,7 @@ use rst_tracer_tests::{
 };
 use serde_json::Value;
 
-use crate::{json, python, shipped};
+use crate::{json, python, shipped, target};
 
 fn text(name: &str) -> String {
     let path = shipped(name);
@@ -156,12 +156,28 @@ fn the_daemon_set_asks_for_what_the_tracer_takes() {
     for mount in container["volumeMounts"].as_array().expect("mounts") {
         assert!(volumes.iter().any(|volume| volume["name"] == mount["name"]), "{mount}");
     }
+    let is_of_node = |volume: &&&Value| volume["hostPath"]["path"] == "/etc/machine-id";
+    let id = volumes.iter().find(is_of_node).expect("without it no line has the node's id");
+    assert_eq!(id["hostPath"]["type"], "FileOrCreate", "a node without one has its pod, too");
     let capabilities = &container["securityContext"]["capabilities"];
     assert_eq!(capabilities["drop"], serde_json::json!(["ALL"]));
     for name in ["BPF", "NET_ADMIN", "PERFMON"] {
         let added = capabilities["add"].as_array().expect("names");
         assert!(added.iter().any(|added| added == name), "{name}");
     }
+}
+
+#[test]
+fn the_daemon_set_is_valid_by_kubernetes_own_schemas() {
+    let valid = python::run("kubernetes.py", &[&shipped("kubernetes/daemonset.yaml")]);
+    let kinds: Vec<_> = valid.lines().filter_map(|line| line.split(' ').next()).collect();
+    assert_eq!(kinds, ["Namespace", "Namespace", "DaemonSet", "DaemonSet"]);
+
+    let text = text("kubernetes/daemonset.yaml").replace("hostPID:", "hostPid:");
+    let wrong = target().join("daemonset-with-a-typing-error.yaml");
+    fs::write(&wrong, text).expect("written");
+    let refused = std::panic::catch_unwind(|| python::run("kubernetes.py", &[&wrong]));
+    assert!(refused.is_err(), "a wrong key has to be refused");
 }
 
 #[test]

@@ -60,7 +60,7 @@ impl Fleet {
         let mut forged = Vec::new();
         let scenarios: Vec<_> =
             catalogue().into_iter().filter(|one| !one.slow && !one.alone).collect();
-        run_all(&lab, &scenarios, |scenario, truth| {
+        run_all(&lab, &scenarios, 1, |scenario, truth| {
             let truth = truth.unwrap_or_else(|error| panic!("{}: {error:#}", scenario.id));
             for connection in &truth.connections {
                 for reset in connection.resets.iter().filter(|one| one.sender.genuine().is_none()) {

@@ -2,7 +2,7 @@
 
 use rst_tracer::{
     event::Event,
-    sink::{DocumentSink, LINE_LIMIT, Sink},
+    sink::{DocumentSink, Host, LINE_LIMIT, Marks, Sink},
 };
 use rst_tracer_tests::ecs;
 use serde_json::Value;
@@ -22,15 +22,23 @@ fn write(mut sink: impl Sink, events: Vec<Event>) {
     sink.flush().expect("memory takes it");
 }
 
+/// A host of which everything is known, and as much is to be said as may be.
+fn host() -> Host {
+    let id = Some("8a2c1d0e9f8b4c7d8e6f5a4b3c2d1e0f".to_owned());
+    let labels = ["a", "B_2", "c-d"].map(|key| (key.to_owned(), "x".repeat(30)));
+    let marks = Marks::new(vec!["\\".repeat(60); 1], labels.to_vec()).expect("they are allowed");
+    Host { id, kernel: Some("6.18.5-amd64".to_owned()), run: None, marks }
+}
+
 pub(super) const FORMATS: [Format; 2] = [
     Format {
         name: "ecs",
-        sink: |events, out| write(DocumentSink::ecs(out), events),
+        sink: |events, out| write(DocumentSink::ecs(out).on(host()), events),
         complaints: ecs::complaints,
     },
     Format {
         name: "ocsf",
-        sink: |events, out| write(DocumentSink::ocsf(out), events),
+        sink: |events, out| write(DocumentSink::ocsf(out).on(host()), events),
         complaints: ocsf::complaints,
     },
 ];

@@ -36,6 +36,9 @@ fn by_strangers(text: &str) -> Event {
     if let Some(process) = &mut rst.process {
         (process.name, process.cgroup) = (text.to_owned(), Some(text.to_owned()));
         process.container_id = Some(text.to_owned());
+        (process.executable, process.pod_uid) = (Some(text.to_owned()), Some(text.to_owned()));
+        process.container_runtime = Some(text.to_owned().into());
+        process.entity_id = Some(text.to_owned());
     }
     Event::Rst(rst)
 }

@@ -115,6 +115,15 @@ fn reset(
         record.insert("flow".into(), flow.into());
     }
     record.insert("proto".into(), json!("TCP"));
+    let source = match event.get("tunnel").map(|tunnel| tunnel.as_str().expect("a name")) {
+        None => Some("wire/pcap"),
+        Some("gre") => Some("gre tunnel"),
+        Some("vxlan") => Some("vxlan encapsulation"),
+        Some("geneve") => Some("geneve encapsulation"),
+        Some("ipip" | "6in4") => Some("ipv4 tunnel"),
+        Some(_) => None,
+    };
+    source.map(|source| record.insert("pkt_src".into(), json!(source)));
     match event["sent_by"].as_str() {
         Some("client") => record.insert("direction".into(), json!("to_server")),
         Some("server") => record.insert("direction".into(), json!("to_client")),
@@ -125,6 +134,9 @@ fn reset(
         record.insert("app_proto".into(), json!(app));
     }
     record.insert("tcp".into(), tcp(flags(&event["segment"]["flags"])));
+    if let Some(mac) = event["segment"].get("src_mac") {
+        record.insert("ether".into(), json!({ "src_mac": mac }));
+    }
     record.insert("rst".into(), rest.into());
 }
 
@@ -207,6 +219,8 @@ fn planted_errors_are_refused() {
         ("\"tcp_flags\":\"14\"", "\"tcp_flags\":\"0x14\""),
         ("\"tcp_flags\":\"14\"", "\"tcp_flags\":\"04\""),
         ("\"ack\":true", "\"syn\":true"),
+        ("{\"src_mac\":", "{\"mac\":"),
+        ("02:00:00:00:00:0a", "02-00-00-00-00-0A"),
         ("\"proto\":\"TCP\"", "\"proto\":\"tcp\""),
         ("\"in_iface\"", "\"interface\""),
         ("\"tunnel\":\"vxlan\"", "\"tunnel\":null"),

@@ -24,7 +24,7 @@ fn reset() -> Value {
     json!({
         "schema": "rst-tracer/1", "type": "rst", "id": "0123456789abcdef0123456789abcdef",
         "time": "2026-11-22T09:42:25.123456789Z", "host": "web-1", "interface": "eth0",
-        "netns": 4026531840_u32, "hook": "tc_egress", "direction": "egress",
+        "ifindex": 2, "netns": 4026531840_u32, "hook": "tc_egress", "direction": "egress",
         "local_role": "sender",
         "src": { "ip": "10.0.0.9", "port": 443 }, "dst": { "ip": "10.0.0.5", "port": 51234 },
         "client": { "ip": "10.0.0.5", "port": 51234 }, "server": { "ip": "10.0.0.9", "port": 443 },
@@ -44,6 +44,7 @@ fn reset() -> Value {
         "segment": {
             "flags": "RA", "seq": 4294967295_u32, "ack": 2, "window": 65535, "ttl": 64,
             "ip_id": 7, "df": true, "tos": 185, "payload_len": 12,
+            "src_mac": "02:00:00:00:00:0a",
         },
         "payload_text": "No tcp, no reset", "mptcp_reason": "lack of resources",
         "flow": {
@@ -63,6 +64,9 @@ fn reset() -> Value {
         "process": {
             "pid": 812, "name": "nginx", "known_by": "active_close", "uid": 33,
             "cgroup": "/system.slice/nginx.service", "container_id": "4f1d0c6a92b7",
+            "container_runtime": "containerd", "pod_uid": "2f5a6f0e-5c1b-4f0e-9e55-3f1f8a1a7c11",
+            "executable": "/usr/sbin/nginx", "start": "2026-11-20T08:00:00.250000000Z",
+            "entity_id": "9b1c0d3e5f7a28464a6c8e0f1b3d5f70",
         },
         "kernel": { "reason": "TCP_ABORT_ON_CLOSE", "state": "CLOSE", "netns": 4026532000_u32 },
         "community_id": "1:LQU9qZlK+B5F3KDmev6m5PMibrg=", "vlan": [10, 20], "tunnel": "vxlan",
@@ -136,7 +140,7 @@ fn stats() -> Value {
 
 /// Strings that are no word of a closed vocabulary and no address: a stranger may choose them.
 fn infect(value: &mut Value, text: &str) {
-    const FREE: [&str; 12] = [
+    const FREE: [&str; 15] = [
         "host",
         "interface",
         "file",
@@ -149,6 +153,9 @@ fn infect(value: &mut Value, text: &str) {
         "name",
         "cgroup",
         "tunnel",
+        "executable",
+        "container_runtime",
+        "pod_uid",
     ];
     match value {
         Value::Object(object) => {

@@ -4,9 +4,10 @@
 //! everything that stood in the line.
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 
 use opentelemetry_proto::tonic::logs::v1::LogsData;
-use rst_tracer::sink::OtlpSink;
+use rst_tracer::sink::{Host, Marks, OtlpSink};
 use serde_json::{Map, Value, json};
 
 use super::compare::{differences, is_truncated, is_verdict, nanoseconds, weight};
@@ -112,8 +113,18 @@ pub(super) fn complaints(line: &str, event: &Value) -> Vec<String> {
     if is_truncated(event) || actual.contains_key("rst_tracer.truncated") {
         return found;
     }
-    if resource["service.name"] != "rst-tracer" || resource["host.name"] != event["host"] {
+    let is_linux = resource["os.type"] == "linux";
+    let is_id = |id: &Value| id.as_str().is_some_and(|id| id.len() == 32);
+    let ids = ["service.instance.id", "host.id"].into_iter().filter_map(|key| resource.get(key));
+    found.extend(ids.filter(|id| !is_id(id)).map(Value::to_string));
+    if resource["service.name"] != "rst-tracer"
+        || resource["host.name"] != event["host"]
+        || !is_linux
+    {
         found.push(format!("the resource is {resource:?}"));
+    }
+    if resource["env"] != "prod" || resource["tags"] != json!(["edge", "eu west"]) {
+        found.push(format!("tags and labels are not in the resource {resource:?}"));
     }
     let body = record["body"]["stringValue"].as_str().expect("a text");
     let (name, is_right) = match event["type"].as_str() {
@@ -218,7 +229,7 @@ fn reset(event: &Value, keys: &mut Keys) {
     keys.end(peer, "network.peer");
     #[rustfmt::skip] // Many short words.
     keys.ours(event, "", &[
-        "frame", "netns", "hook", "local_role", "tunnel", "community_id", "vlan", "class", "cause",
+        "frame", "ifindex", "netns", "hook", "local_role", "tunnel", "community_id", "vlan", "class", "cause",
         "confidence", "basis", "severity", "at_fault", "sent_by", "initiator", "origin", "effect",
         "signature", "repeats", "stage", "conn_state", "history", "app",
     ]);
@@ -238,7 +249,7 @@ fn reset(event: &Value, keys: &mut Keys) {
     keys.ours(segment, ".tcp", &["flags", "seq", "ack", "window", "payload_len"]);
     keys.ours(event, ".tcp", &["payload_text", "mptcp_reason"]);
     keys.ours(segment, ".ip", &["ttl", "df", "tos", "flow_label"]);
-    keys.of(segment, &[("ip_id", "rst_tracer.ip.id")]);
+    keys.of(segment, &[("ip_id", "rst_tracer.ip.id"), ("src_mac", "rst_tracer.ether.src_mac")]);
     if let Some(flow) = event.get("flow") {
         let names = ["duration_ms", "idle_ms", "rtt_us", "client", "server", "src", "dst"];
         keys.ours(flow, ".flow", &names);
@@ -251,7 +262,12 @@ fn reset(event: &Value, keys: &mut Keys) {
                 ("name", "process.executable.name"),
                 ("uid", "process.user.id"),
                 ("cgroup", "process.linux.cgroup"),
+                ("executable", "process.executable.path"),
+                ("start", "process.creation.time"),
                 ("container_id", "container.id"),
+                ("container_runtime", "container.runtime.name"),
+                ("pod_uid", "k8s.pod.uid"),
+                ("entity_id", "rst_tracer.process.entity_id"),
                 ("known_by", "rst_tracer.process.known_by"),
             ],
         );
@@ -335,10 +351,20 @@ fn stats(event: &Value, keys: &mut Keys) {
     }
 }
 
+/// This host, and what else is to be said, with more labels of these names.
+fn host(more: RangeInclusive<char>) -> Host {
+    let tags = ["edge", "eu west"].map(str::to_owned).to_vec();
+    let more = more.map(|key| (key.to_string(), "1".to_owned()));
+    let labels = [("env".to_owned(), "prod".to_owned())].into_iter().chain(more).collect();
+    let marks = Marks::new(tags, labels);
+    Host { marks: marks.expect("they are allowed"), ..Host::read() }
+}
+
 #[test]
 fn events_of_every_kind_are_read_as_they_are() {
     let all = events::all();
-    let lines = events::lines(&all, OtlpSink::new);
+    // Many short ones take the most room.
+    let lines = events::lines(&all, |out| OtlpSink::new(out).on(host('a'..='z')));
     assert_eq!(lines.len(), all.len());
     let complaints: Vec<_> =
         lines.iter().zip(&all).flat_map(|(line, event)| complaints(line, event)).collect();
@@ -349,7 +375,8 @@ fn events_of_every_kind_are_read_as_they_are() {
 #[test]
 fn planted_errors_are_refused() {
     let event = events::all().remove(0);
-    let line = events::lines(std::slice::from_ref(&event), OtlpSink::new).remove(0);
+    let of = std::slice::from_ref(&event);
+    let line = events::lines(of, |out| OtlpSink::new(out).on(host('a'..='b'))).remove(0);
     for (right, wrong) in [
         ("resourceLogs", "resourcelogs"),
         ("scopeLogs", "scopeSpans"),

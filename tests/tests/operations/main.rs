@@ -4,6 +4,7 @@
 mod cpus;
 mod flood;
 mod foreign;
+mod identity;
 mod interfaces;
 mod leftovers;
 mod metrics;
@@ -11,8 +12,10 @@ mod metrics;
 #[expect(dead_code, reason = "the tests of attaching use more of it")]
 mod net;
 mod outputs;
+mod own_filter;
 mod pair;
 mod privileges;
+mod recorder;
 mod resets;
 mod service;
 mod sightings;
@@ -20,3 +23,4 @@ mod signals;
 mod soak;
 mod stalled;
 mod syn_flood;
+mod translated;

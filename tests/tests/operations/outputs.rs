@@ -2,14 +2,17 @@
 
 use std::{
     fs::{self, OpenOptions},
-    io,
-    os::unix::{fs::PermissionsExt, process::ExitStatusExt},
+    io::{self, Read},
+    os::unix::{
+        fs::{OpenOptionsExt, PermissionsExt},
+        process::ExitStatusExt,
+    },
 };
 
 use nix::sys::signal::Signal;
 use rst_tracer::demo::wait;
 use rst_tracer_tests::{
-    capture::Folder,
+    capture::{Folder, many_refused, pcap},
     tracer::{Ended, Tracer, command, run},
 };
 
@@ -56,6 +59,9 @@ fn a_full_disk_is_said_and_a_failure_in_the_end() {
         refuse_on_loopback(1);
         const SAID: &str = "cannot write the output text:-: No space left on device";
         tracer.err.await_line("it to say so", |line| line.contains(SAID));
+        tracer.signal(Signal::SIGUSR1);
+        let waits = "summary: output text:-: 0 lines written, 0 dropped, 1 waiting";
+        tracer.err.await_line("what waits", |line| line == waits);
         refuse_on_loopback(1);
         let ended = tracer.interrupt();
         ended.assert_code(1);
@@ -109,6 +115,24 @@ fn a_pipe_without_a_reader_is_waited_for_and_ctrl_c_ends_that() {
 }
 
 #[test]
+fn a_pipe_that_is_being_read_is_written_to_without_a_word() {
+    let folder = Folder::new();
+    let pipe = folder.path("pipe");
+    nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).expect("a pipe with a name");
+    // Opened so, it needs no writer; one that comes and goes would end what it reads.
+    let flags = nix::fcntl::OFlag::O_NONBLOCK.bits();
+    let mut reader = OpenOptions::new().read(true).custom_flags(flags).open(&pipe).expect("opened");
+    let capture = folder.file("three.pcap", &pcap(&many_refused(3)));
+    let to = format!("json:{}", pipe.display());
+    let ended = run(&["replay", &capture, "-o", &to]);
+    ended.assert_code(0);
+    assert!(!ended.said("waiting for its reader"), "{ended:#?}");
+    let mut text = String::new();
+    reader.read_to_string(&mut text).expect("what was written");
+    assert_eq!(text.lines().count(), 3, "{text}");
+}
+
+#[test]
 fn an_output_that_takes_nothing_costs_the_others_nothing() {
     in_namespace(|| {
         set_up("lo");
@@ -149,6 +173,24 @@ fn an_output_that_takes_nothing_costs_the_others_nothing() {
         assert_eq!(written + dropped, all.len() as u64);
         let in_order = all.iter().zip(1..).all(|(line, number)| line["seq"] == number);
         assert!(in_order, "every line has its number");
+    });
+}
+
+#[test]
+fn a_file_that_was_not_renamed_is_left_open_on_hup() {
+    in_namespace(|| {
+        set_up("lo");
+        let folder = Folder::new();
+        let events = folder.path("events");
+        // Of root, whom the tracer leaves: nobody may not open it anew.
+        let tracer = Tracer::trace(&["--settle", "0s", "-o", events.to_str().expect("UTF-8")]);
+        tracer.signal(Signal::SIGHUP);
+        refuse_on_loopback(1);
+        let lines = || fs::read_to_string(&events).map_or(0, |text| text.lines().count());
+        wait::until("an event", || Ok(lines() == 1)).expect("written");
+        let ended = tracer.interrupt();
+        ended.assert_code(0);
+        assert!(!ended.said("cannot open"), "{ended:#?}");
     });
 }
 

@@ -4,6 +4,7 @@ use std::{
     io::Write,
     net::{IpAddr, TcpListener, TcpStream},
     os::fd::OwnedFd,
+    process::Command,
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
@@ -91,10 +92,37 @@ impl Pair {
         (0..count).map(talk).collect()
     }
 
+    /// Gives both ends so many queues, before anything is attached.
+    pub(crate) fn set_queues(&self, count: usize) {
+        let count = count.to_string();
+        for (netns, name) in [(&self.here, "h0"), (&self.there, "t0")] {
+            ethtool(netns, &["-L", name, "rx", &count, "tx", &count]);
+        }
+    }
+
+    /// How many frames XDP saw on each of the traced end's queues.
+    pub(crate) fn frames_by_queue(&self, count: usize) -> Vec<u64> {
+        let counters = ethtool(&self.here, &["-S", "h0"]);
+        let of = |queue| {
+            let name = format!("rx_queue_{queue}_xdp_packets: ");
+            let line = counters.lines().find_map(|line| line.trim().strip_prefix(&name));
+            line.and_then(|number| number.parse().ok()).expect("a counter of each queue")
+        };
+        (0..count).map(of).collect()
+    }
+
     /// Sends anything out of the other host's end.
     pub(crate) fn flooder(&self) -> OwnedFd {
         self.there.run(|| packet::open("t0", 0)).expect("a packet socket")
     }
+}
+
+/// Asks or tells an interface something; what it says.
+fn ethtool(netns: &Netns, arguments: &[&str]) -> String {
+    let output = netns.run(|| Ok(Command::new("ethtool").args(arguments).output()?));
+    let output = output.expect("ethtool is installed");
+    assert!(output.status.success(), "{arguments:?}: {output:?}");
+    String::from_utf8(output.stdout).expect("UTF-8")
 }
 
 /// The lines of a type.

@@ -78,14 +78,16 @@ fn another_user_can_be_named_or_none() {
 }
 
 #[test]
-fn the_thread_that_hears_strangers_confines_itself_even_where_nothing_is_dropped() {
+fn the_threads_that_hear_strangers_confine_themselves_even_where_nothing_is_dropped() {
     in_namespace(|| {
         set_up("lo");
         let tracer = Tracer::trace(&["-i", "lo", "--no-drop", "--metrics-listen", "127.0.0.1:0"]);
+        let count = |name, value: &str| {
+            of_threads(&tracer, name).iter().filter(|line| *line == value).count()
+        };
         // Landlock shows nowhere; it wants no_new_privs, which nobody else has set here.
-        let confined =
-            || of_threads(&tracer, "NoNewPrivs").iter().filter(|line| *line == "1").count();
-        wait::until("one thread is confined", || Ok(confined() == 1)).expect("to be confined");
+        let all_are = || Ok(count("Name", "metrics") == 8 && count("NoNewPrivs", "1") == 8);
+        wait::until("they are confined", all_are).expect("to be confined");
         tracer.interrupt().assert_code(0);
     });
 }

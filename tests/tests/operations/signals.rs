@@ -46,7 +46,9 @@ fn what_still_waits_is_written_when_it_is_asked_to_stop() {
                 break summary;
             }
         };
-        assert_eq!((waiting.count("events"), waiting.count("not written")), (0, 3), "{waiting:?}");
+        assert_eq!((waiting.count("events"), waiting.count("pending")), (0, 3), "{waiting:?}");
+        assert_eq!(waiting.count("not written"), 0, "they are not lost: {waiting:?}");
+        waiting.assert_balanced();
         let ended = tracer.interrupt();
         assert_eq!(ended.out.len(), 3);
         assert_eq!(ended.summary().count("events"), 3);

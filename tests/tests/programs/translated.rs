@@ -8,7 +8,7 @@ use std::{
     process::Command,
 };
 
-use rst_tracer::source::live::kernel::{Clock, Options};
+use rst_tracer::source::live::kernel::{Clock, Options, Recording};
 use rst_tracer_tests::kernel::{self, Kernel, Program};
 
 /// The helpers that a program may call at all: on what path, the other test says.
@@ -135,8 +135,18 @@ fn a_usual_segment_is_taken_in_without_a_call() {
     if !kernel::can_load() {
         return;
     }
-    // The fine clock is a call.
-    let kernel = Kernel::load(Options { clock: Clock::Coarse, ..kernel::OPTIONS });
+    for recorder in [Recording::On, Recording::Off] {
+        // The fine clock is a call.
+        a_usual_segment_needs_no_call(Options {
+            clock: Clock::Coarse,
+            recorder,
+            ..kernel::OPTIONS
+        });
+    }
+}
+
+fn a_usual_segment_needs_no_call(options: Options) {
+    let kernel = Kernel::load(options);
     let ethernet = Program::ALL.into_iter().filter(|program| !program.name().ends_with("_l3"));
     for program in ethernet {
         let translated = Translated::of(kernel.id(program));

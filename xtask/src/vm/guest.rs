@@ -83,6 +83,20 @@ const COMMANDS: &[Row] = &[
         degraded_exits: &[],
         telling: &["summary:"],
     },
+    // Where the kernel has Landlock, the threads that hear strangers are confined, and answer all the same.
+    Row {
+        command: "mount -t securityfs securityfs /sys/kernel/security; lsm=$(cat /sys/kernel/security/lsm); \
+                  RUST_LOG=debug rst-tracer -i lo --metrics-listen 127.0.0.1:9464 -o /tmp/none 2> /tmp/heard & \
+                  until grep -q Ctrl-C /tmp/heard; do sleep 0.2; done; \
+                  wget -q -O /tmp/metrics http://127.0.0.1:9464/metrics; kill -INT $! && wait $!; \
+                  echo $(grep -m 1 -o 'serves metrics: .*' /tmp/heard), lsm $lsm; \
+                  grep -q '^rst_tracer_' /tmp/metrics && case ,$lsm, in \
+                  *,landlock,*) grep -q 'serves metrics: Files' /tmp/heard;; \
+                  *) grep -q 'serves metrics: Not' /tmp/heard;; esac",
+        takes_object: false,
+        degraded_exits: &[],
+        telling: &["serves metrics:"],
+    },
     // The kernel itself names the task that closed.
     Row {
         command: "rst-tracer demo --at server --json > /tmp/events && \

@@ -177,7 +177,7 @@ pub(super) fn rae(r: &Reading<'_>) -> bool {
     const NOT_AE: u8 = 0x0e;
     let tcp = &r.segment.tcp;
     let asked = r.past.slots().any(|slot| slot.flags.0 & ECN != 0);
-    let unseen = r.past.i_opened().is_none();
+    let unseen = r.past.i_opened().is_none() || r.past.state().has_holes();
     tcp.reserved & NOT_AE != 0 || tcp.flags.0 & ECN != 0 && !asked && !unseen
 }
 
@@ -201,7 +201,7 @@ pub(super) fn scapy(r: &Reading<'_>) -> bool {
 
 pub(super) fn hping(r: &Reading<'_>) -> bool {
     let own = r.past.my_slots().any(|slot| slot.window == r.segment.tcp.window);
-    let by_hand = r.is_raw() && !r.continues() && !own;
+    let by_hand = r.is_raw() && !r.continues() && !own && !r.past.state().has_holes();
     by_hand && r.ttl_from_64() && r.is_plain() && matches!(r.segment.tcp.window, 64 | 512)
 }
 

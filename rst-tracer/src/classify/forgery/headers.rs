@@ -5,7 +5,7 @@
 //! `tcp_v4_send_reset`). So only the time to live of an answer is looked at, and less is made of it.
 
 use rst_tracer_common::{
-    flow::{Slot, side_trait},
+    flow::{Slot, flag, side_trait},
     wire::{Flags, Segment, Seq, option},
 };
 
@@ -27,6 +27,7 @@ pub(super) fn look(case: &Case<'_>, past: &Past<'_>, tells: &mut Tells) {
     }
     type_of_service(case, past, tells);
     timestamps(case, past, tells);
+    window(case, past, tells);
 }
 
 fn time_to_live(case: &Case<'_>, past: &Past<'_>, tells: &mut Tells) {
@@ -69,6 +70,10 @@ fn identification(case: &Case<'_>, past: &Past<'_>, tells: &mut Tells) {
     } else if segment.ip_id == 0 && case.form == Form::Active && numbers_its_segments(past) {
         // A live socket of Linux counts on (net/ipv4/ip_output.c, `ip_select_ident_segs`).
         tells.add("ip_id_gone", 1.0, "its IP ID is 0, and the sender's other segments have one");
+    } else if segment.ip_id == 0 && case.form == Form::Active && is_syn_ack_of_linux(past) {
+        let text =
+            "its IP ID is 0: Linux, which wrote the SYN-ACK, numbers what a live socket sends";
+        tells.add("ip_id_gone", 1.0, text);
     } else if last == 0 || segment.ip_id == 0 {
         // Linux' answers without a socket have 0: not comparable.
     } else if (1..=64).contains(&step) {
@@ -90,6 +95,37 @@ fn numbers_its_segments(past: &Past<'_>) -> bool {
     all.peek().is_some() && all.all(|slot| slot.ip_id != 0)
 }
 
+/// Whether a SYN-ACK is all that is known of the claimed sender, and Linux' own: with identification 0,
+/// don't-fragment, and a window that others do not offer.
+fn is_syn_ack_of_linux(past: &Past<'_>) -> bool {
+    const OFFERED_BY_OTHERS: u16 = 65_535;
+    let facts = past.my_facts();
+    let mut plain =
+        past.my_slots().filter(|slot| slot.flags.0 & (Flags::SYN.0 | Flags::RST.0) == 0);
+    past.has(flag::SYN_ACK)
+        && past.i_opened() == Some(false)
+        && plain.next().is_none()
+        && facts.first_ip_id == 0
+        && facts.first_ttl <= 64
+        && facts.first_window != OFFERED_BY_OTHERS
+        && past.mine().traits & side_trait::DONT_FRAGMENT != 0
+}
+
+/// A receive window grows with what is received (RFC 9293 section 3.8.6.2.2): of who got nothing it is what it was.
+fn window(case: &Case<'_>, past: &Past<'_>, tells: &mut Tells) {
+    let window = case.segment().tcp.window;
+    let plain = |slot: &&Slot| slot.flags.0 & (Flags::SYN.0 | Flags::RST.0) == 0;
+    let Some(last) = past.my_slots().rfind(plain) else { return };
+    let whole = past.has(flag::SYN | flag::SYN_ACK) && past.theirs().bytes == 0;
+    if whole && case.form == Form::Active && window / 2 > last.window {
+        let text = format!(
+            "its window is {window}, the sender's was {} and nothing has come that would open it",
+            last.window
+        );
+        tells.add("window_differs", 1.5, text);
+    }
+}
+
 /// Linux labels a connection, and changes the label only when it thinks the path bad
 /// (net/core/sock.c, `sk_rethink_txhash`).
 fn flow_label(case: &Case<'_>, past: &Past<'_>, tells: &mut Tells) {
@@ -105,6 +141,9 @@ fn flow_label(case: &Case<'_>, past: &Past<'_>, tells: &mut Tells) {
 
 fn type_of_service(case: &Case<'_>, past: &Past<'_>, tells: &mut Tells) {
     const NOT_ECN: u8 = 0xfc;
+    if !past.my_last_is_known() {
+        return;
+    }
     let (tos, usual) = (case.segment().tos & NOT_ECN, past.mine().tos & NOT_ECN);
     if tos != usual {
         let text = format!(
@@ -127,8 +166,10 @@ fn timestamps(case: &Case<'_>, past: &Past<'_>, tells: &mut Tells) {
     }
     // Clocks of 1 kHz (Linux) to 1 MHz are in use; a forger's number is anywhere.
     let ahead = Seq(tcp.tsval).since(Seq(past.mine().tsval));
-    let silence_ms = past.my_slots().next_back().map_or(0, |slot| case.since(slot) / 1_000_000);
-    let most = (silence_ms + 1000).saturating_mul(1000).min(i32::MAX as u64) as i32;
+    // Where all that is recorded is the other side's, nobody knows how long.
+    let silence_ms =
+        past.my_slots().next_back().map_or(u64::MAX, |slot| case.since(slot) / 1_000_000);
+    let most = silence_ms.saturating_add(1000).saturating_mul(1000).min(i32::MAX as u64) as i32;
     if ahead < 0 || ahead > most {
         tells.add("timestamp_wild", 2.0, "its timestamp does not continue the sender's clock");
     } else {

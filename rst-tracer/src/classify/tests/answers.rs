@@ -1,8 +1,8 @@
 //! Resets that answer a segment of an open or closed connection.
 
-use super::{both, expect, sane, share};
+use super::{both, expect, gives, sane, share};
 use crate::correlate::story::{ACK, Client, PSH, Packet, RST, Server, Story};
-use crate::event::{AtFault, Cause, Effect, Origin, Stage};
+use crate::event::{AtFault, Cause, Effect, Origin, Severity, Stage};
 
 #[test]
 fn data_behind_a_fin_is_refused() {
@@ -159,4 +159,38 @@ fn what_is_sure_of_a_whole_connection_is_less_so_of_its_end_alone() {
     story.say(Client, b"more").wait(5).disown(Server);
     let event = expect(&mut story, Cause::DataAfterClose);
     assert_eq!(event.confidence.percent(), 60);
+}
+
+#[test]
+fn an_answer_that_came_twice_from_two_distances_was_not_both_times_the_servers() {
+    let told = |nearer: u8| {
+        let mut story = Story::v4();
+        story.handshake().say(Client, b"GET / HTTP/1.1").wait(5);
+        let real = story.packet(Server, PSH | ACK);
+        let forged =
+            Packet { payload: b"HTTP/1.1 302".to_vec(), ttl: real.ttl + nearer, ..real.clone() };
+        story.send(forged).wait(1).fin(Client).wait(5);
+        let real = Packet { payload: b"HTTP/1.1 200 OK, and so on".to_vec(), ..real };
+        story.send(real).wait(1).disown(Client);
+        let event = expect(&mut story, Cause::DataAfterClose);
+        (gives(&event, "said_twice"), event.at_fault, event.severity)
+    };
+    assert_eq!(told(2), (true, AtFault::Network, Severity::Medium));
+    assert_eq!(told(0), (false, AtFault::Server, Severity::Low));
+}
+
+#[test]
+fn a_keepalive_that_something_on_the_way_answers_was_forgotten_there() {
+    let told = |ttl: u8| {
+        let mut story = Story::v4();
+        story.handshake().exchange().wait(5_000).probe(Client).wait(1);
+        let answer = Packet { ttl, ..story.answer(Server) };
+        sane(story.send(answer).first())
+    };
+    let near = told(255);
+    assert_eq!(
+        (near.cause, near.origin),
+        (Cause::IdleTimeoutMiddlebox, Origin::MiddleboxSuspected)
+    );
+    assert_ne!(told(57).cause, Cause::IdleTimeoutMiddlebox);
 }

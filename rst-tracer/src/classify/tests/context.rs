@@ -8,9 +8,9 @@ use super::{both, expect, gives, sane, share, with};
 use crate::{
     correlate::{
         Rules, Scene, SendReset, Witnesses, describe,
-        story::{ACK, Client, PSH, Packet, RST, SYN, Server, Story},
+        story::{ACK, Client, FIN, PSH, Packet, RST, SYN, Server, Story, Who},
     },
-    event::{Cause, Origin},
+    event::{Cause, Origin, RstEvent},
 };
 
 const GET: &[u8] = b"GET / HTTP/1.1\r\n\r\n";
@@ -126,8 +126,108 @@ fn an_old_segment_that_comes_behind_the_end_is_a_stray() {
         let last = story.packet(Server, ACK);
         story.send(Packet { payload: b"request".to_vec(), ..old }).send(last);
         let event = expect(story.disown(Client), Cause::StraySegment);
-        assert!(gives(&event, "old_duplicate"));
+        assert!(gives(&event, "copy_behind_the_end"));
     }
+}
+
+#[test]
+fn a_last_ack_that_comes_twice_is_a_stray() {
+    for (last, reason) in
+        [(false, None), (true, None), (true, Some("TCP_FLAGS")), (true, Some("NO_SOCKET"))]
+    {
+        for mut story in both() {
+            (story.hook, story.ifindex) = (Hook::TC_EGRESS, 2);
+            story.handshake().exchange().fin(Client).wait(5).ack(Server).fin(Server).wait(5);
+            // Twice, or instead something that is not acknowledged any more.
+            story.ack(Client).wait(5);
+            if last {
+                story.ack(Client)
+            } else {
+                story.say(Client, b"more")
+            };
+            story.disown(Server);
+            if let Some(reason) = reason {
+                story.kernel_answers(Server, reason);
+            }
+            let event = sane(story.first());
+            assert_eq!(event.cause == Cause::StraySegment, last, "{reason:?} {event:#?}");
+            assert_eq!(
+                gives(&event, "copy_behind_the_end"),
+                last && reason.is_none(),
+                "{event:#?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_copy_of_an_old_question_is_a_stray() {
+    for reason in [None, Some("TCP_FLAGS")] {
+        for mut story in both() {
+            (story.hook, story.ifindex) = (Hook::TC_EGRESS, 2);
+            story.handshake();
+            let old = Packet { payload: b"hello".to_vec(), ..story.packet(Client, PSH | ACK) };
+            story.say(Client, b"hello").wait(5).say(Server, b"hi").wait(5).ack(Client).fin(Client);
+            story.wait(5).ack(Server).fin(Server).wait(5).ack(Client).wait(500).send(old);
+            story.disown(Server);
+            if let Some(reason) = reason {
+                story.kernel_answers(Server, reason);
+            }
+            expect(&mut story, Cause::StraySegment);
+        }
+    }
+}
+
+#[test]
+fn a_server_whose_fin_came_from_elsewhere_had_been_reset() {
+    let told = |farther: u8| {
+        let mut story = Story::v4();
+        story.handshake().say(Client, GET).wait(5).ack(Server).wait(5);
+        let page = story.packet(Server, FIN | PSH | ACK);
+        let ttl = page.ttl - farther;
+        story.send(Packet { payload: b"HTTP/1.1 200 OK\r\n\r\nno".to_vec(), ttl, ..page });
+        story.wait(5).ack(Client).wait(1).disown(Server);
+        sane(story.first())
+    };
+    let event = told(9);
+    assert_eq!(event.cause, Cause::SegmentAfterReset, "{event:#?}");
+    assert!(gives(&event, "fin_from_elsewhere"));
+    assert_ne!(told(0).cause, Cause::SegmentAfterReset);
+}
+
+#[test]
+fn who_has_taken_data_behind_its_fin_had_closed_one_direction_only() {
+    let told = |took: bool| {
+        let mut story = Story::v4();
+        story.handshake().exchange().fin(Client).wait(5).say(Server, b"news").wait(5);
+        if took {
+            story.ack(Client).wait(5).say(Server, b"and more").wait(5);
+        }
+        expect(story.disown(Client), Cause::DataAfterClose).confidence.percent()
+    };
+    assert!(told(false) >= 90);
+    assert!((50..70).contains(&told(true)));
+}
+
+#[test]
+fn a_box_that_resets_both_sides_of_a_connection_at_rest_gave_it_up() {
+    let told = |ms: u64, ttl: u8, whom: &[Who]| {
+        let mut story = Story::v4();
+        story.handshake().exchange().ack(Client).wait(ms);
+        for &from in whom {
+            let usual = story.packet(from, RST);
+            story.send(Packet { ttl, ack: 7, window: 0, ip_id: 0, options: vec![], ..usual });
+        }
+        story.told()
+    };
+    let gave_up = |event: &RstEvent| event.cause == Cause::IdleTimeoutMiddlebox;
+    for event in told(2_000, 255, &[Client, Server]) {
+        assert!(gave_up(&event) && gives(&event, "both_sides_at_once"), "{event:#?}");
+    }
+    let one = told(2_000, 128, &[Server]).remove(0);
+    assert!(gave_up(&one) && gives(&one, "unasked"), "{one:#?}");
+    assert!(!told(20, 255, &[Client, Server]).iter().any(gave_up));
+    assert!(!told(2_000, 57, &[Server]).iter().any(gave_up));
 }
 
 #[test]
@@ -220,4 +320,34 @@ fn one_who_sees_the_connection_does_not_miss_it_at_rest() {
     };
     assert_eq!(told(0), Cause::InjectedReset);
     assert_eq!(told(1u32.wrapping_neg()), Cause::BlindResetAttempt);
+}
+
+#[test]
+fn a_page_from_elsewhere_than_the_syn_ack_is_a_filters() {
+    let told = |page: &[u8], farther: u8| {
+        let mut story = Story::v4();
+        story.handshake().say(Client, GET).wait(5);
+        let answer = story.packet(Server, PSH | ACK);
+        let ttl = answer.ttl - farther;
+        story.send(Packet { payload: page.to_vec(), ttl, ..answer }).wait(1).ack(Client).wait(1);
+        let reset = story.packet(Server, RST | ACK);
+        sane(story.send(Packet { ttl, ..reset }).first())
+    };
+    let page = told(b"HTTP/1.1 403 Forbidden\r\n\r\nno", 2);
+    assert_eq!(page.cause, Cause::DpiBlock, "{page:#?}");
+    assert!(gives(&page, "page_from_elsewhere"));
+    assert_eq!(told(b"HTTP/1.1 403 Forbidden\r\n\r\nno", 0).cause, Cause::ClosedWithUnreadData);
+    assert_ne!(told(b"HTTP/1.1 200 OK\r\n\r\nyes, here", 2).cause, Cause::DpiBlock);
+}
+
+#[test]
+fn who_hangs_up_on_a_greeting_did_not_cancel_what_it_never_asked() {
+    let told = |greeting: &[u8]| {
+        let mut story = Story::v4();
+        (story.hook, story.ifindex) = (Hook::TC_EGRESS, 2);
+        story.handshake().say(Server, greeting).wait(2).ack(Client).wait(2).abort(Client);
+        sane(story.kernel_aborts(Client, "TCP_ABORT_ON_CLOSE").first()).cause
+    };
+    assert_eq!(told(b"220 mx.example ESMTP Postfix\r\n"), Cause::ProtocolMismatch);
+    assert_eq!(told(b"\x00\x01\x02 samples, without end"), Cause::ClientCancel);
 }

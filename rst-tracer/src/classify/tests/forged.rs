@@ -1,7 +1,7 @@
 //! Resets in somebody else's name.
 
 use super::{both, expect, sane, share};
-use crate::correlate::story::{ACK, Client, Packet, RST, Server, Story};
+use crate::correlate::story::{ACK, Client, Packet, RST, SYN, Server, Story};
 use crate::event::{AtFault, Cause, Effect, Origin, Severity};
 
 /// As an injector on the path writes it: right addresses, its own habits.
@@ -118,4 +118,32 @@ fn three_resets_with_strange_headers_in_a_burst_are_an_injectors() {
         share(&sane(story.first()), Cause::InjectedReset)
     };
     assert!(told(3) > told(1));
+}
+
+#[test]
+fn a_window_that_nothing_opened_is_not_its_senders() {
+    let suspected = |factor: u16| {
+        let mut story = Story::v4();
+        story.handshake().wait(5);
+        let usual = story.packet(Client, RST | ACK);
+        let window = usual.window.saturating_mul(factor);
+        // Its timestamp and identification fit, its TTL and don't-fragment do not.
+        let reset = Packet { window, ttl: 41, df: false, ..usual };
+        share(&story.send(reset).first(), Cause::InjectedReset) > 0
+    };
+    assert_eq!([suspected(4), suspected(1)], [true, false]);
+}
+
+#[test]
+fn linux_numbers_what_a_live_socket_sends_and_not_its_syn_ack() {
+    let suspected = |ip_id: u16| {
+        let mut story = Story::v4();
+        story.syn().wait(5);
+        let syn_ack = Packet { ip_id: 0, window: 65_160, ..story.packet(Server, SYN | ACK) };
+        story.send(syn_ack).wait(5).ack(Client).wait(5);
+        let usual = story.packet(Server, RST | ACK);
+        let ttl = usual.ttl - 1;
+        share(&story.send(Packet { ip_id, ttl, ..usual }).first(), Cause::InjectedReset) > 0
+    };
+    assert_eq!([suspected(0), suspected(4711)], [true, false]);
 }

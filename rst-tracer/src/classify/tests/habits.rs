@@ -139,3 +139,26 @@ fn linux_has_no_habit_of_an_injector() {
         assert!(story.told().iter().all(|event| !gives(event, "habit")));
     }
 }
+
+#[test]
+fn a_reset_said_more_often_than_was_asked_is_no_answer() {
+    let told = |times: usize, asks_again: bool| {
+        let mut story = Story::v6();
+        story.handshake().exchange().say(Client, b"more").wait(1);
+        let answer = Packet { flow_label: 0, ..story.answer(Server) };
+        for _ in 0..times {
+            story.send(answer.clone()).wait(15);
+            if asks_again {
+                story.ack(Client).wait(1);
+            }
+        }
+        story.wait(50).say(Server, b"and this").wait(50).say(Server, b"and that");
+        sane(story.first())
+    };
+    let thrice = told(3, false);
+    assert_eq!(thrice.cause, Cause::InjectedReset, "{thrice:#?}");
+    assert_eq!(thrice.origin, Origin::MiddleboxProven);
+    for (times, asks_again) in [(1, false), (3, true)] {
+        assert_eq!(told(times, asks_again).cause, Cause::HostFirewallReject, "{times}");
+    }
+}

@@ -1,7 +1,7 @@
 //! Resets before any data.
 
 use super::{both, expect, sane, share};
-use crate::correlate::story::{ACK, Client, Packet, SYN, Server, Story};
+use crate::correlate::story::{ACK, Client, Packet, RST, SYN, Server, Story};
 use crate::event::{AtFault, Cause, Effect, Origin, Severity, Stage};
 use rst_tracer_common::event::Hook;
 
@@ -170,4 +170,35 @@ fn a_client_that_resets_its_own_syn_gave_up_as_far_as_one_sees() {
     let event = expect(&mut story, Cause::ClientGaveUp);
     assert!(event.confidence.percent() <= 40);
     assert_eq!(event.effect, Effect::Unknown);
+}
+
+#[test]
+fn who_forgot_a_living_connection_twice_reused_no_waiting_port() {
+    let mut story = Story::v4();
+    story.handshake().exchange();
+    for _ in 0..2 {
+        let (old, syn) = (story.packet(Server, ACK), story.packet(Client, SYN));
+        story.wait(5).send(Packet { seq: syn.seq.wrapping_add(300_000), ..syn }).wait(1);
+        story.send(old).wait(1).disown(Client).wait(1000).handshake().exchange();
+    }
+    let told: Vec<_> = story.told().iter().map(|event| event.cause).collect();
+    assert_eq!(told, [Cause::HalfOpenDiscovery; 2]);
+}
+
+#[test]
+fn who_guesses_while_the_handshake_is_open_guesses() {
+    let mut story = Story::v4();
+    story.syn().wait(10).syn_ack().wait(1);
+    let usual = story.packet(Client, RST);
+    for ahead in [0x2000_0000, 0x4000_0000] {
+        let seq = usual.seq.wrapping_add(ahead);
+        story
+            .send(Packet { seq, ack: 0, window: 0, options: vec![], ttl: 237, ..usual.clone() })
+            .wait(1);
+    }
+    story.ack(Client).wait(1).say(Client, b"hello");
+    for event in story.told() {
+        assert_eq!(event.cause, Cause::BlindResetAttempt, "{event:#?}");
+        assert_ne!(event.origin, Origin::Endpoint);
+    }
 }

@@ -17,6 +17,7 @@ mod scans;
 mod signatures;
 mod strangers;
 mod told;
+mod unrecorded;
 
 use crate::correlate::{Joined, Scene, describe, story::Story};
 use crate::event::{Cause, RstEvent};

@@ -1,7 +1,7 @@
 //! Scanners, health checks and races between addresses: not tampering.
 
 use super::{expect, gives, share, with};
-use crate::correlate::story::{Client, Packet, SYN, Server, Story};
+use crate::correlate::story::{Client, Packet, RST, SYN, Server, Story};
 use crate::event::{Cause, Origin};
 
 /// A SYN that a tool writes, and the kernel's answer to the SYN-ACK.
@@ -17,6 +17,24 @@ fn scan(window: u16, options: &[u8], ip_id: u16, ttl: u8) -> Story {
     };
     story.send(syn).wait(10).syn_ack().wait(1).disown(Client);
     story
+}
+
+#[test]
+fn a_scanner_that_resets_a_refusal_is_known_by_that() {
+    let told = |syn_options: Vec<u8>, window: u16| {
+        let mut story = Story::v4();
+        let usual = story.packet(Client, SYN);
+        let syn = Packet { window, options: syn_options, ttl: 255, df: false, ..usual };
+        story.send(syn).wait(10).disown(Server).wait(1);
+        let reset = Packet { window: 1200, ttl: 255, ..story.packet(Client, RST) };
+        story.send(Packet { options: vec![], df: false, ..reset });
+        story.told().remove(1)
+    };
+    let event = told(vec![], 1024);
+    assert_eq!(event.cause, Cause::ScannerProbe, "{event:#?}");
+    assert!(gives(&event, "tool_resets"));
+    let usual = Story::v4().packet(Client, SYN).options;
+    assert_ne!(told(usual, 64_240).cause, Cause::ScannerProbe);
 }
 
 #[test]

@@ -1,15 +1,15 @@
 //! Segments that strangers wrote: SYNs of tools, SYNs and resets in the names of others, guesses.
 
-use rst_tracer_common::notice::Point;
+use rst_tracer_common::{event::Hook, notice::Point};
 
 use super::{expect, gives, sane, share, with};
 use crate::correlate::story::{ACK, Client, PSH, Packet, RST, SYN, Server, Story};
 use crate::event::{Cause, Origin};
 
-/// A call by a SYN that has only a segment size, answered, and the answer refused.
+/// A call by a SYN with a segment size and a window scale, answered, and the answer refused.
 fn probe(window: u16, ttl: u8) -> Story {
     let mut story = Story::v4();
-    let options = vec![2, 4, 5, 0xb4];
+    let options = vec![2, 4, 5, 0xb4, 3, 3, 10, 0];
     let syn = Packet { window, options, ttl, ..story.packet(Client, SYN) };
     story.send(syn).wait(10).syn_ack().wait(1).disown(Client);
     story
@@ -70,7 +70,8 @@ fn a_reset_from_nearer_than_the_clients_syn_is_not_the_clients() {
 #[test]
 fn a_client_that_let_the_first_syn_ack_pass_may_have_believed_a_reset() {
     let mut story = Story::v4();
-    story.syn().wait(10).syn_ack();
+    let syn = Packet { window: 64240, ..story.packet(Client, SYN) };
+    story.send(syn).wait(10).syn_ack();
     let again = Packet { ip_id: 0, ..story.packet(Server, SYN | ACK) };
     let again = Packet { seq: again.seq.wrapping_sub(1), ..again };
     story.wait(1000).send(again).wait(1).disown(Client);
@@ -139,11 +140,52 @@ fn a_lone_segment_that_its_own_host_does_not_know_is_a_stray() {
 
 #[test]
 fn who_asks_what_checkers_ask_and_hangs_up_is_one() {
-    for (asked, is_check) in [(&b"PING\r\n"[..], true), (b"GET key\r\n", false)] {
+    for (asked, is_check) in [
+        (&b"PING\r\n"[..], true),
+        (b"GET key\r\n", false),
+        // HAProxy's hello in SSL 3.0, and what everybody says today.
+        (b"\x16\x03\x00\x00\x79\x01\x00\x00\x75\x03\x00\x54", true),
+        (b"\x16\x03\x01\x00\x79\x01\x00\x00\x75\x03\x03\x54", false),
+        (b"\x30\x0c\x02\x01\x01\x60\x07\x02\x01\x03\x04\x00\x80\x00", true),
+    ] {
         let mut story = Story::v4();
         story.handshake().say(Client, asked).wait(1).say(Server, b"+PONG\r\n").wait(1);
         let event = sane(story.abort(Client).first());
         assert_eq!(gives(&event, "check_request"), is_check, "{event:#?}");
         assert_eq!(event.cause == Cause::LbHealthCheck, is_check, "{event:#?}");
     }
+}
+
+#[test]
+fn a_syn_ack_that_something_on_this_link_rejects_was_given_up_by_nobody() {
+    let told = |ttl_of_the_syn: u8| {
+        let mut story = Story::v4();
+        (story.hook, story.ifindex) = (Hook::XDP, 2);
+        let syn = Packet { window: 64240, ttl: ttl_of_the_syn, ..story.packet(Client, SYN) };
+        story.send(syn).wait(1);
+        (story.hook, story.ifindex) = (Hook::TC_EGRESS, 2);
+        let answer = Packet { ttl: 64, ..story.packet(Server, SYN | ACK) };
+        story.send(answer).wait(1);
+        (story.hook, story.ifindex) = (Hook::XDP, 2);
+        let answer = Packet { ttl: 64, ..story.answer(Client) };
+        sane(story.send(answer).first())
+    };
+    let near = told(63);
+    assert_eq!(
+        (near.cause, near.origin),
+        (Cause::NetworkFirewallReject, Origin::MiddleboxSuspected)
+    );
+    assert_eq!(told(64).cause, Cause::ClientGaveUp);
+}
+
+#[test]
+fn a_syn_that_is_nobodys_may_be_anybodys() {
+    // Window 512 as nmap -O has it in a probe, but not its timestamp: that of other tools, or of a small device.
+    let mut story = Story::v4();
+    let options = vec![2, 4, 5, 180];
+    let syn = Packet { window: 512, options, ..story.packet(Client, SYN) };
+    story.send(syn).wait(1).syn_ack().wait(1).disown(Client);
+    let event = sane(story.first());
+    assert!(event.confidence.percent() < 60, "{event:#?}");
+    assert!(share(&event, Cause::Backscatter) >= 20 && share(&event, Cause::ScannerProbe) >= 20);
 }

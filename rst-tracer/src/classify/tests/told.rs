@@ -1,12 +1,14 @@
 //! What the sender's kernel told, against the same bytes without it.
 
+use std::{collections::HashSet, net::IpAddr, sync::Arc};
+
 use rst_tracer_common::event::Hook;
 use rst_tracer_common::notice::{Point, notice_trait};
 
 use super::{expect, sane};
-use crate::correlate::story::{ACK, Client, PSH, Packet, SYN, Server, Story};
-use crate::correlate::{Rules, SendReset, Witnesses};
-use crate::event::{Basis, Cause, KnownBy, Origin, Process, RstEvent};
+use crate::correlate::story::{ACK, Client, FIN, PSH, Packet, SYN, Server, Story};
+use crate::correlate::{Rules, Scene, SendReset, Witnesses, describe};
+use crate::event::{AtFault, Basis, Cause, KnownBy, Origin, Process, RstEvent};
 
 /// A story that is told where segments leave.
 fn here() -> Story {
@@ -184,6 +186,30 @@ fn a_filters_drop_shows_the_filter_where_tcp_would_not_have_spoken() {
 }
 
 #[test]
+fn a_filter_that_rejects_what_its_own_host_sends_is_the_hosts() {
+    let (send_reset, drops) = (SendReset::Always, true);
+    let witnesses = Witnesses { send_reset, drops, ..Witnesses::default() };
+    let told = |own: [u8; 4], drops: bool| {
+        let mut story = here().by(Rules { witnesses, ..Rules::default() });
+        (story.hook, story.ifindex) = (Hook::TC_EGRESS, 2);
+        story.handshake().exchange().say(Client, b"more").wait(1).reject(Server);
+        if drops {
+            story.kernel_drops(Client, "NETFILTER_DROP");
+        }
+        let addresses = Some(Arc::new(HashSet::from([IpAddr::from(own)])));
+        let event = sane(describe(&story.joined(), &Scene { addresses, ..Scene::default() }));
+        (event.cause, event.origin == Origin::HostFirewall, event.at_fault)
+    };
+    let (client, router) = ([10, 0, 1, 5], [10, 0, 1, 1]);
+    for drops in [true, false] {
+        let own = told(client, drops);
+        assert_eq!(own, (Cause::HostFirewallReject, true, AtFault::Client), "{drops}");
+        let forwarded = told(router, drops);
+        assert_eq!(forwarded, (Cause::NetworkFirewallReject, false, AtFault::Network), "{drops}");
+    }
+}
+
+#[test]
 fn without_reasons_the_state_of_the_socket_tells() {
     let told = |state: &'static str, inode: u64| {
         let mut story = here();
@@ -231,9 +257,13 @@ fn an_old_segment_behind_the_end_is_told_from_a_late_one() {
         story.exchange().fin(Server).wait(5).ack(Client).fin(Client).wait(5).ack(Server).wait(50);
         let last = story.packet(Server, ACK);
         if is_old {
-            story.send(Packet { payload: b"request".to_vec(), ..old });
+            story.send(Packet { payload: b"request".to_vec(), ..old }).send(last);
+        } else {
+            // Its FIN again, as if the ACK of it had been lost.
+            let fin = Packet { flags: FIN | ACK, seq: last.seq.wrapping_sub(1), ..last };
+            story.send(fin);
         }
-        story.send(last).kernel_answers(Client, "NO_SOCKET").disown(Client);
+        story.kernel_answers(Client, "NO_SOCKET").disown(Client);
         sane(story.first()).cause
     };
     assert_eq!((told(true), told(false)), (Cause::StraySegment, Cause::RstAfterFin));
@@ -243,7 +273,19 @@ fn an_old_segment_behind_the_end_is_told_from_a_late_one() {
 fn process(pid: u32, name: &str) -> Process {
     let name = name.to_owned();
     let known_by = KnownBy::SocketOwner;
-    Process { pid, name, known_by, uid: None, cgroup: None, container_id: None }
+    Process {
+        pid,
+        name,
+        known_by,
+        uid: None,
+        cgroup: None,
+        container_id: None,
+        container_runtime: None,
+        pod_uid: None,
+        executable: None,
+        start: None,
+        entity_id: None,
+    }
 }
 
 /// What `pid` does to its own call to the other host, `ms` after another process got a reset from there as

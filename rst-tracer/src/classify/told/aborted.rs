@@ -9,6 +9,7 @@ use crate::{
         application::{Abort, head, spoken},
         opinion::span,
     },
+    correlate::greets,
     event::{Cause, SentBy},
     source::Notice,
 };
@@ -154,12 +155,33 @@ fn closed_unread(case: &Case<'_>, sent: &Notice) -> Vec<Opinion> {
                 told(sent, Cause::ClientCancel, 0.26, meaning),
             ]
         }
+        SentBy::Client if hangs_up_on_a_greeting(case) => {
+            let text = format!(
+                "{meaning}: the server had greeted it, and it hung up without a word, as one that expected another \
+                 protocol, or only looks who answers"
+            );
+            vec![
+                told(sent, Cause::ProtocolMismatch, 0.5, &text),
+                told(sent, Cause::LbHealthCheck, 0.2, &text),
+                told(sent, Cause::ClientCancel, 0.2, meaning),
+                told(sent, Cause::ClosedWithUnreadData, 0.08, meaning),
+            ]
+        }
         SentBy::Client => vec![
             told(sent, Cause::ClientCancel, 0.93, &format!("{meaning}, as a client that hangs up")),
             told(sent, Cause::ClosedWithUnreadData, 0.06, meaning),
         ],
         _ => vec![told(sent, Cause::ClosedWithUnreadData, 0.97, meaning)],
     }
+}
+
+/// Whether a client that had said nothing leaves a server that had said one short thing of a protocol in which the
+/// server speaks first.
+fn hangs_up_on_a_greeting(case: &Case<'_>) -> bool {
+    case.past.is_some_and(|past| {
+        let wordless = past.has(flag::SYN) && past.mine().bytes == 0;
+        wordless && past.theirs().data_segments == 1 && greets(head(past.their_facts()))
+    })
 }
 
 /// `tcp_disconnect` (SO_LINGER 0, `connect(AF_UNSPEC)`, a listener closed with a child that nobody

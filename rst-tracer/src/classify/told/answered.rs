@@ -4,7 +4,7 @@ use rst_tracer_common::{flow::flag, wire::Flags};
 
 use super::{Row, multipath, told};
 use crate::{
-    classify::{Case, Opinion, normal::answers_a_stale_duplicate, opinion::span, scan},
+    classify::{Case, Opinion, normal::copy_behind_the_end, opinion::span, scan},
     event::{Cause, Stage},
     source::Notice,
 };
@@ -124,16 +124,7 @@ fn no_connection(case: &Case<'_>, sent: &Notice) -> Vec<Opinion> {
         return vec![told(sent, Cause::SegmentAfterReset, 0.97, meaning)];
     }
     if past.i(flag::FIN) && past.they(flag::FIN) {
-        if answers_a_stale_duplicate(case) {
-            let meaning = "the connection was closed both ways, and the other side repeated its last ACK \
-                           to an old segment that came late";
-            return vec![
-                told(sent, Cause::StraySegment, 0.75, meaning),
-                told(sent, Cause::RstAfterFin, 0.2, meaning),
-            ];
-        }
-        let meaning = "the connection was closed both ways and this came late";
-        return vec![told(sent, Cause::RstAfterFin, 0.9, meaning)];
+        return behind_both_fins(case, sent);
     }
     if let Some(times) = past.repeated_in_vain() {
         let meaning =
@@ -148,6 +139,19 @@ fn no_connection(case: &Case<'_>, sent: &Notice) -> Vec<Opinion> {
     vec![
         told(sent, Cause::HalfOpenStaleState, 0.93, meaning),
         told(sent, Cause::LateSegmentAfterTimeout, 0.04, meaning),
+    ]
+}
+
+/// A segment of a connection that both sides had closed.
+fn behind_both_fins(case: &Case<'_>, sent: &Notice) -> Vec<Opinion> {
+    let Some(what) = copy_behind_the_end(case) else {
+        let meaning = "the connection was closed both ways and this came late";
+        return vec![told(sent, Cause::RstAfterFin, 0.9, meaning)];
+    };
+    let meaning = format!("the connection was closed both ways, and {what}");
+    vec![
+        told(sent, Cause::StraySegment, 0.75, &meaning),
+        told(sent, Cause::RstAfterFin, 0.2, &meaning),
     ]
 }
 
@@ -173,6 +177,9 @@ fn unexpected_by_listener(case: &Case<'_>, sent: &Notice) -> Vec<Opinion> {
     if past.earlier_reset().is_some() {
         let meaning = "a listener got a segment of a connection that was reset before";
         return vec![told(sent, Cause::SegmentAfterReset, 0.95, meaning)];
+    }
+    if past.i(flag::FIN) && past.they(flag::FIN) {
+        return behind_both_fins(case, sent);
     }
     if past.mine().data_segments > 0 || past.i(flag::ACKED) {
         let meaning = "a listener got a segment of a connection that its host does not know any \

@@ -4,6 +4,7 @@ use crate::{
     classify::{
         Author, Case, Form, Opinion, Payload,
         policy::{BY_RULE, BY_WORDS, first_words_rejected, let_pass},
+        scan::resets_a_refusal,
     },
     event::{Cause, Origin},
 };
@@ -11,13 +12,18 @@ use crate::{
 /// A packet filter of this host wrote it.
 pub(super) fn by_filter(case: &Case<'_>) -> Vec<Opinion> {
     let Author::Filter(_) = case.author() else { return vec![] };
-    let text = "a packet filter of this host wrote it: TCP sent no reset, and netfilter dropped the \
-                segment that it answers";
-    let (cause, origin, other) = if case.wrote_for_another() {
+    let text = if case.rejects_its_own() {
+        "a packet filter of this host wrote it: netfilter dropped the segment that it answers, which this \
+         host itself was about to send"
+    } else {
+        "a packet filter of this host wrote it: TCP sent no reset, and netfilter dropped the segment that it \
+         answers"
+    };
+    let (cause, origin, other) = if case.filters_for_itself() {
+        (Cause::HostFirewallReject, Origin::HostFirewall, Cause::NetworkFirewallReject)
+    } else {
         let origin = Origin::MiddleboxSuspected;
         (Cause::NetworkFirewallReject, origin, Cause::HostFirewallReject)
-    } else {
-        (Cause::HostFirewallReject, Origin::HostFirewall, Cause::NetworkFirewallReject)
     };
     let rule = 1.0 - case.forgotten_by_its_filter();
     let mut opinions = vec![
@@ -40,6 +46,10 @@ pub(super) fn by_program(case: &Case<'_>) -> Vec<Opinion> {
     }
     let text = "neither this host's TCP nor its packet filter wrote it: a program did, through a raw \
                 socket, a packet socket or BPF";
+    if resets_a_refusal(case) {
+        let probe = Opinion::new(Cause::ScannerProbe, 0.95);
+        return vec![probe.because("written_by_program", 3.0, text).whatever_came_before()];
+    }
     let origin = if case.wrote_for_another() { Origin::MiddleboxProven } else { Origin::Unknown };
     let opinion = |cause, probability| {
         let opinion = Opinion::new(cause, probability).made_by(origin);
@@ -62,10 +72,10 @@ pub(super) fn by_program(case: &Case<'_>) -> Vec<Opinion> {
         None if case.form.is_passive() && Form::is_written_by_linux(case.segment()) => {
             let text = "this host's TCP did not write it, and it has the form in which Linux' packet \
                         filter rejects";
-            let (cause, origin) = if case.wrote_for_another() {
-                (Cause::NetworkFirewallReject, Origin::MiddleboxProven)
-            } else {
+            let (cause, origin) = if case.filters_for_itself() {
                 (Cause::HostFirewallReject, Origin::HostFirewall)
+            } else {
+                (Cause::NetworkFirewallReject, Origin::MiddleboxProven)
             };
             let rule = 1.0 - case.forgotten_by_its_filter();
             let filter = Opinion::new(cause, 0.75 * rule).made_by(origin);

@@ -49,14 +49,16 @@ pub fn describe(joined: &Joined, scene: &Scene) -> RstEvent {
     let past = reset.flow.as_deref().map(|state| Past::of(state, head.side));
     let roles = Roles::of(segment, past.as_ref(), joined.listens);
     let own = |address: Address| scene.addresses.as_ref().map(|own| own.contains(&address.to_ip()));
-    let role = vantage::role_among(joined, own(segment.dst.address));
+    let (src_is_local, dst_is_local) = (own(segment.src.address), own(segment.dst.address));
+    let role = vantage::role_among(joined, dst_is_local);
     let known = Known {
         sent_by: roles.sent_by(),
         initiator: roles.initiator,
         stage: stage(past.as_ref()),
         effect: effect::of(joined, past.as_ref(), role),
         role,
-        src_is_local: own(segment.src.address),
+        src_is_local,
+        dst_is_local,
     };
     let case = Case::of(joined, known);
     let verdict = classify::explain(&case);
@@ -64,8 +66,10 @@ pub fn describe(joined: &Joined, scene: &Scene) -> RstEvent {
     let (src, dst) = (end(segment.src), end(segment.dst));
     let hook = vantage::hook(head.hook);
     let mut event = RstEvent::unexplained(reset.time, hook, src, dst, context::segment(segment));
+    event.segment.src_mac = vantage::src_mac(reset);
     event.id = id::of(reset, scene);
     event.host = scene.host.clone();
+    event.ifindex = vantage::direction(head.hook).map(|_| head.ifindex);
     event.netns = scene.netns;
     event.interface = reset.origin.interface.as_deref().map(str::to_owned);
     event.file = reset.origin.file.as_deref().map(str::to_owned);

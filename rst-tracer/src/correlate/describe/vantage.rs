@@ -4,7 +4,7 @@ use rst_tracer_common::{event::Hook as Place, flow::Port};
 
 use crate::{
     correlate::Joined,
-    event::{Direction, Hook, LocalRole, Sighting},
+    event::{Direction, Hook, LocalRole, Mac, Sighting},
     source::Reset,
 };
 
@@ -23,6 +23,15 @@ pub(super) fn direction(place: Place) -> Option<Direction> {
         Place::TC_EGRESS => Some(Direction::Egress),
         _ => None,
     }
+}
+
+/// Which station on the link the frame came from. What leaves this host bears its own address, which tells nothing.
+pub(super) fn src_mac(reset: &Reset) -> Option<Mac> {
+    /// Of the loopback, and of links that have none.
+    const NONE: [u8; 6] = [0; 6];
+    let head = &reset.rst.head;
+    let has_come = head.hook != Place::TC_EGRESS && reset.origin.is_ethernet;
+    Some(head.segment.mac).filter(|mac| has_come && *mac != NONE).map(Mac)
 }
 
 fn all(joined: &Joined) -> impl Iterator<Item = &Reset> {

@@ -47,3 +47,38 @@ fn a_listener_tells_the_server_before_the_ports_do() {
     let event = crate::correlate::describe(&joined, &scene);
     assert_eq!((event.initiator, event.sent_by), (Initiator::Listener, SentBy::Server));
 }
+
+#[test]
+fn a_reset_whose_source_was_translated_here_is_still_the_kernels() {
+    // Of a redirected port: the socket has the number of its own, the segment the one that was asked.
+    let redirected = |notice: &mut crate::source::Notice| {
+        notice.wire.src.port = 15_006;
+        notice.wire.flow_hash ^= 0x5555;
+    };
+    let mut refused = on_the_server();
+    refused.syn().wait(1);
+    let mut notice = refused.statement(Point::SEND_RESET, Server, "NO_SOCKET");
+    redirected(&mut notice);
+    let notice = refused.about_last(notice, Client);
+    refused.hear(notice).disown(Server);
+    let mut aborted = on_the_server();
+    aborted.handshake().abort(Server);
+    let mut notice = aborted.statement(Point::SEND_RESET, Server, "TCP_ABORT_ON_CLOSE");
+    redirected(&mut notice);
+    aborted.hear(notice);
+    for (mut story, said) in [(refused, "NO_SOCKET"), (aborted, "TCP_ABORT_ON_CLOSE")] {
+        let event = story.first();
+        assert_eq!(event.kernel.and_then(|kernel| kernel.reason).as_deref(), Some(said));
+    }
+}
+
+#[test]
+fn a_statement_about_a_reset_to_another_is_not_this_ones() {
+    let mut story = on_the_server();
+    story.handshake().abort(Server);
+    let mut notice = story.statement(Point::SEND_RESET, Server, "TCP_ABORT_ON_CLOSE");
+    notice.wire.dst.port += 1;
+    notice.wire.flow_hash ^= 0x5555;
+    story.hear(notice);
+    assert_eq!(story.first().kernel, None);
+}

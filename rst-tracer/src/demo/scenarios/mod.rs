@@ -14,7 +14,7 @@ mod refused;
 mod rejected;
 mod scene;
 
-use std::sync::mpsc;
+use std::sync::{Mutex, PoisonError, mpsc};
 use std::thread;
 
 use anyhow::{Context, Result};
@@ -91,25 +91,34 @@ pub fn catalogue() -> Vec<Scenario> {
     number(&listed, FIRST_PORT, 1)
 }
 
-/// Runs `scenarios`, the slow ones beside the others, then those that must run alone, and gives
-/// each result to `report` as soon as it is there.
+/// So many slow scenarios run at the same time: more would keep each other, and the others, from being in time.
+const SLOW_AT_ONCE: usize = 48;
+
+/// Runs `scenarios`, the slow ones beside the others, of which `at_once` run at the same time, then
+/// those that must run alone, and gives each result to `report` as soon as it is there.
 pub fn run_all(
     lab: &Lab,
     scenarios: &[Scenario],
+    at_once: usize,
     mut report: impl FnMut(&Scenario, Result<GroundTruth>),
 ) {
     let (alone, social): (Vec<_>, Vec<_>) = scenarios.iter().partition(|scenario| scenario.alone);
     let (slow, quick): (Vec<_>, Vec<_>) = social.into_iter().partition(|scenario| scenario.slow);
+    let workers = [slow.len().min(SLOW_AT_ONCE), at_once];
+    let queues = [slow, quick].map(|scenarios| Mutex::new(scenarios.into_iter()));
     thread::scope(|scope| {
         let (sender, results) = mpsc::channel();
-        for group in slow.into_iter().map(|one| vec![one]).chain([quick]) {
-            let sender = sender.clone();
-            scope.spawn(move || {
-                for scenario in group {
-                    // The receiver lives until every sender is gone.
-                    sender.send((scenario, scenario.run(lab))).ok();
-                }
-            });
+        for (queue, workers) in queues.iter().zip(workers) {
+            for _ in 0..workers {
+                let sender = sender.clone();
+                let next = || queue.lock().unwrap_or_else(PoisonError::into_inner).next();
+                scope.spawn(move || {
+                    while let Some(scenario) = next() {
+                        // The receiver lives until every sender is gone.
+                        sender.send((scenario, scenario.run(lab))).ok();
+                    }
+                });
+            }
         }
         drop(sender);
         for (scenario, result) in results {

@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 use nix::errno::Errno;
 
 use super::scene::{ANSWER, REQUEST};
-use crate::demo::frame::Segment;
+use crate::demo::frame::{ACK, RST, SYN, Segment};
 use crate::demo::lab::{Lab, Place};
 use crate::demo::sniffer::Sighting;
 use crate::demo::sockets;
@@ -117,13 +117,43 @@ impl Pair<'_> {
 pub fn settle(lab: &Lab, connection: &Connection) -> Result<()> {
     for place in Place::ALL {
         lab.sniffer(place).wait_for("the last acknowledgment", connection, |seen| {
-            let client = last(seen, connection, Side::Client)?;
-            let server = last(seen, connection, Side::Server)?;
-            let all = client.next_seq() == server.ack && server.next_seq() == client.ack;
-            all.then_some(())
+            let client = reached(seen, connection, Side::Client)?;
+            let server = reached(seen, connection, Side::Server)?;
+            (client.sent == server.acknowledged && server.sent == client.acknowledged).then_some(())
         })?;
     }
     Ok(())
+}
+
+/// How far a side has come.
+#[derive(Debug, PartialEq, Eq)]
+struct Reached {
+    /// The sequence number behind all that it has sent.
+    sent: u32,
+    /// The most that it has acknowledged.
+    acknowledged: u32,
+}
+
+/// How far a side has come by its last segments. Two CPUs let neighbours overtake each other: the last one may not be the
+/// newest.
+fn reached(seen: &[Sighting], connection: &Connection, side: Side) -> Option<Reached> {
+    const NEIGHBOURS: usize = 2;
+    let sender = connection.address(side);
+    let mine = seen.iter().rev().map(|one| &one.segment).filter(|segment| segment.src == sender);
+    // A forged reset says nothing of the side in whose name it is.
+    let mine = mine.filter(|segment| !segment.has(RST));
+    let mut last: Vec<&Segment> = mine.take(NEIGHBOURS).collect();
+    // What was before belongs to an older connection on these ports.
+    if let Some(begin) = last.iter().position(|segment| segment.has(SYN)) {
+        last.truncate(begin + 1);
+    }
+    let newest = |of: fn(&Segment) -> u32, from: &[&Segment]| {
+        let newer = |a: u32, b: u32| if b.wrapping_sub(a).cast_signed() > 0 { b } else { a };
+        from.iter().map(|segment| of(segment)).reduce(newer)
+    };
+    let acks: Vec<&Segment> = last.iter().copied().filter(|segment| segment.has(ACK)).collect();
+    let acknowledged = newest(|segment| segment.ack, &acks)?;
+    Some(Reached { sent: newest(Segment::next_seq, &last)?, acknowledged })
 }
 
 /// The last segment of a side.
@@ -136,4 +166,50 @@ pub fn last<'a>(seen: &'a [Sighting], connection: &Connection, side: Side) -> Op
 pub fn answer_of_the_dead() -> Reset {
     let cause = ("protocol_state", "segment_after_reset");
     Reset::by(Sender::Client, Stage::Closed, cause)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::demo::sniffer::Direction;
+
+    #[test]
+    fn neighbours_that_overtake_each_other_settle_too() {
+        let [client, server] = ["10.0.0.1:1000", "10.0.0.2:80"].map(|end| end.parse().unwrap());
+        let connection = Connection { client, server, resets: vec![] };
+        let say = |from, flags, seq: u32, ack, payload_len| {
+            let (src, dst) = if from == Side::Client { (client, server) } else { (server, client) };
+            let segment = Segment {
+                macs: ([0; 6], [0; 6]),
+                src,
+                dst,
+                seq,
+                ack,
+                flags,
+                window: 1000,
+                ttl: 64,
+                tos: 0,
+                dont_fragment: true,
+                ip_id: Some(0),
+                flow_label: None,
+                timestamps: None,
+                payload_len,
+                payload_start: vec![],
+            };
+            Sighting { at_ns: 0, direction: Direction::In, segment }
+        };
+        let seen = [
+            say(Side::Client, ACK, 4_000_000_000, 9, 9),
+            // The connection begins anew on the same ports, just before its numbers wrap.
+            say(Side::Client, SYN, u32::MAX - 4, 0, 0),
+            say(Side::Client, ACK, 5, 77, 0),
+            say(Side::Server, ACK, 77, 5, 0),
+            say(Side::Client, ACK, u32::MAX - 3, 70, 9),
+        ];
+        let so_far = |count| reached(&seen[..count], &connection, Side::Client);
+        assert_eq!(so_far(2), None);
+        for count in [3, 5] {
+            assert_eq!(so_far(count), Some(Reached { sent: 5, acknowledged: 77 }));
+        }
+    }
 }

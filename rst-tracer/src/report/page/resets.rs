@@ -97,7 +97,11 @@ fn reset(event: &RstEvent) -> Markup {
             }
             @if let Some(text) = &event.payload_text { p { "Its payload says “" (told(text)) "”" } }
             @if let Some(process) = &event.process {
-                p { "Process: " (told(&words::process(process))) @if let Some(cgroup) = &process.cgroup { ", " (told(cgroup)) } }
+                p {
+                    "Process: " (told(&words::process(process)))
+                    @if let Some(end) = words::end_of_process(event) { " at the " (end) }
+                    @if let Some(cgroup) = &process.cgroup { ", " (told(cgroup)) }
+                }
             }
             @if let Some(reason) = event.kernel.as_ref().and_then(|kernel| kernel.reason.as_ref()) {
                 p { "The kernel’s reason: " code { (told(reason)) } }

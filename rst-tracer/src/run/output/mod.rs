@@ -24,17 +24,31 @@ use writer::{Target, Writer};
 use crate::{
     cli::{Colour, Format, OutputArgs},
     event::{Event, OutputStats},
-    sink::{CefSink, DocumentSink, EveSink, JsonSink, OtlpSink, PcapNgSink, Sink, Style, TextSink},
+    exit::{Code, Failure},
+    sink::{
+        CefSink, DocumentSink, EveSink, Host, JsonSink, Marks, OtlpSink, PcapNgSink, Sink, Style,
+        TextSink,
+    },
 };
+
+/// What every line says, whatever it is about.
+///
+/// # Errors
+/// With exit code 2 when labels contradict each other, or there is no room for all.
+pub fn marks(args: &OutputArgs) -> Result<Marks, Failure> {
+    Marks::new(args.tags.clone(), args.labels.clone()).map_err(|why| Failure::new(Code::USAGE, why))
+}
 
 /// Opens the outputs of the command line for a source that waits for them.
 ///
 /// # Errors
-/// Names the file that cannot be opened; with exit code 2 when two outputs go to one place.
+/// Names the file that cannot be opened; with exit code 2 when two outputs go to one place, or lines cannot say what
+/// they are to say.
 pub fn direct(args: &OutputArgs) -> Result<Box<dyn Sink>> {
+    let marks = marks(args)?;
     let open = |wanted: &Wanted| -> Result<Box<dyn Sink>> {
         let is_terminal = wanted.place == Place::Stdout && io::stdout().is_terminal();
-        Ok(sink(wanted.format, args, target(wanted)?, is_terminal))
+        Ok(sink(wanted.format, args, &marks, target(wanted)?, is_terminal))
     };
     let mut all: Vec<_> = Wanted::all(args)?.iter().map(open).collect::<Result<_>>()?;
     Ok(if all.len() == 1 { all.remove(0) } else { Box::new(Direct(all)) })
@@ -47,7 +61,8 @@ pub fn direct(args: &OutputArgs) -> Result<Box<dyn Sink>> {
 /// As [`direct`].
 pub fn queued(args: &OutputArgs) -> Result<Outputs> {
     let limit = usize::try_from(args.output_queue)? << 20;
-    let open = |wanted: &Wanted| Queued::open(wanted, args, limit);
+    let marks = marks(args)?;
+    let open = |wanted: &Wanted| Queued::open(wanted, args, &marks, limit);
     Ok(Outputs(Wanted::all(args)?.iter().map(open).collect::<Result<_>>()?))
 }
 
@@ -77,16 +92,18 @@ fn target(wanted: &Wanted) -> Result<Target> {
 fn sink(
     format: Format,
     args: &OutputArgs,
+    marks: &Marks,
     out: impl Write + 'static,
     is_terminal: bool,
 ) -> Box<dyn Sink> {
+    let host = || Host { marks: marks.clone(), ..Host::read() };
     match format {
-        Format::Json => Box::new(JsonSink::new(out)),
-        Format::Ecs => Box::new(DocumentSink::ecs(out)),
-        Format::Ocsf => Box::new(DocumentSink::ocsf(out)),
+        Format::Json => Box::new(JsonSink::new(out).with(marks)),
+        Format::Ecs => Box::new(DocumentSink::ecs(out).on(host())),
+        Format::Ocsf => Box::new(DocumentSink::ocsf(out).on(host())),
         Format::Eve => Box::new(EveSink::new(out)),
-        Format::Cef => Box::new(CefSink::new(out)),
-        Format::Otlp => Box::new(OtlpSink::new(out)),
+        Format::Cef => Box::new(CefSink::new(out).on(host())),
+        Format::Otlp => Box::new(OtlpSink::new(out).on(host())),
         Format::Pcapng => Box::new(PcapNgSink::new(out)),
         Format::Text => {
             let style = Style { colour: colour(args.color, is_terminal), explain: args.explain };
@@ -153,12 +170,12 @@ impl Write for Entry {
 }
 
 impl Queued {
-    fn open(wanted: &Wanted, args: &OutputArgs, limit: usize) -> Result<Self> {
+    fn open(wanted: &Wanted, args: &OutputArgs, marks: &Marks, limit: usize) -> Result<Self> {
         let (name, queue) = (wanted.to_string(), Queue::new(limit));
         let target = target(wanted)?;
         let is_terminal = matches!(target, Target::Stdout(_)) && io::stdout().is_terminal();
         let entry = Entry { queue: queue.clone(), lines: Rc::default() };
-        let sink = sink(wanted.format, args, entry.clone(), is_terminal);
+        let sink = sink(wanted.format, args, marks, entry.clone(), is_terminal);
         let writer = Writer { name: name.clone(), target, queue: queue.clone(), is_failing: false };
         Ok(Self { name, sink, entry, queue, writer: Some(writer), thread: None })
     }

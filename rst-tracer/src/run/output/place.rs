@@ -1,11 +1,15 @@
 //! What `--output` says: a format and a place.
 
-use std::{fmt, path::PathBuf};
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+};
 
-use clap::ValueEnum;
+use clap::{ValueEnum, builder::PossibleValue};
 
 use crate::{
     cli::{Format, OutputArgs},
+    config::nearest,
     exit::{Code, Failure},
 };
 
@@ -36,13 +40,40 @@ impl Wanted {
         let mut all: Vec<Self> = Vec::new();
         for text in &args.output {
             let wanted = Self::read(text, args.format);
-            if let Some(other) = all.iter().find(|other| other.place == wanted.place) {
+            if let Some(other) = all.iter().find(|other| other.place.is_same(&wanted.place)) {
                 let message = format!("`{text}` goes where `{other}` goes; name another file");
                 return Err(Failure::new(Code::USAGE, message));
             }
             all.push(wanted);
         }
         Ok(all)
+    }
+
+    /// Whether `text` can be an output: what stands before its colon may be meant as a format and be none.
+    ///
+    /// # Errors
+    /// Says which formats there are, and how a file of that name is reached.
+    pub(crate) fn check(text: &str) -> Result<(), String> {
+        let Some((name, path)) = text.split_once(':') else { return Ok(()) };
+        let formats: Vec<_> =
+            Format::value_variants().iter().filter_map(Format::to_possible_value).collect();
+        let names = || formats.iter().map(PossibleValue::get_name);
+        if names().any(|format| format == name) || name.is_empty() || name.contains('/') {
+            return Ok(());
+        }
+        // A letter or two are like anything.
+        let near = nearest(&name.to_lowercase(), names()).filter(|_| name.len() > 2);
+        // A file may have a colon in its name, such as that of a time.
+        let means_a_place = path == "-" || path.starts_with('/');
+        if near.is_none() && !means_a_place || Path::new(text).exists() {
+            return Ok(());
+        }
+        let hint = near.map_or(String::new(), |near| format!("; did you mean `{near}`?"));
+        let names: Vec<_> = names().collect();
+        Err(format!(
+            "there is no format `{name}`{hint} (there are: {}); a file of this name is `./{text}`",
+            names.join(", ")
+        ))
     }
 
     /// `FORMAT`, `FORMAT:FILE` or `FILE`. A file with the name of a format, or a colon behind one, is reached by `./`.
@@ -59,9 +90,28 @@ impl Wanted {
 }
 
 impl Place {
+    /// Whether lines of both would mix: by another name, too.
+    fn is_same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::File(one), Self::File(other)) => {
+                one == other || resolved(one) == resolved(other)
+            }
+            _ => self == other,
+        }
+    }
+
     fn of(path: &str) -> Self {
         if path == "-" || path.is_empty() { Self::Stdout } else { Self::File(path.into()) }
     }
+}
+
+/// A path without links and dots. A file that is not there yet is in its folder.
+fn resolved(path: &Path) -> PathBuf {
+    let in_folder = || {
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+        Some(folder.unwrap_or(Path::new(".")).canonicalize().ok()?.join(path.file_name()?))
+    };
+    path.canonicalize().ok().or_else(in_folder).unwrap_or_else(|| path.to_owned())
 }
 
 impl fmt::Display for Wanted {
@@ -93,5 +143,53 @@ mod tests {
         assert_eq!(read("/var/log/json"), "text:/var/log/json");
         assert_eq!(read("./json"), "text:./json");
         assert_eq!(read("a:b"), "text:a:b");
+    }
+
+    #[test]
+    fn an_unknown_format_is_told_the_nearest_and_all_there_are() {
+        for (text, hint) in [
+            ("jsn:/x", "; did you mean `json`?"),
+            ("JSON:x", "; did you mean `json`?"),
+            ("foo:/x", ""),
+            ("foo:-", ""),
+        ] {
+            let complaint = Wanted::check(text).expect_err(text);
+            let name = text.split_once(':').expect("a colon").0;
+            let told = format!(
+                "there is no format `{name}`{hint} (there are: text, json, ecs, ocsf, eve, cef, otlp, pcapng); a file \
+                 of this name is `./{text}`"
+            );
+            assert_eq!(complaint, told);
+        }
+    }
+
+    #[test]
+    fn two_names_of_one_file_are_one_place() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = |name: &str| Place::File(folder.path().join(name));
+        let (file, dotted) = (path("a"), path("./a"));
+        assert!(file.is_same(&dotted) && !file.is_same(&path("b")), "neither is there yet");
+        std::fs::write(folder.path().join("a"), "").expect("written");
+        std::os::unix::fs::symlink("a", folder.path().join("b")).expect("linked");
+        assert!(file.is_same(&path("b")));
+        let here = |name: &str| Place::File(name.into());
+        assert!(here("no-such").is_same(&here("./no-such")));
+        assert!(!here("no-such").is_same(&Place::Stdout));
+    }
+
+    #[test]
+    fn a_file_may_have_a_colon() {
+        for text in [
+            "json:/x",
+            "pcapng:-",
+            "./foo:/x",
+            "/a/jsn:x",
+            "rst-2026-11-27T10:30",
+            "a:b",
+            ":x",
+            "x",
+        ] {
+            assert_eq!(Wanted::check(text), Ok(()), "{text}");
+        }
     }
 }

@@ -13,6 +13,11 @@ use std::{
 };
 
 use anyhow::{Context, Result};
+use nix::{
+    errno::Errno,
+    fcntl::{FcntlArg, OFlag, fcntl, open},
+    sys::stat::Mode,
+};
 
 use super::queue::{Chunk, Ending, Queue, Work};
 use crate::run::tell;
@@ -27,7 +32,12 @@ const RETRY: Duration = Duration::from_millis(500);
 /// Where a writer writes.
 pub(super) enum Target {
     Stdout(File),
-    File { path: PathBuf, file: File },
+    /// `is_stuck`: the path names another file, which cannot be opened.
+    File {
+        path: PathBuf,
+        file: File,
+        is_stuck: bool,
+    },
 }
 
 impl Target {
@@ -45,30 +55,44 @@ impl Target {
     /// # Errors
     /// Names the file.
     pub(super) fn open(path: &Path) -> Result<Self> {
-        if fs::metadata(path).is_ok_and(|metadata| metadata.file_type().is_fifo()) {
-            tell(format_args!("{}: a pipe; waiting for its reader", path.display()));
-        }
-        Ok(Self::File { path: path.into(), file: append_to(path)? })
+        let is_pipe = fs::metadata(path).is_ok_and(|metadata| metadata.file_type().is_fifo());
+        let file = match is_pipe.then(|| pipe_with_reader(path)) {
+            Some(Ok(file)) => file,
+            Some(Err(Errno::ENXIO)) => {
+                tell(format_args!("{}: a pipe; waiting for its reader", path.display()));
+                append_to(path)?
+            }
+            _ => append_to(path)?,
+        };
+        Ok(Self::File { path: path.into(), file, is_stuck: false })
     }
 
     /// Whether what the path names is another file by now, or none.
     fn was_renamed(&self) -> bool {
-        let Self::File { path, file } = self else { return false };
+        let Self::File { path, file, .. } = self else { return false };
         let identity = |metadata: fs::Metadata| (metadata.dev(), metadata.ino());
         let is_plain = |metadata: &fs::Metadata| metadata.is_file();
         let Some(open) = file.metadata().ok().filter(is_plain) else { return false };
         fs::metadata(path).ok().map(identity) != Some(identity(open))
     }
 
-    /// Opens the file anew. If that fails, the one that is open is good enough.
-    fn reopen(&mut self) {
-        let Self::File { path, file } = self else { return };
+    /// Opens the file anew if the path names another one by now; whether it does. If that fails, the one that is open is
+    /// good enough. One that is still the same needs no opening, which another user than the first may not be allowed.
+    fn follow(&mut self) -> bool {
+        if !self.was_renamed() {
+            return false;
+        }
+        let Self::File { path, file, is_stuck } = self else { return false };
         match append_to(path) {
-            Ok(new) => *file = new,
+            Ok(new) => (*file, *is_stuck) = (new, false),
+            // It is tried again and again.
+            Err(_) if *is_stuck => {}
             Err(error) => {
+                *is_stuck = true;
                 tell(format_args!("rst-tracer: {error:#}; going on with the file that is open"));
             }
         }
+        true
     }
 }
 
@@ -91,6 +115,15 @@ fn append_to(path: &Path) -> Result<File> {
     options.open(path).with_context(|| format!("cannot open {} for appending", path.display()))
 }
 
+/// Opens a pipe that is being read; without a reader that is `ENXIO`. Who closed it after a look and opened it again
+/// would have told the reader that this was all.
+fn pipe_with_reader(path: &Path) -> Result<File, Errno> {
+    let flags = OFlag::O_WRONLY | OFlag::O_APPEND | OFlag::O_CLOEXEC;
+    let file = open(path, flags | OFlag::O_NONBLOCK, Mode::empty())?;
+    fcntl(&file, FcntlArg::F_SETFL(flags & OFlag::O_APPEND))?;
+    Ok(file.into())
+}
+
 /// Writes what the queue holds until it ends.
 pub(super) struct Writer {
     pub(super) name: String,
@@ -108,9 +141,7 @@ impl Writer {
             let work = self.queue.next(LOOK);
             if looked.elapsed() >= LOOK {
                 looked = Instant::now();
-                if self.target.was_renamed() {
-                    self.target.reopen();
-                }
+                self.target.follow();
             }
             match work {
                 Work::Write(chunk) => {
@@ -119,7 +150,9 @@ impl Writer {
                     }
                     self.queue.written(chunk.lines);
                 }
-                Work::Reopen => self.target.reopen(),
+                Work::Reopen => {
+                    self.target.follow();
+                }
                 Work::Idle => {}
                 Work::End => return,
             }
@@ -149,8 +182,7 @@ impl Writer {
                 }
                 Err(error) => self.wait(&error)?,
             }
-            if self.target.was_renamed() {
-                self.target.reopen();
+            if self.target.follow() {
                 rest = &chunk.bytes[start_of_line(&chunk.bytes, chunk.bytes.len() - rest.len())..];
             }
         }

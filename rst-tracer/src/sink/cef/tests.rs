@@ -4,17 +4,34 @@ use insta::assert_snapshot;
 use proptest::prelude::*;
 
 use super::*;
+use crate::event::{KnownBy, SentBy, Stage};
 use crate::sink::{LINE_LIMIT, samples};
 
 fn written(event: &Event) -> String {
     let mut out = BytesMut::new();
-    fit::line(event, &mut out, body);
+    fit::line(event, &mut out, |event, out| body(event, &Host::sample(), out));
     String::from_utf8(out.to_vec()).unwrap()
 }
 
 #[test]
 fn a_reset() {
     assert_snapshot!(written(&samples::unread_data()));
+}
+
+#[test]
+fn a_process_stands_at_the_end_that_it_is_known_to_be() {
+    let Event::Rst(mut rst) = samples::unread_data() else { panic!("the example is a reset") };
+    rst.interface = Some("lo".into());
+    (rst.local_role, rst.sent_by) = (LocalRole::Sender, SentBy::Server);
+    let process = rst.process.as_mut().unwrap();
+    (process.name, process.known_by) = ("mine".into(), KnownBy::SocketOwner);
+    rst.stage = Stage::PostSyn;
+    // Of a refused SYN only the caller has a socket.
+    let refused = written(&Event::Rst(rst.clone()));
+    assert!(refused.contains(" dproc=mine ") && !refused.contains("sproc="), "{refused}");
+    rst.process.as_mut().unwrap().known_by = KnownBy::ActiveClose;
+    let closed = written(&Event::Rst(rst));
+    assert!(closed.contains(" sproc=mine ") && !closed.contains("dproc="), "{closed}");
 }
 
 #[test]

@@ -8,20 +8,20 @@ use std::net::IpAddr;
 
 use serde_json::{Value, json};
 
-use super::{is_refusal, knows_sides, own, protocol, sides};
+use super::{is_refusal, knows_sides, mac, own, protocol, sides};
 use crate::event::{
-    Direction, Effect, Endpoint, Event, Finding, FindingKind, Hook, RstEvent, Severity, Side,
-    Stage, StatsEvent, Timestamp,
+    Direction, Effect, Endpoint, Event, Finding, FindingKind, Hook, Process, RstEvent, Severity,
+    Side, Stage, StatsEvent, Timestamp,
 };
-use crate::sink::words;
+use crate::sink::{Host, words};
 
 /// The schema that the fields follow.
 const VERSION: &str = "9.4.0";
 /// The one data stream of all lines: its name must not differ between them.
 const DATASET: &str = "rst_tracer.events";
 
-/// The event as a document that is written at this time.
-pub(super) fn document(event: &Event, created: Timestamp) -> Value {
+/// The event as a document that is written at this time, on this host.
+pub(super) fn document(event: &Event, created: Timestamp, host: &Host) -> Value {
     let mut document = match event {
         Event::Rst(event) => rst(event),
         Event::Finding(event) => finding(event),
@@ -29,6 +29,10 @@ pub(super) fn document(event: &Event, created: Timestamp) -> Value {
     };
     document["event"]["created"] = json!(created);
     document["event"]["sequence"] = json!(event.seq());
+    document["host"]["id"] = json!(host.id);
+    document["host"]["os"] = json!({ "type": "linux", "kernel": host.kernel });
+    document["tags"] = json!(host.marks.tags);
+    document["labels"] = host.marks.labels();
     document
 }
 
@@ -37,8 +41,7 @@ fn rst(event: &RstEvent) -> Value {
     let knows_sides = knows_sides(event);
     let role = |end: Option<Endpoint>| {
         let end = end.filter(|_| knows_sides)?;
-        let sent = if end == event.src { source } else { destination };
-        Some(side(end, sent))
+        Some(if end == event.src { from(event, source) } else { side(end, destination) })
     };
     let [outer, inner] =
         [0, 1].map(|n| event.vlan.get(n).map(|id| json!({ "id": id.to_string() })));
@@ -49,7 +52,7 @@ fn rst(event: &RstEvent) -> Value {
         json!({
             "message": words::verdict(event),
             "event": happened(event),
-            "source": side(event.src, source),
+            "source": from(event, source),
             "destination": side(event.dst, destination),
             "client": role(event.client),
             "server": role(event.server),
@@ -67,12 +70,15 @@ fn rst(event: &RstEvent) -> Value {
             },
             "observer": place(event),
             "related": { "ip": distinct([event.src.ip, event.dst.ip]) },
-            "process": process.map(|process| json!({
-                "pid": process.pid,
-                "name": process.name,
-                "user": { "id": process.uid.map(|uid| uid.to_string()) },
+            "process": process.map(program),
+            "container": process.map(|process| json!({
+                "id": process.container_id,
+                "runtime": process.container_runtime,
             })),
-            "container": process.map(|process| json!({ "id": process.container_id })),
+            "orchestrator": process.and_then(|process| process.pod_uid.as_ref()).map(|uid| json!({
+                "type": "kubernetes",
+                "resource": { "type": "pod", "id": uid },
+            })),
             "Rst": own::rst(event),
         }),
     );
@@ -80,6 +86,17 @@ fn rst(event: &RstEvent) -> Value {
         document["Rst"]["interface"] = json!(event.interface);
     }
     document
+}
+
+fn program(process: &Process) -> Value {
+    json!({
+        "pid": process.pid,
+        "name": process.name,
+        "executable": process.executable,
+        "start": process.start,
+        "entity_id": process.entity_id,
+        "user": { "id": process.uid.map(|uid| uid.to_string()) },
+    })
 }
 
 /// What happened, when, and how it ended.
@@ -123,6 +140,13 @@ fn side(end: Endpoint, sent: Option<Side>) -> Value {
     })
 }
 
+/// The side that the reset came from, with the address that its link has for it.
+fn from(event: &RstEvent, sent: Option<Side>) -> Value {
+    let mut side = side(event.src, sent);
+    side["mac"] = json!(mac(event));
+    side
+}
+
 fn both(one: Option<Side>, other: Option<Side>, count: fn(&Side) -> u64) -> Option<u64> {
     Some(count(&one?).saturating_add(count(&other?)))
 }
@@ -130,7 +154,10 @@ fn both(one: Option<Side>, other: Option<Side>, count: fn(&Side) -> u64) -> Opti
 /// Where the observer saw it. A capture file may name an interface without a direction: then it is in `Rst`.
 fn place(event: &RstEvent) -> Value {
     let place = json!({
-        "interface": { "name": event.interface },
+        "interface": {
+            "id": event.ifindex.map(|index| index.to_string()),
+            "name": event.interface,
+        },
         "vlan": { "id": event.vlan.first().map(|id| id.to_string()) },
     });
     match event.direction {
@@ -161,7 +188,9 @@ fn finding(finding: &Finding) -> Value {
                 "category": categories(finding.kind),
                 "type": ["info"],
                 "action": action(finding.kind),
+                "code": finding.kind,
                 "severity": severity(finding.severity),
+                "risk_score": risk(finding.severity),
                 "start": start,
                 "end": start.map(|_| finding.time),
                 "duration": start.map(|start| finding.time.0 - start.0),
@@ -170,6 +199,7 @@ fn finding(finding: &Finding) -> Value {
                 "id": finding.kind,
                 "name": finding.kind.words(),
                 "version": env!("CARGO_PKG_VERSION"),
+                "category": words::classification(finding.kind),
             },
             "threat": technique(finding.kind),
             "source": only,
@@ -242,6 +272,7 @@ fn common(time: Timestamp, host: &str, kind: &str) -> Value {
             "product": "rst-tracer",
             "version": env!("CARGO_PKG_VERSION"),
             "hostname": host,
+            "name": host,
         },
         "related": { "hosts": [host] },
     })
@@ -268,6 +299,16 @@ pub(super) fn severity(severity: Severity) -> u8 {
         Severity::Low => 2,
         Severity::Medium => 3,
         Severity::High => 4,
+    }
+}
+
+/// What Elastic's own detection rules score at each severity.
+fn risk(severity: Severity) -> Option<f64> {
+    match severity {
+        Severity::Info => None,
+        Severity::Low => Some(21.0),
+        Severity::Medium => Some(47.0),
+        Severity::High => Some(73.0),
     }
 }
 

@@ -15,7 +15,7 @@ use bytes::{BufMut, BytesMut};
 use serde_json::Value;
 
 use super::lines::Lines;
-use super::{Sink, fit};
+use super::{Host, Sink, fit};
 use crate::clock::epoch_ns;
 use crate::event::{
     Cause, Class, ConnState, Event, Initiator, MAX_INTEGER, RstEvent, SentBy, Side, Stage,
@@ -29,14 +29,15 @@ const REMEMBERED: usize = 256;
 #[derive(Debug)]
 pub struct DocumentSink<W> {
     lines: Lines<W>,
-    document: fn(&Event, bool) -> Value,
+    document: fn(&Event, bool, &Host) -> Value,
+    host: Host,
     told: VecDeque<String>,
 }
 
 impl<W: Write> DocumentSink<W> {
     /// Elastic Common Schema.
     pub fn ecs(out: W) -> Self {
-        Self::of(out, |event, _| ecs::document(event, Timestamp(epoch_ns())))
+        Self::of(out, |event, _, host| ecs::document(event, Timestamp(epoch_ns()), host))
     }
 
     /// Open Cybersecurity Schema Framework.
@@ -44,9 +45,14 @@ impl<W: Write> DocumentSink<W> {
         Self::of(out, ocsf::document)
     }
 
-    /// `document` is told whether the event is a finding that was written before.
-    fn of(out: W, document: fn(&Event, bool) -> Value) -> Self {
-        Self { lines: Lines::new(out), document, told: VecDeque::new() }
+    /// `document` is told whether the event is a finding that was written before, and about the observing host.
+    fn of(out: W, document: fn(&Event, bool, &Host) -> Value) -> Self {
+        Self { lines: Lines::new(out), document, host: Host::default(), told: VecDeque::new() }
+    }
+
+    /// Tells of this host, too.
+    pub fn on(self, host: Host) -> Self {
+        Self { host, ..self }
     }
 
     /// Whether it is a finding that was written before.
@@ -65,7 +71,7 @@ impl<W: Write> DocumentSink<W> {
 impl<W: Write> Sink for DocumentSink<W> {
     fn write(&mut self, event: &Event) -> io::Result<()> {
         let (document, is_update) = (self.document, self.was_told(event));
-        self.lines.push(|out| line(event, |event| document(event, is_update), out))?;
+        self.lines.push(|out| line(event, |event| document(event, is_update, &self.host), out))?;
         if !is_update {
             self.remember(event);
         }
@@ -135,6 +141,12 @@ fn sides(event: &RstEvent) -> (Option<Side>, Option<Side>) {
         SentBy::Server => (flow.server, flow.client),
         SentBy::Unknown => (flow.src, flow.dst),
     }
+}
+
+/// What a link calls the sender of the reset, with hyphens and in capitals: ECS demands it, OCSF takes it.
+fn mac(event: &RstEvent) -> Option<String> {
+    let mac = event.segment.src_mac?.with_hyphens();
+    Some(mac.iter().map(|&byte| char::from(byte)).collect())
 }
 
 /// The protocol inside TCP, if it is known.

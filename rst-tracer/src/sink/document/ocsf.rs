@@ -8,12 +8,12 @@
 use serde_json::{Value, json};
 
 use super::ecs::{distinct, severity};
-use super::{is_refusal, knows_sides, own, protocol, sides};
+use super::{is_refusal, knows_sides, mac, own, protocol, sides};
 use crate::event::{
     Endpoint, Event, Finding, FindingKind, Hook, KnownBy, LocalRole, Process, RstEvent, SentBy,
     Severity, Side, StatsEvent, Timestamp,
 };
-use crate::sink::words;
+use crate::sink::{Host, words};
 
 /// The schema that the attributes follow.
 const VERSION: &str = "1.8.0";
@@ -31,14 +31,26 @@ const DETECTION_FINDING: ClassOf =
 const NETWORK_ACTIVITY: ClassOf =
     ClassOf { uid: 4001, name: "Network Activity", category: (4, "Network Activity") };
 
-/// The event as a document; `is_update`: whether it is a finding that was told before.
-pub(super) fn document(event: &Event, is_update: bool) -> Value {
-    let mut document = match event {
-        Event::Rst(event) => rst(event),
-        Event::Finding(event) => finding(event, is_update),
-        Event::Stats(event) => stats(event),
+/// The event as a document of this host; `is_update`: whether it is a finding that was told before.
+pub(super) fn document(event: &Event, is_update: bool, host: &Host) -> Value {
+    let (mut document, feature) = match event {
+        Event::Rst(event) => (rst(event), "resets"),
+        Event::Finding(event) => (finding(event, is_update), "findings"),
+        Event::Stats(event) => (stats(event), "statistics"),
     };
+    document["metadata"]["product"]["feature"] = json!({ "name": feature });
     document["metadata"]["sequence"] = json!(event.seq());
+    document["device"]["uid"] = json!(host.id);
+    document["device"]["os"] = json!({
+        "name": "Linux",
+        "type_id": 200,
+        "type": "Linux",
+        "kernel_release": host.kernel,
+    });
+    // `tags` there are pairs, which a word alone is not.
+    let pairs = host.marks.labels.iter().map(|(key, value)| format!("{key}:{value}"));
+    let labels = host.marks.tags.iter().cloned().chain(pairs);
+    document["metadata"]["labels"] = labels.collect::<Vec<_>>().into();
     document
 }
 
@@ -74,17 +86,32 @@ fn rst(event: &RstEvent) -> Value {
     }
     document["src_endpoint"] = json!(src);
     document["dst_endpoint"] = json!(dst);
+    let sender = if src == event.src { "src_endpoint" } else { "dst_endpoint" };
+    document[sender]["mac"] = json!(mac(event));
     document["connection_info"] = connection(event);
     document["traffic"] = traffic(event);
     document["app_name"] = json!(protocol(event));
-    document["device"] = device(&event.host, event.interface.as_deref());
-    document["observables"] =
-        json!([observable("src_endpoint.ip", src), observable("dst_endpoint.ip", dst),]);
+    document["device"] = device(&event.host);
+    document["device"]["interface_name"] = json!(event.interface);
+    document["device"]["interface_uid"] = json!(event.ifindex.map(|index| index.to_string()));
+    document["observables"] = json!([
+        observable("src_endpoint.ip", src),
+        observable("dst_endpoint.ip", dst),
+        mac(event).map(|mac| json!({
+            "name": format!("{sender}.mac"),
+            "type_id": 3,
+            "type": "MAC Address",
+            "value": mac,
+        })),
+    ]);
     let mut rest = own::rst(event);
     rest["is_src_dst_assignment_known"] = json!(knows_sides(event));
     match &event.process {
         Some(process) if is_actor(process, event) => {
             document["actor"] = json!({ "process": actor(process) });
+            // Of a pod that the node has a file for it is no UUID.
+            let pod = process.pod_uid.as_ref().filter(|uid| !is_uuid(uid));
+            rest["process"]["pod_uid"] = json!(pod);
         }
         Some(process) => rest["process"] = json!(process),
         None => {}
@@ -118,18 +145,12 @@ fn connection(event: &RstEvent) -> Value {
     })
 }
 
-fn is_within_host(event: &RstEvent) -> bool {
-    event.src.ip.is_loopback()
-        || event.src.ip == event.dst.ip
-        || event.interface.as_deref() == Some("lo")
-}
-
 /// Of the connection, not of the reset.
 fn direction(event: &RstEvent) -> (u8, &'static str) {
     let sent_by_client = event.sent_by == SentBy::Client;
     let client_is_local = match event.local_role {
         // It has a number of its own from 1.7 on only.
-        _ if is_within_host(event) => return (99, "Local"),
+        _ if words::is_within_host(event) => return (99, "Local"),
         _ if !knows_sides(event) => return (0, "Unknown"),
         LocalRole::Sender => sent_by_client,
         LocalRole::Receiver => !sent_by_client,
@@ -164,16 +185,37 @@ fn traffic(event: &RstEvent) -> Value {
 /// it closed the socket.
 fn is_actor(process: &Process, event: &RstEvent) -> bool {
     event.local_role == LocalRole::Sender
-        && (process.known_by == KnownBy::ActiveClose || !is_within_host(event))
+        && (process.known_by == KnownBy::ActiveClose || !words::is_within_host(event))
 }
 
 fn actor(process: &Process) -> Value {
     json!({
         "pid": process.pid,
         "name": process.name,
+        "uid": process.entity_id,
+        "created_time": process.start.map(ms),
+        "created_time_dt": process.start,
+        "file": process.executable.as_deref().map(file),
         "user": { "uid": process.uid.map(|uid| uid.to_string()) },
-        "container": { "uid": process.container_id },
+        // It may be known by its id only.
+        "container": process.container_id.as_ref().map(|id| json!({
+            "uid": id,
+            "runtime": process.container_runtime,
+            "orchestrator": process.pod_uid.as_ref().map(|_| "kubernetes"),
+            "pod_uuid": process.pod_uid.as_ref().filter(|uid| is_uuid(uid)),
+        })),
     })
+}
+
+fn is_uuid(uid: &str) -> bool {
+    let is_hexadecimal = |part: &str| part.bytes().all(|byte| byte.is_ascii_hexdigit());
+    uid.split('-').all(is_hexadecimal) && uid.split('-').map(str::len).eq([8, 4, 4, 4, 12])
+}
+
+/// A program by its path.
+fn file(path: &str) -> Value {
+    let name = path.rsplit('/').next();
+    json!({ "name": name, "path": path, "type_id": 1, "type": "Regular File" })
 }
 
 fn finding(finding: &Finding, is_update: bool) -> Value {
@@ -218,7 +260,7 @@ fn finding(finding: &Finding, is_update: bool) -> Value {
         })
     };
     document["evidences"] = finding.sources.iter().map(evidence).collect();
-    document["device"] = device(&finding.host, None);
+    document["device"] = device(&finding.host);
     let ips = distinct(finding.sources.iter().map(|source| source.ip));
     let named = |ip| json!({ "name": "evidences.src_endpoint.ip", "type_id": 2, "type": "IP Address", "value": ip });
     document["observables"] = ips.into_iter().map(named).collect();
@@ -254,7 +296,7 @@ fn stats(stats: &StatsEvent) -> Value {
     let mut document = envelope(&BASE_EVENT, activity, Severity::Info, stats.time);
     document["message"] = json!("what was seen, kept and lost since the start");
     document["metadata"] = metadata(stats.time, "", Value::Null);
-    document["device"] = device(&stats.host, None);
+    document["device"] = device(&stats.host);
     document["unmapped"] = own::stats(stats);
     document
 }
@@ -309,8 +351,8 @@ fn metadata(time: Timestamp, uid: &str, more: Value) -> Value {
 }
 
 /// The host that observed. What kind of device it is is not known.
-fn device(host: &str, interface: Option<&str>) -> Value {
-    json!({ "hostname": host, "type_id": 0, "type": "Unknown", "interface_name": interface })
+fn device(host: &str) -> Value {
+    json!({ "hostname": host, "type_id": 0, "type": "Unknown" })
 }
 
 fn observable(name: &str, end: Endpoint) -> Value {

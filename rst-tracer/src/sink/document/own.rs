@@ -64,6 +64,7 @@ pub(super) fn rst(event: &RstEvent) -> Value {
         "kernel": event.kernel,
         "hook": event.hook,
         "direction": event.direction,
+        "ifindex": event.ifindex,
         "netns": event.netns,
         "file": event.file,
         "frame": event.frame,

@@ -8,7 +8,7 @@ use serde_json::json;
 use super::*;
 use crate::event::{
     AtFault, Confidence, Effect, Endpoint, Finding, FindingKind, Flags, Hook, KnownBy, LocalRole,
-    Origin, Segment, Severity, Source, Stage, StatsEvent, Timestamp, samples,
+    Mac, Origin, Segment, Severity, Source, Stage, StatsEvent, Timestamp, samples,
 };
 use crate::sink::LINE_LIMIT;
 
@@ -16,7 +16,10 @@ type Format = fn(&Event, bool) -> Value;
 
 /// When documents of these tests are written.
 const CREATED: Timestamp = Timestamp(1_795_340_546_000_000_000);
-const FORMATS: [Format; 2] = [|event, _| ecs::document(event, CREATED), ocsf::document];
+const FORMATS: [Format; 2] = [
+    |event, _| ecs::document(event, CREATED, &Host::sample()),
+    |event, is_update| ocsf::document(event, is_update, &Host::sample()),
+];
 
 fn written(event: &Event, format: Format) -> String {
     let mut out = BytesMut::new();
@@ -54,6 +57,7 @@ fn refusal() -> RstEvent {
         ttl: 64,
         ip_id: Some(0),
         df: Some(true),
+        src_mac: Some(Mac([0x02, 0, 0, 0, 0, 0x0a])),
         ..Segment::default()
     };
     let (server, client) = (end("10.0.0.9", 81), end("10.0.0.5", 51234));

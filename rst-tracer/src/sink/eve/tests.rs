@@ -4,6 +4,7 @@ use insta::assert_snapshot;
 use proptest::prelude::*;
 
 use super::*;
+use crate::event::FindingKind;
 use crate::sink::{LINE_LIMIT, samples};
 
 fn written(event: &Event) -> String {

@@ -64,7 +64,7 @@ macro_rules! object {
 #[rustfmt::skip] // A line of keys a thought.
 keys!(RstEvent {
     id, seq if_some, time, host,
-    interface, netns, hook, file, frame, direction, local_role,
+    interface, ifindex, netns, hook, file, frame, direction, local_role,
     src, dst, client, server, initiator,
     sent_by, session_end_reason, origin, effect,
     stage, conn_state, history, app,
@@ -87,11 +87,15 @@ keys!(StatsEvent {
 object!(Endpoint { ip, port });
 object!(Evidence { id, text, weight });
 object!(Alternative { class, cause, confidence });
-object!(Segment { flags, seq, ack, window, ttl, ip_id, df, tos, flow_label, payload_len });
+object!(Segment { flags, seq, ack, window, ttl, ip_id, df, tos, flow_label, payload_len, src_mac });
 object!(Flow { start, duration_ms, idle_ms, rtt_us, client, server, src, dst });
 object!(Side { packets, bytes, retransmits, ttl });
 object!(Recent { ago_us, from, flags, seq, ack, len, window, ttl });
-object!(Process { pid, name, known_by, uid, cgroup, container_id });
+#[rustfmt::skip]
+object!(Process {
+    pid, name, known_by, uid, cgroup,
+    container_id, container_runtime, pod_uid, executable, start, entity_id,
+});
 object!(Kernel { reason, state, netns });
 object!(Sighting { interface, hook, direction });
 object!(Source { ip, port, resets });

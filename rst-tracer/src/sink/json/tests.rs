@@ -4,12 +4,12 @@ use proptest::prelude::*;
 use serde_json::Value;
 
 use super::*;
-use crate::event::{Event, samples};
+use crate::event::{Event, read_enriched, samples};
 use crate::sink::LINE_LIMIT;
 
 fn written(event: &Event) -> String {
     let mut out = BytesMut::new();
-    line(event, &mut out);
+    line(event, &[], &mut out);
     String::from_utf8(out.to_vec()).unwrap()
 }
 
@@ -55,6 +55,44 @@ fn a_short_event_is_not_touched() {
     let line = written(&samples::unread_data());
     assert!(!line.contains("truncated"));
     assert_eq!(line, serde_json::to_string(&samples::unread_data()).unwrap() + "\n");
+}
+
+/// What a sink that says this writes.
+fn marked(marks: &Marks, event: &Event) -> String {
+    let mut out = Vec::new();
+    let mut sink = JsonSink::new(&mut out).with(marks);
+    sink.write(event).unwrap();
+    sink.flush().unwrap();
+    drop(sink);
+    String::from_utf8(out).unwrap()
+}
+
+#[test]
+fn tags_and_labels_stand_at_the_end_and_are_left_out_where_there_are_none() {
+    let event = samples::unread_data();
+    let plain = written(&event);
+    assert_eq!(marked(&Marks::default(), &event), plain);
+    let marks = Marks::sample();
+    let line = marked(&marks, &event);
+    let end =
+        r#","tags":["edge","\"eu\" west"],"labels":{"env":"prod","cost-centre_7":"a=b:c\\d"}}"#;
+    assert_eq!(line, plain.replace("}\n", "") + end + "\n");
+    assert!(marked(&Marks { tags: Vec::new(), ..marks }, &event).ends_with("d\"}}\n"));
+    assert_eq!(read_enriched(line.as_bytes()).unwrap(), (event, None));
+}
+
+#[test]
+fn the_most_that_may_be_said_has_room_beside_the_worst_event() {
+    let tags = vec!["\"".repeat(61); 2];
+    let marks = Marks::new(tags, Vec::new()).unwrap();
+    for string in ["x".repeat(10_000), "\u{1}".repeat(10_000)] {
+        let events = [samples::oversized(&string), samples::oversized_finding(&string)];
+        for event in events.into_iter().chain([samples::oversized_stats()]) {
+            let line = marked(&marks, &event);
+            assert!(line.len() < LINE_LIMIT, "{} bytes", line.len());
+            assert!(read_enriched(line.as_bytes()).is_ok_and(|(_, foreign)| foreign.is_none()));
+        }
+    }
 }
 
 #[test]

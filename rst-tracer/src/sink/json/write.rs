@@ -8,8 +8,8 @@ use bytes::{BufMut, BytesMut};
 
 use crate::event::{
     AtFault, Basis, Cause, Class, Confidence, ConnState, Direction, Effect, FindingKind, Flags,
-    Hook, Initiator, KnownBy, LocalRole, MAX_INTEGER, Origin, SentBy, SessionEndReason, Severity,
-    Speaker, Stage, Text, Timestamp, Weight,
+    Hook, Initiator, KnownBy, LocalRole, MAX_INTEGER, Mac, Origin, SentBy, SessionEndReason,
+    Severity, Speaker, Stage, Text, Timestamp, Weight,
 };
 
 /// Something with a JSON form.
@@ -215,6 +215,14 @@ impl Encode for Flags {
     fn encode(&self, out: &mut BytesMut) {
         out.put_u8(b'"');
         self.letters().for_each(|letter| out.put_u8(letter));
+        out.put_u8(b'"');
+    }
+}
+
+impl Encode for Mac {
+    fn encode(&self, out: &mut BytesMut) {
+        out.put_u8(b'"');
+        out.put_slice(&self.text());
         out.put_u8(b'"');
     }
 }

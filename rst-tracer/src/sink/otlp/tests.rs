@@ -9,7 +9,8 @@ use crate::sink::samples;
 
 fn written(event: &Event) -> String {
     let mut out = BytesMut::new();
-    fit::line_below(LIMIT, event, &mut out, body);
+    let write = |event: &Event, out: &mut BytesMut| body(event, &Host::sample(), out);
+    fit::line_below(LIMIT, event, &mut out, write);
     String::from_utf8(out.to_vec()).unwrap()
 }
 

@@ -73,6 +73,9 @@ fn kind(value: &Value) -> String {
     match value["type"].as_str() {
         Some("array") => format!("list of {}", kind(&value["items"])),
         Some("string") if value["format"] == "date-time" => "time".into(),
+        Some("object") if value["additionalProperties"]["type"] == "string" => {
+            "texts by name".into()
+        }
         Some("object") => "numbers by name".into(),
         Some(other) => other.into(),
         None => "address".into(),

@@ -228,7 +228,7 @@ fn stats() -> StatsEvent {
 fn a_line_says_at_a_glance_who_reset_whom_and_why() {
     let events = [unread_data(), lone(), closed_port(), injected(), suspected()].map(Event::from);
     assert_snapshot!(shown(&events, LINE), @"
-    09:42:25.123Z  medium  server → client          10.0.0.9:443 → 10.0.0.5:51234       closed with unread data          97%  after data        eth0 egress  nginx[812]
+    09:42:25.123Z  medium  server → client          10.0.0.9:443 → 10.0.0.5:51234       closed with unread data          97%  after data        eth0 egress  sender nginx[812]
     22:13:20.123Z  info    sender unknown           192.0.2.7:80 → 198.51.100.20:40001  connection start not seen             no flow seen      night watch.pcapng:17
     09:42:25.123Z  info    server → client             [2001:db8::9]:8080 → [2001:db8:0:1:aaaa::5]:40100  closed port                      95%  after SYN         wlan0 ingress
     09:42:25.123Z  HIGH    forged → client                   10.0.0.9:443 → 10.0.0.5:51234                injected reset                   93%  after first data  eth0 egress  ignored  +2 more
@@ -271,7 +271,7 @@ fn findings_and_statistics_are_lines_too() {
 #[test]
 fn an_explanation_unfolds_verdict_evidence_and_ladder() {
     assert_snapshot!(shown(&[unread_data().into()], EXPLAINED), @"
-    09:42:25.123Z  medium  server → client          10.0.0.9:443 → 10.0.0.5:51234       closed with unread data          97%  after data        eth0 egress  nginx[812]
+    09:42:25.123Z  medium  server → client          10.0.0.9:443 → 10.0.0.5:51234       closed with unread data          97%  after data        eth0 egress  sender nginx[812]
       Verdict       The server (10.0.0.9:443) sent it: closed with unread data (application error), 97%
                     sure from packets and the kernel. The receiver accepted it. Look at the server.
       Evidence        +3.0  the kernel reset it with TCP_ABORT_ON_CLOSE
@@ -286,8 +286,8 @@ fn an_explanation_unfolds_verdict_evidence_and_ladder() {
                     client 10.0.0.5:51234                                        server 10.0.0.9:443
           -1.200 ms │─ PA seq 0 ack 0 len 517 win 502 ttl 64 ─────────────────────────────────────>│
                   0 │<━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━ RA seq 0 ack 1 len 0 win 0 ttl 64 ━│ RST
-      Process       nginx[812]: it closed the socket, uid 33, /system.slice/nginx.service, container
-                    4f1d0c6a92b7
+      Process       nginx[812] at the sender: it closed the socket, uid 33, /usr/sbin/nginx, started
+                    2026-11-20T08:00:00Z, /system.slice/nginx.service, container 4f1d0c6a92b7
       Kernel        reason TCP_ABORT_ON_CLOSE, socket state CLOSE
       Seen          2026-11-22T09:42:25.123456789Z, eth0 egress on web-1, inside vxlan, VLAN 10; id
                     01JD8Z6V0H-1, community 1:LQU9qZlK+B5F3KDmev6m5PMibrg=
@@ -405,6 +405,51 @@ fn colour_calms_what_is_benign_and_lifts_what_is_not() {
     let forged = coloured(injected());
     assert_eq!((painted(&forged, "1;31"), painted(&forged, "2")), (2, 0));
     assert!(forged.contains("\u{1b}[1;31mHIGH"));
+}
+
+#[test]
+fn it_is_said_whose_process_it_is_wherever_that_is_certain() {
+    use crate::event::{Kernel, KnownBy::*, LocalRole::*};
+    let certain = |known_by, sent_by, local_role, change: fn(&mut RstEvent)| {
+        let mut event = unread_data();
+        event.process.as_mut().unwrap().known_by = known_by;
+        (event.sent_by, event.local_role, event.origin) = (sent_by, local_role, Origin::Endpoint);
+        change(&mut event);
+        words::end_of_process(&event)
+    };
+    let on_loopback = |event: &mut RstEvent| event.interface = Some("lo".into());
+    let forged = |event: &mut RstEvent| event.origin = Origin::MiddleboxProven;
+    let in_a_container =
+        |event: &mut RstEvent| event.kernel = Some(Kernel { netns: Some(7), ..Kernel::default() });
+    let refused = |event: &mut RstEvent| {
+        (event.interface, event.stage) = (Some("lo".into()), Stage::PostSyn);
+    };
+    let nobodys = |event: &mut RstEvent| {
+        let reason = Some("NO_SOCKET".into());
+        event.interface = Some("lo".into());
+        event.kernel = Some(Kernel { reason, ..Kernel::default() });
+    };
+    let (client, server) = (SentBy::Client, SentBy::Server);
+    for (told, known_by, sent_by, role, change) in [
+        (Some("sender"), SocketOwner, client, Sender, (|_| {}) as fn(&mut RstEvent)),
+        (Some("receiver"), SocketOwner, client, Receiver, |_| {}),
+        (None, SocketOwner, client, Forwarder, |_| {}),
+        (None, SocketOwner, client, Sender, on_loopback),
+        (None, SocketOwner, client, Sender, in_a_container),
+        (None, SocketOwner, client, Sender, forged),
+        (Some("receiver"), SocketOwner, client, Receiver, forged),
+        (Some("receiver"), SocketOwner, server, Sender, refused),
+        (Some("receiver"), SocketOwner, client, Sender, nobodys),
+        (Some("sender"), ActiveClose, client, Sender, on_loopback),
+        (Some("receiver"), Listener, client, Sender, on_loopback),
+        (Some("sender"), Listener, server, Sender, on_loopback),
+    ] {
+        assert_eq!(certain(known_by, sent_by, role, change), told, "{known_by:?} {role:?}");
+    }
+    let mut received = unread_data();
+    received.local_role = Receiver;
+    received.process.as_mut().unwrap().known_by = SocketOwner;
+    assert!(shown(&[received.into()], LINE).ends_with("  receiver nginx[812]\n"));
 }
 
 proptest! {

@@ -39,6 +39,8 @@ pub struct Options {
     pub tunnels: bool,
     /// How exact the times of segments are.
     pub clock: Clock,
+    /// Whether segments amid a connection are recorded.
+    pub recorder: Recording,
     /// Keys of the flow identity. Secret, or collisions can be provoked.
     pub keys: Keys,
 }
@@ -63,6 +65,18 @@ pub enum Clock {
     Coarse,
     /// Every segment has its own, which takes longer than all else that is done for it
     Fine,
+}
+
+/// Which segments the flight recorder keeps. Those of handshakes, ends, resets, the first sixteen of a connection and
+/// whatever is odd always are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Recording {
+    /// The last sixteen, whatever they are
+    #[default]
+    On,
+    /// Not those amid a connection, which takes half the time where there are many: after them, events have no
+    /// `recent`, and causes that the last segments tell are less sure or remain unknown
+    Off,
 }
 
 /// Keys that nobody can know.
@@ -106,6 +120,7 @@ pub fn load_for(
     let no_flow_cost_ns = 1_000_000_000 / u64::from(options.no_flow_rate.max(1));
     let no_flow_cost_ns = if options.no_flow_rate == 0 { 0 } else { no_flow_cost_ns };
     let has_filter = u32::from(options.wanted.is_some());
+    let recorder = u32::from(options.recorder == Recording::On);
     let fine_clock = u32::from(options.clock == Clock::Fine);
     let mut loader = EbpfLoader::new();
     globals.set(&mut loader);
@@ -114,6 +129,7 @@ pub fn load_for(
         .override_global("MASK", &mask, true)
         .override_global("TUNNELS", &tunnels, true)
         .override_global("FINE_CLOCK", &fine_clock, true)
+        .override_global("RECORDER", &recorder, true)
         .override_global("HAS_FILTER", &has_filter, true)
         .override_global("RING_COUNT", &options.rings.count, true)
         .override_global("NO_FLOW_COST_NS", &no_flow_cost_ns, true)

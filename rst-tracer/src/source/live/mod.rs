@@ -213,6 +213,8 @@ impl Live {
                 interface: names.get(&ifindex).cloned(),
                 file: None,
                 frame: None,
+                // Where it has no address, that is zero.
+                is_ethernet: true,
             };
             let Some(record) = Record::decode(bytes, epoch_ns, kernel, origin) else {
                 *undecoded += 1;

@@ -1,7 +1,7 @@
 //! The engine's first exam: scenarios that were kept aside until their results were looked at.
 //!
 //! In: nothing. Out: scenarios of every class of the taxonomy, by somebody who did not know the
-//! engine's rules. The exam that counts now is [`aside`](super::aside).
+//! engine's rules. The exam that counts now is [`fifth_exam`](super::fifth_exam).
 
 mod admin;
 mod balancers;
@@ -10,7 +10,7 @@ mod censors;
 mod endings;
 mod filters;
 mod lost;
-mod mptcp;
+pub(in crate::laboratory) mod mptcp;
 mod programs;
 mod raw;
 mod refused;

@@ -111,25 +111,7 @@ fn mptcp_no_room(scene: &Scene<'_>) -> Result<GroundTruth> {
         Err(Errno::EINPROGRESS) => {}
         other => anyhow::bail!("connect was to be in progress, got {other:?}"),
     }
-    let syn = scene.lab.sniffer(Place::Server).wait_for("a SYN", &connection, |seen| {
-        seen.iter().map(|one| &one.segment).find(|one| one.has(SYN)).cloned()
-    })?;
-    // MP_TCPRST (RFC 8684, 3.6), reason 2.
-    let answer = Forgery {
-        macs: (syn.macs.1, syn.macs.0),
-        src: syn.dst,
-        dst: syn.src,
-        seq: 0,
-        ack: syn.next_seq(),
-        ttl: 64,
-        ip_id: 0,
-        dont_fragment: true,
-        options: vec![30, 4, 0x80, 2],
-        ..Forgery::after(&syn, RST | ACK)
-    };
-    packet::inject(&scene.lab.server, Place::Server.interface(), &answer.to_frame())?;
-    let cause = ("resource_limitation", "mptcp_resource");
-    let reset = Reset::by(Sender::Server, Stage::PostSyn, cause).made_by(Maker::Injector);
+    let reset = refused_for_want_of_resources(scene, &connection)?;
     let truth = only(connection, vec![reset], "the client's host saw the reset");
     scene.await_resets(&truth)?;
     Ok(truth)
@@ -152,4 +134,29 @@ fn mptcp_fast_close(scene: &Scene<'_>) -> Result<GroundTruth> {
     scene.lab.server.run(|| sockets::close(pair.server))?;
     scene.await_resets(&truth)?;
     Ok(truth)
+}
+
+/// The server's host, or so it seems, refuses the SYN of a path: MP_TCPRST (RFC 8684, 3.6), reason 2.
+pub(in crate::laboratory) fn refused_for_want_of_resources(
+    scene: &Scene<'_>,
+    path: &Connection,
+) -> Result<Reset> {
+    let syn = scene.lab.sniffer(Place::Server).wait_for("a SYN", path, |seen| {
+        seen.iter().map(|one| &one.segment).find(|one| one.has(SYN)).cloned()
+    })?;
+    let answer = Forgery {
+        macs: (syn.macs.1, syn.macs.0),
+        src: syn.dst,
+        dst: syn.src,
+        seq: 0,
+        ack: syn.next_seq(),
+        ttl: 64,
+        ip_id: 0,
+        dont_fragment: true,
+        options: vec![30, 4, 0x80, 2],
+        ..Forgery::after(&syn, RST | ACK)
+    };
+    packet::inject(&scene.lab.server, Place::Server.interface(), &answer.to_frame())?;
+    let cause = ("resource_limitation", "mptcp_resource");
+    Ok(Reset::by(Sender::Server, Stage::PostSyn, cause).made_by(Maker::Injector))
 }

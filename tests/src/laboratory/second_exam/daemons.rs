@@ -29,7 +29,7 @@ pub(super) const LISTED: &[Listed] = &[
     Listed::new(
         "sshd_login_grace",
         "sshd waits in vain for a login",
-        "A client greets sshd and then dawdles; after a second sshd hangs up (LoginGraceTime); the \
+        "A client greets sshd and then dawdles; after three seconds sshd hangs up (LoginGraceTime); the \
          client goes on.",
         servers::sshd_login_grace,
     )

@@ -31,6 +31,8 @@ pub(super) const LISTED: &[Listed] = &[
         "The client opens a second path for a connection; the server allows none.",
         join_prohibited,
     )
+    // What Multipath TCP may announce is a matter of the host, one list for both families.
+    .alone()
     .needs(&["ip"]),
 ];
 

@@ -17,7 +17,7 @@ pub(super) const LISTED: &[Listed] = &[
         "nginx_444_unread",
         "nginx drops an upload",
         "nginx answers 444, which means: close without a word; the body of the request lies unread.",
-        |scene| dropped(scene, "lingering_close off; return 444;", &upload(4000), UNREAD),
+        |scene| dropped(scene, "lingering_close off; return 444;", &upload(1200), UNREAD),
     )
     .needs(NGINX),
     Listed::new(

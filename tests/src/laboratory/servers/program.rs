@@ -18,6 +18,8 @@ use nix::unistd::Pid;
 use rst_tracer::demo::netns::Netns;
 use rst_tracer::demo::truth::Connection;
 use rst_tracer::demo::wait;
+
+use crate::inherited;
 use tempfile::TempDir;
 
 /// Where what a program says is kept, in its folder.
@@ -89,6 +91,7 @@ impl Folder {
         let errors = log.try_clone().context("sharing a program's log")?;
         command.current_dir(self.0.path()).process_group(0);
         command.stdin(Stdio::piped()).stdout(log).stderr(errors);
+        inherited::nothing(command);
         // SAFETY: prctl(2) is async-signal-safe, and nothing is allocated between fork and exec.
         unsafe {
             command.pre_exec(|| {

@@ -1,6 +1,10 @@
 //! Clients that are slow, confused or hostile.
 
-use std::{io::Write, net::TcpListener, time::Instant};
+use std::{
+    io::Write,
+    net::TcpListener,
+    time::{Duration, Instant},
+};
 
 use rst_tracer::demo::sockets;
 use rst_tracer_tests::{
@@ -54,6 +58,20 @@ fn who_asks_wrongly_is_told_so_and_disturbs_nothing() {
     let ended = tracer.interrupt();
     ended.assert_code(0);
     assert_eq!(ended.out.len(), count);
+}
+
+#[test]
+fn who_says_nothing_holds_nobody_up() {
+    let Some((pair, tracer, address)) = traced(&[]) else { return };
+    on(&pair, || {
+        // More than one comes between two scrapes; each may stay for a second.
+        let _silent = [(); 5].map(|()| scrape::connect(address));
+        let begin = Instant::now();
+        assert_eq!(scrape::get(address, "/healthz"), "ok\n");
+        let took = begin.elapsed();
+        assert!(took < Duration::from_millis(700), "{took:?}");
+    });
+    tracer.interrupt().assert_code(0);
 }
 
 #[test]

@@ -68,6 +68,12 @@ pub(crate) fn at_odds(client: &[u8], server: &[u8]) -> Option<(&'static str, &'s
     (!alike).then_some((client, server))
 }
 
+/// Whether these are the first words of a server that speaks before its client.
+pub(crate) fn greets(server: &[u8]) -> bool {
+    let talk = Talk { client: &[], server };
+    greetings::is_of_mail_or_files(server) || greetings::ROWS.iter().any(|(_, fits)| fits(&talk))
+}
+
 /// Whether it begins with one of these words, in whatever case.
 fn begins(head: &[u8], words: &[&str]) -> bool {
     words.iter().any(|word| {

@@ -55,9 +55,10 @@ fn each_protocol_is_known_by_what_its_client_says_first() {
 
 #[test]
 fn each_protocol_is_known_by_what_its_server_says_first() {
-    let heads: [(&[u8], &str); 18] = [
+    let heads: [(&[u8], &str); 19] = [
         (b"\x15\x03\x03\x00\x02\x02\x28", "tls"),
         (b"HTTP/1.1 200 OK\r", "http"),
+        (b"<!DOCTYPE HTML>\n", "http"),
         (b"RTSP/1.0 200 OK\r", "rtsp"),
         (b"SIP/2.0 200 OK\r\n", "sip"),
         (b"\x00\x00\x12\x04\x00\x00\x00\x00\x00\x00\x03\x00\x00\x00\x80\x00", "http2"),

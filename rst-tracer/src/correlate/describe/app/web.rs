@@ -1,6 +1,6 @@
 //! What the web speaks, and what was modelled after it.
 
-use super::{Row, Talk};
+use super::{Row, Talk, begins};
 
 pub(super) const ROWS: &[Row] = &[
     ("tls", |talk| is_tls(talk.client)),
@@ -10,6 +10,7 @@ pub(super) const ROWS: &[Row] = &[
     ("sip", is_sip),
     ("tls", |talk| is_tls(talk.server)),
     ("http", |talk| is_answer(talk.server, b"HTTP/1.1 ") || is_answer(talk.server, b"HTTP/1.0 ")),
+    ("http", |talk| is_page(talk.server)),
 ];
 
 /// A record of TLS 1.0 to 1.3 or SSL 3.0 (RFC 8446 section 5.1): type, version, length. The first
@@ -104,6 +105,12 @@ fn request(head: &[u8]) -> Option<(&[u8], &[u8])> {
 fn is_cut(kept: &[u8], words: &[u8]) -> bool {
     let len = kept.len().min(words.len());
     len >= 4 && kept[..len] == words[..len]
+}
+
+/// A page without a status line, as HTTP/0.9 had it: what some servers answer to a request line that they cannot read
+/// (Python's http.server to a ClientHello).
+fn is_page(head: &[u8]) -> bool {
+    begins(head, &["<!doctype html", "<html"])
 }
 
 /// A status line: the version, then three digits.

@@ -48,7 +48,9 @@ impl Window {
         // A SYN that meets an older connection has numbers of its own, and a closed window takes
         // nothing in.
         let unanswered_syn = past.i_opened() == Some(true) && !past.has(flag::SYN_ACK);
-        let takes_in = past.i(flag::HEARD) && past.theirs().window != 0 && !unanswered_syn;
+        // What is not recorded amid a connection never closes it.
+        let is_open = past.theirs().window != 0 || !past.their_last_is_known();
+        let takes_in = past.i(flag::HEARD) && is_open && !unanswered_syn;
         let not_yet_acked = if takes_in && sent.cast_unsigned() <= size.1 { sent } else { 0 };
         let has_fin = past.i(flag::FIN) && (past.i(flag::FIN_ACKED) || here);
         let (arrived, sack_edge) = (here, past.their_sack_edge());

@@ -70,6 +70,31 @@ fn a_host_that_sees_it_come_and_go_forwards_it() {
 }
 
 #[test]
+fn what_comes_in_names_its_station_and_what_leaves_does_not() {
+    let told = |hook, mac, is_ethernet| {
+        let mut story = Story::v4();
+        (story.hook, story.ifindex) = (hook, 2);
+        story.handshake();
+        let rst = Packet { mac, ..story.packet(Server, RST) };
+        story.send(rst);
+        let mut joined = story.joined();
+        joined.reset.origin.is_ethernet = is_ethernet;
+        if mac == 0 {
+            joined.reset.rst.head.segment.mac = [0; 6];
+        }
+        let event = describe(&joined, &Scene::default());
+        (event.segment.src_mac.map(|mac| mac.to_string()), event.ifindex)
+    };
+    let station = || Some("02:00:00:00:00:09".to_owned());
+    assert_eq!(told(Hook::XDP, 9, true), (station(), Some(2)));
+    assert_eq!(told(Hook::TC_INGRESS, 9, true), (station(), Some(2)));
+    assert_eq!(told(Hook::TC_EGRESS, 9, true), (None, Some(2)), "its own");
+    assert_eq!(told(Hook::PCAP, 9, true), (station(), None));
+    assert_eq!(told(Hook::PCAP, 9, false), (None, None), "of a link of another kind");
+    assert_eq!(told(Hook::TC_INGRESS, 0, true), (None, Some(2)), "of the loopback");
+}
+
+#[test]
 fn one_sighting_tells_sender_from_receiver() {
     let role = |hook, came_by| {
         let mut story = Story::v4();

@@ -28,7 +28,7 @@ pub(in crate::laboratory) fn called(
     listener: &TcpListener,
 ) -> Result<(TcpStream, Connection)> {
     let server = scene.lab.server.run(|| sockets::accept(listener))?;
-    let connection = Connection::between(server.peer_addr()?, scene.server);
+    let connection = Connection::between(server.peer_addr()?, listener.local_addr()?);
     Ok((server, connection))
 }
 
@@ -223,6 +223,22 @@ pub(in crate::laboratory) fn dial_front(scene: &Scene<'_>, front: SocketAddr) ->
         sockets::connect(&socket, front).context("connecting with a proxy")?;
         Ok(socket.into())
     })
+}
+
+/// A client of such a program, and the connection of the program's over which a request and its answer have gone.
+pub(in crate::laboratory) fn served(
+    scene: &Scene<'_>,
+    front: SocketAddr,
+    listener: &TcpListener,
+) -> Result<(TcpStream, TcpStream, Connection)> {
+    let client = dial_front(scene, front)?;
+    let (server, connection) = called(scene, listener)?;
+    sockets::say(&client, REQUEST)?;
+    sockets::hear(&server, REQUEST)?;
+    scene.lab.server.run(|| sockets::say(&server, ANSWER))?;
+    sockets::hear(&client, ANSWER)?;
+    settle(scene.lab, &connection)?;
+    Ok((client, server, connection))
 }
 
 pub(super) fn haproxy_redispatch(scene: &Scene<'_>) -> Result<GroundTruth> {

@@ -101,7 +101,7 @@ pub(super) fn nginx_worker_killed(scene: &Scene<'_>) -> Result<GroundTruth> {
 }
 
 pub(super) fn sshd_login_grace(scene: &Scene<'_>) -> Result<GroundTruth> {
-    let _sshd = sshd::start(scene, "LoginGraceTime 1")?;
+    let _sshd = sshd::start(scene, "LoginGraceTime 3")?;
     let (client, connection) = scene.dial()?;
     scene.lab.client.run(|| sockets::say(&client, b"SSH-2.0-dawdler_1.0\r\n"))?;
     sockets::drain(&client)?;

@@ -1,0 +1,113 @@
+//! What several files of this folder start and say: lighttpd, programs in Perl and in JavaScript, nft's rules.
+
+use std::net::{IpAddr, SocketAddr, TcpStream};
+
+use anyhow::Result;
+use rst_tracer::demo::netns::Netns;
+use rst_tracer::demo::scenarios::{Scene, settle};
+use rst_tracer::demo::sockets;
+use rst_tracer::demo::truth::Connection;
+use rst_tracer::exit::{Code, Failure};
+
+use super::super::servers::program::{Folder, Program, command, run};
+use super::super::third_exam::common::target;
+
+pub(super) const LIGHTTPD: &[&str] = &["lighttpd"];
+pub(super) const PERL: &[&str] = &["perl"];
+pub(super) const NODE: &[&str] = &["node"];
+pub(super) const NFT: &[&str] = &["nft"];
+
+/// An address as an URL names it.
+pub(super) fn in_brackets(ip: IpAddr) -> String {
+    match ip {
+        IpAddr::V4(ip) => ip.to_string(),
+        IpAddr::V6(ip) => format!("[{ip}]"),
+    }
+}
+
+/// lighttpd with these settings beside those that it needs; it serves a file called `page`.
+pub(super) fn lighttpd(host: &Netns, at: SocketAddr, settings: &str) -> Result<Program> {
+    let folder = Folder::new()?;
+    folder.write("page", "hello\n")?;
+    let here = folder.path("");
+    let (here, ip, port) = (here.display(), in_brackets(at.ip()), at.port());
+    let text = format!(
+        "server.document-root = \"{here}\"\nserver.upload-dirs = ( \"{here}\" )\n\
+         server.bind = \"{ip}\"\nserver.port = {port}\nserver.errorlog = \"/dev/stderr\"\n\
+         {settings}\n"
+    );
+    let path = folder.write("lighttpd.conf", text)?;
+    let mut lighttpd = command("lighttpd");
+    lighttpd.arg("-D").arg("-f").arg(path);
+    folder.start(host, &mut lighttpd)?.await_listening(host, at)
+}
+
+/// A server in JavaScript at the scenario's port; it gets the address and the port as arguments.
+pub(super) fn node(scene: &Scene<'_>, script: &str) -> Result<Program> {
+    let host = &scene.lab.server;
+    let mut node = command("node");
+    node.args(["-e", script]).args(target(scene));
+    Folder::new()?.start(host, &mut node)?.await_listening(host, scene.server)
+}
+
+/// A program in Perl inside a host, with these arguments.
+pub(super) fn perl(host: &Netns, script: &str, arguments: &[String]) -> Result<Program> {
+    let mut perl = command("perl");
+    perl.args(["-MIO::Socket::IP", "-MSocket=:all", "-e", script]).args(arguments);
+    Folder::new()?.start(host, &mut perl)
+}
+
+/// The client says something, and all of it is acknowledged.
+pub(super) fn tell(
+    scene: &Scene<'_>,
+    (client, connection): &(TcpStream, Connection),
+    what: &[u8],
+) -> Result<()> {
+    scene.lab.client.run(|| sockets::say(client, what))?;
+    settle(scene.lab, connection)
+}
+
+/// A table of nft's in a host, in force until the value is dropped.
+pub(super) struct Ruleset<'a> {
+    host: &'a Netns,
+    table: String,
+}
+
+impl<'a> Ruleset<'a> {
+    /// Puts a table of this kind (inet, netdev) with these sets and chains in force.
+    pub(super) fn put(
+        scene: &Scene<'_>,
+        host: &'a Netns,
+        kind: &str,
+        contents: &str,
+    ) -> Result<Self> {
+        let table = format!("{kind} exam_{}", scene.server.port());
+        let new = Self { host, table };
+        new.order(&format!("table {} {{\n{contents}\n}}", new.table)).map_err(|error| {
+            Failure::new(Code::UNAVAILABLE, format!("no rules of nft like these: {error:#}"))
+        })?;
+        Ok(new)
+    }
+
+    /// Adds an element to a set of the table.
+    pub(super) fn add(&self, set: &str, element: &str) -> Result<()> {
+        self.order(&format!("add element {} {set} {{ {element} }}", self.table))
+    }
+
+    fn order(&self, words: &str) -> Result<()> {
+        run(self.host, command("nft").arg(words)).map(drop)
+    }
+}
+
+impl Drop for Ruleset<'_> {
+    fn drop(&mut self) {
+        if let Err(error) = self.order(&format!("delete table {}", self.table)) {
+            eprintln!("a table of nft stays: {error:#}");
+        }
+    }
+}
+
+/// The words of nft for the scenario's family: the protocol, and the type of its addresses.
+pub(super) fn nft_words(scene: &Scene<'_>) -> [&'static str; 2] {
+    if scene.server.is_ipv4() { ["ip", "ipv4_addr"] } else { ["ip6", "ipv6_addr"] }
+}
