@@ -7,7 +7,8 @@ use std::collections::BTreeSet;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
-use std::sync::{Mutex, PoisonError};
+use std::process::{Child, Command};
+use std::sync::{Mutex, PoisonError, RwLock, RwLockReadGuard};
 
 use anyhow::{Context, Result, bail};
 use nix::errno::Errno;
@@ -201,8 +202,27 @@ pub fn unaccepted(listener: &TcpListener) -> Result<u32> {
 /// # Errors
 /// Never; so that closing reads like the other endings.
 pub fn close(socket: impl Into<OwnedFd>) -> Result<()> {
+    let _alone = ours();
     drop(socket.into());
     Ok(())
+}
+
+// Between fork and exec a process that another thread starts holds all our sockets: what is closed then stays open
+// until its exec, and that process is the one who closes it.
+static STARTING: RwLock<()> = RwLock::new(());
+
+/// While it lives, no process that is being started holds our sockets.
+fn ours() -> RwLockReadGuard<'static, ()> {
+    STARTING.read().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Starts a program at a moment when no thread closes a socket of ours.
+///
+/// # Errors
+/// If the program cannot be started.
+pub fn spawn(command: &mut Command) -> std::io::Result<Child> {
+    let _nobody_closes = STARTING.write().unwrap_or_else(PoisonError::into_inner);
+    command.spawn()
 }
 
 /// Closes with SO_LINGER {on, 0 s}: the kernel resets the connection.
@@ -211,7 +231,8 @@ pub fn close(socket: impl Into<OwnedFd>) -> Result<()> {
 /// If the option is refused.
 pub fn abort(stream: TcpStream) -> Result<()> {
     let now = libc::linger { l_onoff: 1, l_linger: 0 };
-    setsockopt(&stream, sockopt::Linger, &now).context("asking for an abortive close")
+    setsockopt(&stream, sockopt::Linger, &now).context("asking for an abortive close")?;
+    close(stream)
 }
 
 /// Makes the socket vanish without a word, as if its host had lost power (TCP_REPAIR).
@@ -220,7 +241,8 @@ pub fn abort(stream: TcpStream) -> Result<()> {
 /// Without CAP_NET_ADMIN.
 pub fn vanish(stream: TcpStream) -> Result<()> {
     setsockopt(&stream, sockopt::TcpRepair, &1)
-        .context("putting a socket into repair mode (needs CAP_NET_ADMIN)")
+        .context("putting a socket into repair mode (needs CAP_NET_ADMIN)")?;
+    close(stream)
 }
 
 /// Turns on keepalive: after `idle_s` of silence, `count` probes one second apart.

@@ -9,18 +9,19 @@ use std::process::{Child, Command, Stdio};
 
 use anyhow::{Context, Result};
 use nix::errno::Errno;
+use rst_tracer::demo::sockets;
 
 /// A process that does nothing but hold sockets, until its standard input ends or it is killed.
 #[derive(Debug)]
 pub struct Holder(Child);
 
 impl Holder {
-    /// Starts the process; from now on it is the only owner of `sockets`.
+    /// Starts the process; from now on it is the only owner of what is `held`.
     ///
     /// # Errors
     /// If `cat` cannot be started.
-    pub fn of(sockets: Vec<OwnedFd>) -> Result<Self> {
-        let descriptors: Vec<RawFd> = sockets.iter().map(AsRawFd::as_raw_fd).collect();
+    pub fn of(held: Vec<OwnedFd>) -> Result<Self> {
+        let descriptors: Vec<RawFd> = held.iter().map(AsRawFd::as_raw_fd).collect();
         let mut command = Command::new("cat");
         command.stdin(Stdio::piped()).stdout(Stdio::null());
         // SAFETY: fcntl(2) is async-signal-safe, and nothing is allocated between fork and exec.
@@ -32,8 +33,9 @@ impl Holder {
                 Ok(())
             })
         };
-        let child = command.spawn().context("starting a process that holds sockets")?;
-        drop(sockets);
+        let child =
+            sockets::spawn(&mut command).context("starting a process that holds sockets")?;
+        held.into_iter().try_for_each(sockets::close)?;
         Ok(Self(child))
     }
 

@@ -121,7 +121,7 @@ fn listener_went_away(scene: &Scene<'_>) -> Result<GroundTruth> {
     let process = Holder::of(vec![listener.try_clone()?.into()])?;
     let pair = scene.pair_at(&listener)?;
     pair.exchange()?;
-    drop(listener);
+    sockets::close(listener)?;
     let bystander = pair.connection.clone();
     pair.part()?;
     process.kill()?;

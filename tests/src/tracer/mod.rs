@@ -14,6 +14,7 @@ use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
 };
+use rst_tracer::demo::sockets;
 
 pub use build::program;
 pub use stream::Stream;
@@ -122,7 +123,7 @@ impl Tracer {
 
     /// The same with another standard output.
     pub fn spawn_into(command: &mut Command, out: Stdio) -> Self {
-        let spawned = command.stdout(out).stderr(Stdio::piped()).spawn();
+        let spawned = sockets::spawn(command.stdout(out).stderr(Stdio::piped()));
         let mut child = spawned.expect("the tracer starts");
         let out = child.stdout.take().map(Stream::read).unwrap_or_default();
         let err = child.stderr.take().map(Stream::read).unwrap_or_default();

@@ -2,6 +2,7 @@
 
 use std::io::Write;
 use std::net::Shutdown;
+use std::thread;
 
 use anyhow::Result;
 use nix::errno::Errno;
@@ -15,7 +16,7 @@ use super::super::second_exam::filter::{broken, only};
 use super::super::servers::DIED;
 use super::super::servers::program::{Folder, command};
 use super::super::third_exam::common::{
-    AFTER_CLOSE, CANCEL, LINGER0, UNREAD, passed, source, target, with,
+    AFTER_CLOSE, CANCEL, LINGER0, UNREAD, ms, passed, source, target, with,
 };
 use super::common::{NODE, node, tell};
 
@@ -212,10 +213,18 @@ asked.on('error', () => {});
     // As much as its kernel and ours have room for.
     server.set_nonblocking(true)?;
     wait::until("a closed window", || {
+        let mut room = 0;
         scene.lab.server.run(|| {
-            while (&server).write(&[b'f'; 16_384]).is_ok() {}
+            while let Ok(taken) = (&server).write(&[b'f'; 16_384]) {
+                room += taken;
+            }
             Ok(())
         })?;
+        if room > 0 {
+            // It may only not have come to read yet.
+            thread::sleep(ms(100));
+            return Ok(false);
+        }
         let seen = scene.lab.sniffer(Place::Server).segments(&connection);
         Ok(last(&seen, &connection, Side::Client).is_some_and(|told| told.window < 100))
     })?;

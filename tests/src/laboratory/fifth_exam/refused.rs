@@ -147,7 +147,8 @@ fn backend_gone_with_its_pod(scene: &Scene<'_>) -> Result<GroundTruth> {
     server.shutdown(std::net::Shutdown::Write)?;
     sockets::await_end(&server)?;
     settle(scene.lab, &served)?;
-    drop((server, listener));
+    sockets::close(server)?;
+    sockets::close(listener)?;
     hear_until(&ask()?, b" 503 ")?;
     let ports = calls(scene, scene.server, 2)?;
     ensure!(ports.len() == 2, "{} instead of two calls", ports.len());

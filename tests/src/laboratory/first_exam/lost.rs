@@ -106,7 +106,7 @@ fn reboot_service_is_back(scene: &Scene<'_>) -> Result<GroundTruth> {
         let reset = Reset::by(Sender::Server, Stage::PostData, LOST);
         clients.push((client, Connection { resets: vec![reset], ..connection }));
     }
-    drop(listener);
+    sockets::close(listener)?;
     thread::sleep(Duration::from_secs(2));
     let _again = scene.listen(8)?;
     sockets::keep_alive(&clients[0].0, 1, 2)?;

@@ -16,6 +16,7 @@ use nix::errno::Errno;
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 use rst_tracer::demo::netns::Netns;
+use rst_tracer::demo::sockets;
 use rst_tracer::demo::truth::Connection;
 use rst_tracer::demo::wait;
 
@@ -101,7 +102,7 @@ impl Folder {
         };
         // The thread that starts it must live as long as it may, hence none of the host's.
         let inside = host.enter()?;
-        let child = command.spawn().with_context(|| format!("starting {name}"))?;
+        let child = sockets::spawn(command).with_context(|| format!("starting {name}"))?;
         drop(inside);
         Ok(Program { name, child, folder: self })
     }

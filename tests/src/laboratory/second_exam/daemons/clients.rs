@@ -45,7 +45,7 @@ pub(in crate::laboratory) fn await_fin(scene: &Scene<'_>, connection: &Connectio
 pub(in crate::laboratory) fn hear_until(mut stream: &TcpStream, end: &[u8]) -> Result<()> {
     let (mut heard, mut byte) = (Vec::new(), [0]);
     while !heard.ends_with(end) {
-        stream.read_exact(&mut byte).context("receiving")?;
+        stream.read_exact(&mut byte).with_context(|| format!("after {}", heard.escape_ascii()))?;
         heard.extend(byte);
     }
     Ok(())
