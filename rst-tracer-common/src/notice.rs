@@ -118,8 +118,8 @@ pub struct Notice {
     /// How `task` ends, as wait(2) would tell it: the signal that kills it in the low seven bits, its
     /// exit status in the next byte. Valid with [`notice_trait::EXITING`].
     pub exit_code: u32,
-    /// The task on the CPU. Whether it has anything to do with this, the agent must decide: in
-    /// softirq it is whoever was interrupted.
+    /// The task on the CPU, where it may have to do with this: a reset that answers no segment, a listener.
+    /// Whether it has, the agent must decide: a timer, too, sends such resets.
     pub task: Task,
     /// The task that opened the socket, if [`notice_trait::OWNER`] is set.
     pub owner: Task,

@@ -7,13 +7,12 @@ use aya_ebpf::{helpers::bpf_ktime_get_ns, programs::BtfTracePointContext};
 use rst_tracer_common::{
     flow::Identity,
     notice::{Notice, Point, Task, notice_trait},
-    verifier::opaque,
     wire::{Endpoint, Flags, Seq},
 };
 
 use crate::{
     kernel::{self, Held, argument, state},
-    maps::{self, CLOSED, Closed, GAVE_UP, OWNERS},
+    maps::{self, Closed, OWNERS},
     rings,
 };
 
@@ -35,7 +34,6 @@ fn tell(point: Point, netns: u32, fill: impl FnOnce(&mut Notice)) {
     let notice = slot.record();
     notice.begin(point, now(), netns);
     fill(notice);
-    kernel::note_task(notice);
     let time_ns = notice.time_ns;
     slot.submit(time_ns);
     maps::count_statement(point, true);
@@ -65,6 +63,9 @@ pub fn send_reset(context: &BtfTracePointContext) {
         if is_answer {
             trigger(notice, &held);
             maps::note_answer(notice.flow_hash, notice.time_ns);
+        } else {
+            // What answers a segment goes out in softirq: the task there is whoever was interrupted.
+            kernel::note_task(notice);
         }
         let reason_at = maps::arguments().why_sent;
         if reason_at != 0 {
@@ -74,11 +75,7 @@ pub fn send_reset(context: &BtfTracePointContext) {
         if socket != 0 {
             living(notice, socket);
         } else {
-            // A key in the ring is refused by 5.10: "R2 type=mem expected=fp, pkt, pkt_meta, map_value".
-            let hash = opaque(notice.flow_hash);
-            let Some(gone) = GAVE_UP.get_ptr(&hash) else { return };
-            // SAFETY: as in `living`.
-            let gone = unsafe { &*gone };
+            let Some(gone) = Closed::caller(notice.flow_hash) else { return };
             if notice.time_ns - gone.time_ns > ANSWER_NS {
                 return;
             }
@@ -110,14 +107,16 @@ pub fn receive_reset(context: &BtfTracePointContext) {
 /// before it closed.
 #[inline(always)]
 pub fn set_state(context: &BtfTracePointContext) {
-    let socket = argument(context, 0);
-    let (before, after) = (argument(context, 1) as u32, argument(context, 2) as u32);
+    // Sockets change their state often: nothing else is read before these. Three arguments since 4.16.
+    let (before, after) = (context.arg::<u64>(1) as u32, context.arg::<u64>(2) as u32);
     let is_born = after == state::SYN_RECV && before != state::SYN_SENT;
     let opens = after == state::SYN_SENT || after == state::LISTEN;
     let ends = after == state::CLOSE;
-    if !(is_born || opens || ends)
-        || kernel::read::<u16>(socket, maps::place!(protocol)) != kernel::TCP
-    {
+    if !(is_born || opens || ends) {
+        return;
+    }
+    let socket = argument(context, 0);
+    if kernel::read::<u16>(socket, maps::place!(protocol)) != kernel::TCP {
         return;
     }
     if is_born {
@@ -138,6 +137,7 @@ pub fn set_state(context: &BtfTracePointContext) {
         let [own, _] = kernel::ends_of(socket);
         tell(Point::LISTENER, netns, |notice| {
             notice.src = own;
+            kernel::note_task(notice);
             living(notice, socket);
             notice.state = after as u8;
             notice.state_before = before as u8;
@@ -223,9 +223,7 @@ fn living(notice: &mut Notice, socket: u64) {
         // room.
         owned(notice, unsafe { &*owner });
     } else if state == state::CLOSE || state == state::LISTEN {
-        let Some(closed) = CLOSED.get_ptr(&socket) else { return };
-        // SAFETY: as above.
-        let closed = unsafe { &*closed };
+        let Some(closed) = Closed::socket(socket) else { return };
         if notice.time_ns - closed.time_ns > CLOSING_NS {
             return;
         }
@@ -258,18 +256,16 @@ fn remember(socket: u64) {
 /// Takes leave of a socket that closes; of one that had called in vain also by its flow.
 #[inline(always)]
 fn part(socket: u64, before: u32) {
-    let nobody = Task { cgroup: 0, pid: 0, uid: 0, comm: [0; 16] };
-    let mut closed = Closed { time_ns: now(), state: before, is_owned: 0, owner: nobody };
+    let mut closed = Closed::now(now(), before);
     if let Some(owner) = OWNERS.get_ptr(&socket) {
         // SAFETY: as in `living`.
         closed.owner.copy(unsafe { &*owner });
         closed.is_owned = 1;
     }
-    let _ = CLOSED.insert(&socket, &closed, 0);
+    closed.note_socket(socket);
     if before == state::SYN_SENT {
         let [own, peer] = kernel::ends_of(socket);
-        let hash = Identity::of(&own, &peer, &maps::keys()).hash;
-        let _ = GAVE_UP.insert(&hash, &closed, 0);
+        closed.note_caller(Identity::of(&own, &peer, &maps::keys()).hash);
     }
     if closed.is_owned != 0 {
         let _ = OWNERS.remove(&socket);

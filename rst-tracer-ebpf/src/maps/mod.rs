@@ -16,7 +16,7 @@ use rst_tracer_common::{
     wire::{Endpoint, Segment},
 };
 
-pub use evidence::{CLOSED, Closed, GAVE_UP, OWNERS, answered, count_statement, note_answer};
+pub use evidence::{Closed, OWNERS, answered, count_statement, note_answer};
 pub(crate) use set::place;
 pub use set::{PLACES, arguments, drops, has_buff_len, is_wanted, keys, looks_into_tunnels};
 pub use table::Table;
