@@ -46,7 +46,7 @@ pub(super) fn describe(btf: bool, btf_problem: Option<String>, jit: Option<bool>
     for (major, minor, cost) in [
         (5, 8, "no BPF ring buffer: live tracing is not possible; `replay` works"),
         (5, 9, "no XDP links (Linux 5.9): ingress uses traffic control"),
-        (5, 18, "no XDP frags (Linux 5.18): ingress uses traffic control"),
+        (5, 18, "no XDP frags (Linux 5.18): ingress with large frames uses traffic control"),
         (6, 6, "no tcx (Linux 6.6): clsact filters outlive a killed tracer; `doctor --clean`"),
         (6, 10, "no reset reasons (Linux 6.10): causes rest on the wire and on drop reasons"),
     ] {

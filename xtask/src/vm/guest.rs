@@ -97,11 +97,12 @@ const COMMANDS: &[Row] = &[
         degraded_exits: &[],
         telling: &["serves metrics:"],
     },
-    // The kernel itself names the task that closed.
+    // The kernel itself names the task that closed, and takes the XDP program.
     Row {
-        command: "rst-tracer demo --at server --json > /tmp/events && \
-                  echo kernel: $(grep -c '\"known_by\":\"active_close\"' /tmp/events) closers named && \
-                  grep -q '\"known_by\":\"active_close\"' /tmp/events",
+        command: "rst-tracer demo --at server --json > /tmp/events 2> /tmp/shown; status=$?; cat /tmp/shown; \
+                  echo kernel: $(grep -c '\"known_by\":\"active_close\"' /tmp/events) closers named; \
+                  grep -q '\"known_by\":\"active_close\"' /tmp/events && \
+                  grep -q 'ingress native XDP' /tmp/shown && [ $status = 0 ]",
         takes_object: false,
         degraded_exits: &[],
         telling: &["kernel:", "demo:"],

@@ -3,7 +3,7 @@
 //! Everything that loads it does so from [`OBJECT`]; errors leave here as sentences with exit
 //! codes.
 
-use std::error::Error;
+use std::{borrow::Cow, error::Error};
 
 use aya::{
     EbpfError,
@@ -31,6 +31,17 @@ pub const NEEDED_CAPABILITIES: &str = "CAP_BPF and CAP_NET_ADMIN, together with 
 const RING: &str = "RING";
 /// That of the one which the kernel wants to see before it makes the map of the others.
 const RING_MODEL: &str = "RINGS.inner";
+
+/// The same object, with XDP programs that ask for no frames of several buffers: a kernel that has none refuses those
+/// that do. What they ask for stands in the name of their section, and nowhere else in the object does such a string.
+pub fn without_frags(bytes: &[u8]) -> Cow<'_, [u8]> {
+    const NAME: &[u8] = b"xdp.frags\0";
+    const KEPT: usize = b"xdp".len();
+    let places = bytes.windows(NAME.len()).enumerate().filter(|(_, window)| *window == NAME);
+    let mut bytes = bytes.to_vec();
+    places.for_each(|(at, _)| bytes[at + KEPT] = 0);
+    bytes.into()
+}
 
 /// Makes a ring buffer of so many bytes.
 ///
@@ -139,6 +150,8 @@ fn errno_of(error: &(dyn Error + 'static)) -> Option<i32> {
 
 #[cfg(test)]
 mod tests {
+    use aya_obj::{Object, ProgramSection};
+
     use super::*;
 
     #[test]
@@ -147,6 +160,20 @@ mod tests {
                    stack depth 0\nprocessed 2 insns (limit 1000000) max_states_per_insn 0\n";
         assert_eq!(complaint(log), Some("R1 invalid mem access 'scalar'"));
         assert_eq!(complaint("\n"), None);
+    }
+
+    #[test]
+    fn no_program_of_the_older_object_asks_for_frames_of_several_buffers() {
+        let asks = |bytes: &[u8]| {
+            let object = Object::parse(bytes).expect("it is an object");
+            let frags = object.programs.into_values().filter_map(|program| match program.section {
+                ProgramSection::Xdp { frags, .. } => Some(frags),
+                _ => None,
+            });
+            frags.collect::<Vec<_>>()
+        };
+        assert_eq!(asks(OBJECT), [true, true]);
+        assert_eq!(asks(&without_frags(OBJECT)), [false, false]);
     }
 
     #[test]
