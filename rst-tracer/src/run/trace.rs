@@ -29,8 +29,11 @@ use crate::{
 
 /// Records that are taken from each ring before anything is written: as many as stay in a processor's own cache.
 const BATCH: usize = 512;
-/// While there are many records, most of them wake nobody: then it is looked after them so often.
+/// While there are many records, most of them wake nobody: then it is looked after them so often. So many at one look
+/// are many; after fewer it is looked again sooner, so that a line need not wait a millisecond for the next look.
 const SHORT_NAP: Duration = Duration::from_millis(1);
+const SHORTER_NAP: Duration = Duration::from_micros(250);
+const MANY: usize = 3;
 /// So long after records were found another one may wake nobody: the kernel programs allow each CPU a few wakes in
 /// units of 2^20 ns, and a program may be held up with its record. Whoever looks later and finds nothing will be woken.
 const QUIET: Duration = Duration::from_nanos(4 << 20);
@@ -162,8 +165,8 @@ pub struct Tracing<'a> {
     /// When the last look began, and when one last found records.
     looked: Instant,
     found: Instant,
-    /// The last look found records.
-    is_busy: bool,
+    /// How many records the last look found.
+    latest: usize,
     floods: flood::Watch,
     next_watch: Instant,
     /// Resets that were only counted, as many as had been when their sources were last forgotten.
@@ -185,7 +188,7 @@ impl<'a> Tracing<'a> {
             stats,
             looked: now,
             found: now,
-            is_busy: true,
+            latest: MANY,
             floods,
             next_watch: now,
             blamed,
@@ -259,13 +262,14 @@ impl<'a> Tracing<'a> {
     pub fn turn(&mut self) -> ControlFlow<Stop> {
         self.pipeline.look_around(EVERY_SO_OFTEN);
         self.pipeline.watch(self.live.traced());
-        (self.looked, self.is_busy) = (Instant::now(), false);
+        (self.looked, self.latest) = (Instant::now(), 0);
         loop {
             let drained = self.live.drain(BATCH, |record| self.pipeline.take(record));
             self.count_losses();
             self.pipeline.write_due(monotonic_ns())?;
             if drained.records > 0 {
-                (self.found, self.is_busy) = (Instant::now(), true);
+                self.found = Instant::now();
+                self.latest += drained.records;
             }
             self.watch_floods()?;
             if !drained.may_have_more {
@@ -350,10 +354,11 @@ impl<'a> Tracing<'a> {
     fn nap(&self) -> Instant {
         let now = Instant::now();
         let is_quiet = self.looked > self.found + QUIET;
-        let longest = match self.is_busy {
-            true => now + SHORT_NAP,
-            false if !is_quiet => self.found + QUIET,
-            false => self.next_watch,
+        let longest = match self.latest {
+            MANY.. => now + SHORT_NAP,
+            1.. => now + SHORTER_NAP,
+            0 if !is_quiet => self.found + QUIET,
+            0 => self.next_watch,
         };
         let until_due = |due: u64| Duration::from_nanos(due.saturating_sub(monotonic_ns()));
         let due = self.pipeline.next_due().map(|due| now + until_due(due));

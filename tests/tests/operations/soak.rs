@@ -1,5 +1,5 @@
 //! Mixed traffic for a long time: nothing is lost, no number drifts from that of an independent capture, no memory
-//! grows. Two minutes, or as many seconds as `RST_TRACER_SOAK_SECONDS` says (`cargo xtask soak`).
+//! grows. One minute, or as many seconds as `RST_TRACER_SOAK_SECONDS` says (`cargo xtask soak`).
 
 use std::{
     env, fs,
@@ -153,7 +153,7 @@ fn resident_kib(pid: nix::unistd::Pid) -> u64 {
 fn hours_of_mixed_traffic_lose_nothing_and_let_nothing_grow() {
     let Some(pair) = Pair::beside_others() else { return };
     let seconds = env::var("RST_TRACER_SOAK_SECONDS").ok();
-    let seconds = seconds.map_or(120, |text| text.parse().expect("a number of seconds"));
+    let seconds = seconds.map_or(60, |text| text.parse().expect("a number of seconds"));
     let out = tempfile::NamedTempFile::new().expect("a file");
     let path = out.path().to_str().expect("UTF-8");
     let tracer = pair.trace_as_asked(&[
