@@ -83,7 +83,7 @@ pub(super) fn answered_wrongly(
         seen.iter().any(|one| one.segment.has(RST)).then_some(())
     })?;
     // It would call again; it is told to stop.
-    drop(socket);
+    sockets::close(socket)?;
     connection.resets = vec![Reset::by(Sender::Client, Stage::PostSynack, cause)];
     let done = "the server's host saw the reset";
     Ok(GroundTruth { connections: vec![connection], done })

@@ -113,7 +113,7 @@ fn client_gave_up(scene: &Scene<'_>) -> Result<GroundTruth> {
     scene.lab.sniffer(Place::Server).wait_for("the SYN-ACK", &connection, |seen| {
         seen.iter().any(|one| one.segment.has(SYN | ACK)).then_some(())
     })?;
-    drop(socket);
+    sockets::close(socket)?;
     drop(held);
     // The server repeats its SYN-ACK after a second, and now it gets through.
     let cause = ("connection_refused", "client_gave_up");

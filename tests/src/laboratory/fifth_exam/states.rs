@@ -173,7 +173,7 @@ fn socat_keeps_alive(scene: &Scene<'_>) -> Result<GroundTruth> {
 fn kiosk_without_power(scene: &Scene<'_>) -> Result<GroundTruth> {
     let (host, listener) = (&scene.lab.client, scene.listen(8)?);
     let (socket, address) = scene.bound()?;
-    drop(socket);
+    sockets::close(socket)?;
     let nc = || {
         let mut nc = command("nc.openbsd");
         nc.args(["-n", "-p", &address.port().to_string(), "-s", &source(scene)]);

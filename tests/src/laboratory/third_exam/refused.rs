@@ -234,7 +234,7 @@ fn race_of_mirrors(scene: &Scene<'_>) -> Result<GroundTruth> {
     let mut connections = Vec::new();
     for (socket, connection) in losers {
         await_syn_ack(scene, &connection)?;
-        drop(socket);
+        sockets::close(socket)?;
         connections.push(with(connection, vec![gave_up()]));
     }
     drop(held);
