@@ -12,13 +12,14 @@ use aya::{
     programs::{Program, TestRunOptions, XdpMode},
 };
 use rst_tracer::source::live::{
-    kernel::{self, CounterMap, Options},
+    kernel::{self, CounterMap},
     object::OBJECT,
     rings::{Cut, Rings},
 };
 use rst_tracer_tests::frames::{rst, tcp};
 
 use super::stay_on;
+use crate::loaded::all_told;
 
 /// Between two looks into the rings that were empty.
 const NAP: Duration = Duration::from_millis(1);
@@ -32,16 +33,7 @@ pub(super) struct Ran {
 
 /// Runs the XDP program at a rate, from one CPU, while another drains the rings.
 pub(super) fn from_the_kernel(ring_mib: u32, rate: f64, time: Duration) -> Result<Ran> {
-    let options = Options {
-        flows: 1 << 16,
-        rings: Cut::for_this_host(ring_mib << 20),
-        no_flow_rate: 0,
-        wanted: None,
-        tunnels: true,
-        clock: Default::default(),
-        recorder: Default::default(),
-        keys: kernel::random_keys()?,
-    };
+    let options = all_told(1 << 16, Cut::for_this_host(ring_mib << 20))?;
     let mut ours = kernel::load(OBJECT, &options)?;
     let counters = CounterMap::take(&mut ours)?;
     let mut rings = Rings::make(&mut ours, options.rings)?;

@@ -224,6 +224,25 @@ pub struct Process {
     pub entity_id: Option<String>,
 }
 
+impl Process {
+    /// An owner of a socket of which no more is known.
+    pub(crate) const fn bare(pid: u32, name: String) -> Self {
+        Self {
+            pid,
+            name,
+            known_by: KnownBy::SocketOwner,
+            uid: None,
+            cgroup: None,
+            container_id: None,
+            container_runtime: None,
+            pod_uid: None,
+            executable: None,
+            start: None,
+            entity_id: None,
+        }
+    }
+}
+
 /// What the kernel said about the reset.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

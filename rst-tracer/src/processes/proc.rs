@@ -68,19 +68,7 @@ impl Living {
 
 /// A process of which no more is known.
 pub(super) fn bare(pid: u32, name: String, cgroup: Option<String>) -> Process {
-    let mut process = Process {
-        pid,
-        name,
-        known_by: KnownBy::SocketOwner,
-        uid: None,
-        cgroup: None,
-        container_id: None,
-        container_runtime: None,
-        pod_uid: None,
-        executable: None,
-        start: None,
-        entity_id: None,
-    };
+    let mut process = Process::bare(pid, name);
     place(&mut process, cgroup);
     process
 }

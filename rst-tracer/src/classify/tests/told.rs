@@ -8,7 +8,7 @@ use rst_tracer_common::notice::{Point, notice_trait};
 use super::{expect, sane};
 use crate::correlate::story::{ACK, Client, FIN, PSH, Packet, SYN, Server, Story};
 use crate::correlate::{Rules, Scene, SendReset, Witnesses, describe};
-use crate::event::{AtFault, Basis, Cause, KnownBy, Origin, Process, RstEvent};
+use crate::event::{AtFault, Basis, Cause, Origin, Process, RstEvent};
 
 /// A story that is told where segments leave.
 fn here() -> Story {
@@ -269,25 +269,6 @@ fn an_old_segment_behind_the_end_is_told_from_a_late_one() {
     assert_eq!((told(true), told(false)), (Cause::StraySegment, Cause::RstAfterFin));
 }
 
-/// A process of this host.
-fn process(pid: u32, name: &str) -> Process {
-    let name = name.to_owned();
-    let known_by = KnownBy::SocketOwner;
-    Process {
-        pid,
-        name,
-        known_by,
-        uid: None,
-        cgroup: None,
-        container_id: None,
-        container_runtime: None,
-        pod_uid: None,
-        executable: None,
-        start: None,
-        entity_id: None,
-    }
-}
-
 /// What `pid` does to its own call to the other host, `ms` after another process got a reset from there as
 /// a server.
 fn passed_on(pid: u32, name: &str, ms: u64) -> RstEvent {
@@ -300,7 +281,10 @@ fn passed_on_after(asked: &[u8], pid: u32, name: &str, ms: u64) -> RstEvent {
     story.handshake().exchange().abort(Client);
     let mut believed = story.statement(Point::RECEIVE_RESET, Client, "");
     believed.wire.traits |= notice_trait::SOCKET;
-    story.hear_of(believed, Some(process(7, "proxy"))).wait(ms).another_client(50_001);
+    story
+        .hear_of(believed, Some(Process::bare(7, "proxy".to_owned())))
+        .wait(ms)
+        .another_client(50_001);
     let syn = story.packet(Server, SYN);
     let answer = |story: &Story| story.packet(Client, SYN | ACK);
     story.hook = Hook::TC_EGRESS;
@@ -315,7 +299,7 @@ fn passed_on_after(asked: &[u8], pid: u32, name: &str, ms: u64) -> RstEvent {
     sent.wire.traits |= notice_trait::SOCKET;
     sent.wire.inode = 5;
     sent.state = Some("CLOSE".into());
-    story.hear_of(sent, Some(process(pid, name)));
+    story.hear_of(sent, Some(Process::bare(pid, name.to_owned())));
     let is_told = |event: &RstEvent| event.evidence.iter().any(|it| it.id == "kernel_reason");
     sane(story.told().into_iter().find(is_told).unwrap())
 }

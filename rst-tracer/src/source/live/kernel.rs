@@ -1,6 +1,6 @@
 //! Loading the object with the sizes and keys of this run, and reading its counters.
 
-use std::{borrow::Cow, collections::HashMap, net::IpAddr};
+use std::{collections::HashMap, net::IpAddr};
 
 use anyhow::Context;
 use aya::{
@@ -118,8 +118,7 @@ pub fn load_for(
     let (mask, tunnels) = (buckets - 1, u32::from(options.tunnels));
     let has_multi_buffer_xdp = has_multi_buffer_xdp();
     let has_buff_len = u32::from(has_multi_buffer_xdp);
-    let bytes =
-        if has_multi_buffer_xdp { Cow::Borrowed(bytes) } else { object::without_frags(bytes) };
+    let older = (!has_multi_buffer_xdp).then(|| object::without_frags(bytes));
     let no_flow_cost_ns = 1_000_000_000 / u64::from(options.no_flow_rate.max(1));
     let no_flow_cost_ns = if options.no_flow_rate == 0 { 0 } else { no_flow_cost_ns };
     let has_filter = u32::from(options.wanted.is_some());
@@ -142,7 +141,7 @@ pub fn load_for(
         .map_max_entries("FLOWS", places)
         .map_max_entries("RECORDERS", places)
         .map_max_entries("RINGS", options.rings.count)
-        .load(&bytes)
+        .load(older.as_deref().unwrap_or(bytes))
         .map_err(|error| object::explain_load(&error))?;
     if let Some(wanted) = options.wanted {
         want(&mut ebpf, wanted)?;

@@ -3,7 +3,7 @@
 //! Everything that loads it does so from [`OBJECT`]; errors leave here as sentences with exit
 //! codes.
 
-use std::{borrow::Cow, error::Error};
+use std::error::Error;
 
 use aya::{
     EbpfError,
@@ -34,13 +34,13 @@ const RING_MODEL: &str = "RINGS.inner";
 
 /// The same object, with XDP programs that ask for no frames of several buffers: a kernel that has none refuses those
 /// that do. What they ask for stands in the name of their section, and nowhere else in the object does such a string.
-pub fn without_frags(bytes: &[u8]) -> Cow<'_, [u8]> {
+pub fn without_frags(bytes: &[u8]) -> Vec<u8> {
     const NAME: &[u8] = b"xdp.frags\0";
     const KEPT: usize = b"xdp".len();
     let places = bytes.windows(NAME.len()).enumerate().filter(|(_, window)| *window == NAME);
     let mut bytes = bytes.to_vec();
     places.for_each(|(at, _)| bytes[at + KEPT] = 0);
-    bytes.into()
+    bytes
 }
 
 /// Makes a ring buffer of so many bytes.
