@@ -1,11 +1,13 @@
 //! A program ended it the hard way, went on after the end, or lost its memory of it.
 
+use std::ops::RangeInclusive;
+
 use rst_tracer_common::{
     flow::{Facts, Slot, flag},
     wire::Flags,
 };
 
-use super::{Case, Form, LastWords, Maker, Opinion, Past, Rule, opinion::span};
+use super::{Case, Form, LastWords, Maker, Opinion, Past, Rule, opinion::span, past::end_of};
 use crate::{
     correlate::at_odds,
     event::{Cause, SentBy, Stage},
@@ -27,6 +29,8 @@ pub(super) enum Abort<'a> {
     NothingReceived,
     /// The last of it was not followed by data of its own.
     Unanswered(&'a Slot),
+    /// The last of it was a TLS server's session tickets, each of so many bytes.
+    Tickets(u32),
     /// It sent data after the last of it.
     Answered,
     /// Data had come, and whose came last is recorded no more.
@@ -52,12 +56,28 @@ impl<'a> Case<'a> {
             None if past.theirs().bytes == 0 => Abort::NothingReceived,
             None if past.my_last_data().is_none() => Abort::Forgotten,
             Some(theirs) if theirs.time_ns >= last(past.my_last_data()) => {
-                Abort::Unanswered(theirs)
+                last_came_tickets(&past).map_or(Abort::Unanswered(theirs), Abort::Tickets)
             }
             _ => Abort::Answered,
         };
         Some((past, abort))
     }
+}
+
+/// How long each is of two session tickets, should a TLS server have sent those last: it issues two alike, one right
+/// behind the other, unasked, when the handshake is over (RFC 8446, 4.6.1; two is the default of OpenSSL).
+fn last_came_tickets(past: &Past<'_>) -> Option<u32> {
+    const RIGHT_BEHIND_NS: u64 = 2_000_000;
+    const OF_A_TICKET: RangeInclusive<u32> = 150..=400;
+    let handshakes =
+        [past.my_facts(), past.their_facts()].map(|facts| head(facts).starts_with(&[0x16, 0x03]));
+    let mut latest = past.their_slots().filter(|slot| slot.len > 0).rev();
+    let (second, first) = (latest.next()?, latest.next()?);
+    let alike = first.len == second.len && OF_A_TICKET.contains(&first.len);
+    let behind_ns = second.time_ns.saturating_sub(first.time_ns);
+    let adjoin = end_of(first) == second.seq && behind_ns < RIGHT_BEHIND_NS;
+    (past.i_opened() == Some(true) && handshakes == [true; 2] && alike && adjoin)
+        .then_some(first.len)
 }
 
 /// Closed with received data unread, or by the death of the process, which is the same to TCP.
@@ -81,6 +101,7 @@ fn aborted(case: &Case<'_>) -> Vec<Opinion> {
         (Abort::Unanswered(_), SentBy::Client) => (0.1, 0.05),
         (Abort::Unanswered(data), _) if case.since(data) < SOON_NS => (0.6, 0.08),
         (Abort::Unanswered(_), _) => (0.45, 0.2),
+        (Abort::Tickets(_), _) => (0.3, 0.08),
         (Abort::Answered, _) => (0.12, 0.1),
         (Abort::Forgotten, _) => (0.2, 0.1),
     };

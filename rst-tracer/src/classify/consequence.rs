@@ -185,7 +185,7 @@ const SLOW_NS: u64 = 1_000_000_000;
 /// How long the client had waited for an answer to its last words.
 fn waited_ns(case: &Case<'_>) -> u64 {
     let Some((past, abort)) = case.abort() else { return 0 };
-    let waits = matches!(abort, Abort::NothingReceived | Abort::Answered);
+    let waits = matches!(abort, Abort::NothingReceived | Abort::Tickets(_) | Abort::Answered);
     past.my_last_data().filter(|_| waits).map_or(0, |asked| case.since(asked))
 }
 

@@ -25,6 +25,7 @@ fn linger0(case: &Case<'_>) -> Vec<Opinion> {
             (0.25, "it had sent the last data itself, which was not answered yet")
         }
         (Abort::Answered, _) => (0.6, "it had answered everything that had come"),
+        (Abort::Tickets(_), _) => (0.3, "what came last looks like a TLS server's session tickets"),
         (Abort::Forgotten, _) => (0.5, "whose data came last is recorded no more"),
         (Abort::NothingReceived, _) => (0.4, "no data had come, so none can be left unread"),
         (Abort::Unanswered(_), SentBy::Client) if is_in_flight(case, &past) => {
@@ -61,6 +62,9 @@ fn cancelled(case: &Case<'_>) -> Vec<Opinion> {
         Abort::NothingReceived if past.mine().bytes == 0 => return vec![],
         Abort::NothingReceived | Abort::Answered => {
             (0.6, "the client hung up while it waited for an answer")
+        }
+        Abort::Tickets(_) => {
+            (0.42, "the client hung up when no more than session tickets seem to have answered it")
         }
         Abort::Forgotten => (0.45, "the client hung up; whose data came last is recorded no more"),
         Abort::Unanswered(_) if is_in_flight(case, &past) => {

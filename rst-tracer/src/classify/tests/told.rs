@@ -52,6 +52,27 @@ fn a_client_that_leaves_old_words_unread_misses_no_answer() {
 }
 
 #[test]
+fn two_alike_at_the_end_of_a_tls_handshake_are_tickets_and_no_answer() {
+    let hello = [&[0x16, 0x03, 0x01][..], &[0; 300]].concat();
+    let told = |lens: [usize; 2], gap_ms: u64| {
+        let mut story = here();
+        story.handshake().say(Client, &hello).wait(5).say(Server, &hello).wait(5);
+        story.say(Client, &[0x17; 80]).say(Client, &[0x17; 37]).wait(5);
+        story
+            .say(Server, &vec![0x17; lens[0]])
+            .wait(gap_ms)
+            .say(Server, &vec![0x17; lens[1]])
+            .wait(5);
+        story.abort(Client).kernel_aborts(Client, "TCP_ABORT_ON_CLOSE");
+        sane(story.first()).cause
+    };
+    assert_eq!(told([255, 255], 0), Cause::ClosedWithUnreadData);
+    for (lens, gap_ms) in [([255, 255], 40), ([255, 610], 0), ([1400, 1400], 0)] {
+        assert_eq!(told(lens, gap_ms), Cause::ClientCancel, "{lens:?} {gap_ms}");
+    }
+}
+
+#[test]
 fn a_socket_destroyed_in_its_state_was_destroyed_from_outside() {
     let mut story = here();
     story.handshake().exchange().abort(Server);

@@ -155,6 +155,16 @@ fn closed_unread(case: &Case<'_>, sent: &Notice) -> Vec<Opinion> {
                 told(sent, Cause::ClientCancel, 0.26, meaning),
             ]
         }
+        SentBy::Client if let Some((_, Abort::Tickets(len))) = case.abort() => {
+            let text = format!(
+                "{meaning}: what came last were two things of {len} bytes at once, as a server's session tickets in \
+                 TLS 1.3, so that perhaps no answer is missed"
+            );
+            vec![
+                told(sent, Cause::ClosedWithUnreadData, 0.62, &text),
+                told(sent, Cause::ClientCancel, 0.36, meaning),
+            ]
+        }
         SentBy::Client if hangs_up_on_a_greeting(case) => {
             let text = format!(
                 "{meaning}: the server had greeted it, and it hung up without a word, as one that expected another \
