@@ -211,6 +211,9 @@ pub struct OutputArgs {
     /// Stop after this many events
     #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub count: Option<u64>,
+    /// Write no findings, which tell what shows only over many resets: scans, surges, restarts and the like
+    #[arg(long)]
+    pub no_findings: bool,
     /// How long a reset waits for what proves or refutes it: 0s, 500ms, 1s
     #[arg(long, value_name = "TIME", default_value = "1s", value_parser = duration)]
     pub settle: Duration,

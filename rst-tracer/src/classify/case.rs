@@ -92,7 +92,7 @@ impl<'a> Case<'a> {
     /// Resets in the same name that came within so many nanoseconds after it.
     pub fn later_resets(&self, within_ns: u64) -> impl Iterator<Item = &'a Rst> {
         let (side, now) = (self.joined.reset.rst.head.side, self.now_ns());
-        let resets = self.joined.later_resets.iter().map(|reset| &*reset.rst);
+        let resets = self.joined.later_resets.iter().map(|rst| &**rst);
         resets.filter(move |rst| {
             rst.head.side == side && rst.head.time_ns.saturating_sub(now) < within_ns
         })
@@ -101,7 +101,7 @@ impl<'a> Case<'a> {
     /// How long after it each later reset in the receiver's name came, in nanoseconds.
     pub(super) fn resets_of_the_other_side(&self) -> impl Iterator<Item = u64> {
         let (side, now) = (self.joined.reset.rst.head.side, self.now_ns());
-        let heads = self.joined.later_resets.iter().map(|reset| &reset.rst.head);
+        let heads = self.joined.later_resets.iter().map(|rst| &rst.head);
         heads
             .filter(move |head| head.side != side)
             .map(move |head| head.time_ns.saturating_sub(now))

@@ -25,13 +25,21 @@ impl<'a> Sequel<'a> {
     /// Segments of the claimed sender.
     pub fn mine(&self) -> impl Iterator<Item = &'a After> {
         let side = self.joined.reset.rst.head.side;
-        self.joined.aftermath.iter().filter(move |after| after.head.side == side)
+        self.joined
+            .aftermath
+            .iter()
+            .map(|after| &**after)
+            .filter(move |after| after.head.side == side)
     }
 
     /// Segments of the receiver.
     pub fn theirs(&self) -> impl Iterator<Item = &'a After> {
         let side = self.joined.reset.rst.head.side;
-        self.joined.aftermath.iter().filter(move |after| after.head.side != side)
+        self.joined
+            .aftermath
+            .iter()
+            .map(|after| &**after)
+            .filter(move |after| after.head.side != side)
     }
 
     /// The genuine SYN-ACK of a server in whose name the SYN was refused.

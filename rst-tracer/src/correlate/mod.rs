@@ -25,6 +25,10 @@ pub use describe::{Scene, describe};
 pub use pending::{Correlator, Rules};
 pub use testimony::{Crowd, SendReset, Testimony, Witnesses};
 
+use std::sync::Arc;
+
+use rst_tracer_common::event::Rst;
+
 use crate::{
     event::Process,
     source::{After, Reset},
@@ -37,10 +41,10 @@ pub struct Joined {
     pub reset: Reset,
     /// Further sightings of the same RST at other hooks of this host.
     pub sightings: Vec<Reset>,
-    /// Segments of the same flow after it, in order.
-    pub aftermath: Vec<After>,
-    /// Resets of the same flow that came after it.
-    pub later_resets: Vec<Reset>,
+    /// Segments of the same flow after it, in order, the first few of them. Shared: a flow may have many resets that wait.
+    pub aftermath: Vec<Arc<After>>,
+    /// Resets of the same flow that came after it, likewise.
+    pub later_resets: Vec<Arc<Rst>>,
     /// What the kernel of this host said about it.
     pub testimony: Testimony,
     /// The process of this host that the connection belongs to, if that is certain.

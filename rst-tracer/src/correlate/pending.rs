@@ -6,8 +6,9 @@
 mod statements;
 
 use std::{
-    collections::{BTreeSet, HashMap, hash_map::Entry},
+    collections::{BTreeSet, HashMap, VecDeque, hash_map::Entry},
     hash::Hash,
+    sync::Arc,
 };
 
 use foldhash::fast::RandomState;
@@ -21,7 +22,7 @@ use super::{
 };
 use crate::{
     event::Process,
-    source::{Record, Reset},
+    source::{After, Record, Reset},
 };
 
 /// How long to wait for what, and whom to believe.
@@ -76,6 +77,10 @@ impl Rules {
     }
 }
 
+/// So many resets that followed another one of their flow are looked at: a volley has a handful.
+const MOST_LATER: usize = 32;
+/// So many segments that followed a reset are looked at.
+const MOST_AFTER: usize = 64;
 /// Statements about sent resets that may wait for their packet.
 const MOST_SENT: usize = 1 << 14;
 /// Statements about dropped segments that may wait for the reset that answers them.
@@ -89,10 +94,10 @@ pub struct Correlator {
     /// When each is due, and its number.
     queue: BTreeSet<(u64, u64)>,
     next: u64,
-    /// Numbers of the waiting resets of a flow.
-    of_flow: HashMap<u64, Vec<u64>, RandomState>,
-    /// Numbers of those that this host wrote, by who gets them.
-    to: HashMap<Endpoint, Vec<u64>, RandomState>,
+    /// Numbers of the waiting resets of a flow, in order.
+    of_flow: HashMap<u64, VecDeque<u64>, RandomState>,
+    /// Numbers of those that this host wrote, by who gets them, in order.
+    to: HashMap<Endpoint, VecDeque<u64>, RandomState>,
     /// The last due time given out: resets that nothing settles keep their order even when the
     /// clock of a capture jumps.
     last_due: u64,
@@ -145,10 +150,7 @@ impl Correlator {
     /// Takes a record in.
     pub fn take(&mut self, record: Record) {
         match record {
-            Record::After(after) => {
-                let flow = after.head.flow_hash;
-                self.each_of(flow, |joined| joined.aftermath.push(after.clone()));
-            }
+            Record::After(after) => self.take_after(after),
             Record::Reset(reset) => self.take_reset(reset),
             Record::Notice(notice) => self.take_notice(notice, None),
         }
@@ -186,39 +188,81 @@ impl Correlator {
         let head = &reset.rst.head;
         let (flow, time) = (head.flow_hash, head.time_ns);
         let dst = head.segment.dst;
-        for number in self.of_flow.get(&flow).into_iter().flatten() {
-            let Some(waiting) = self.waiting.get_mut(number) else { continue };
-            if is_sighting_of(&waiting.joined, &reset, self.rules.merge_ns) {
-                waiting.joined.sightings.push(reset);
-                self.merged += 1;
-                let number = *number;
-                return self.recall(number, dst);
-            }
+        if let Some(number) = self.seen_before(&reset)
+            && let Some(waiting) = self.waiting.get_mut(&number)
+        {
+            waiting.joined.sightings.push(reset);
+            self.merged += 1;
+            return self.recall(number, dst);
         }
-        self.each_of(flow, |joined| joined.later_resets.push(reset.clone()));
+        self.tell_earlier(&reset);
         let number = self.next;
         self.next += 1;
         let departs = hearing::is_departure(&reset.rst.head);
         let mut joined = Joined::new(reset);
         joined.testimony.witnesses = self.rules.witnesses;
         let arrival = self.crowd.arrive(&joined.reset, &mut joined.crowd);
-        let due = time.saturating_add(self.longest_ns()).max(self.last_due);
+        let due = time.saturating_add(self.longest_ns());
+        if due.saturating_add(self.longest_ns()) < self.last_due {
+            self.let_go();
+        }
+        let due = due.max(self.last_due);
         self.last_due = due;
         let (sender, receiver) = (None, None);
         let waiting = Waiting { joined, arrival, due, last_due: due, sender, receiver };
         self.waiting.insert(number, Box::new(waiting));
         self.queue.insert((due, number));
-        self.of_flow.entry(flow).or_default().push(number);
+        self.of_flow.entry(flow).or_default().push_back(number);
         if departs {
-            self.to.entry(dst).or_default().push(number);
+            self.to.entry(dst).or_default().push_back(number);
         }
         self.recall(number, dst);
     }
 
-    fn each_of(&mut self, flow: u64, mut add: impl FnMut(&mut Joined)) {
-        for number in self.of_flow.get(&flow).into_iter().flatten() {
+    /// The first of the latest resets that this may be another sighting of.
+    fn seen_before(&self, reset: &Reset) -> Option<u64> {
+        let (now, merge_ns) = (reset.rst.head.time_ns, self.rules.merge_ns);
+        let numbers = self.of_flow.get(&reset.rst.head.flow_hash)?;
+        let joined = |number: &u64| self.waiting.get(number).map(|waiting| &waiting.joined);
+        let is_late =
+            |joined: &Joined| joined.reset.rst.head.time_ns.saturating_add(merge_ns) >= now;
+        let late = numbers.iter().rev().take_while(|number| joined(number).is_some_and(is_late));
+        let mut candidates = numbers.iter().skip(numbers.len() - late.count()).copied();
+        candidates.find(|number| {
+            joined(number).is_some_and(|joined| is_sighting_of(joined, reset, merge_ns))
+        })
+    }
+
+    /// Adds a segment to what followed the resets of its flow.
+    fn take_after(&mut self, after: After) {
+        let after = Arc::new(after);
+        for number in self.of_flow.get(&after.head.flow_hash).into_iter().flatten() {
+            if let Some(waiting) = self.waiting.get_mut(number)
+                && waiting.joined.aftermath.len() < MOST_AFTER
+            {
+                waiting.joined.aftermath.push(after.clone());
+            }
+        }
+    }
+
+    /// Adds a reset to what followed those of its flow. Only the latest of these have not seen enough yet.
+    fn tell_earlier(&mut self, reset: &Reset) {
+        let Some(earlier) = self.of_flow.get(&reset.rst.head.flow_hash) else { return };
+        let reset = Arc::new(*reset.rst);
+        for number in earlier.iter().rev().take(MOST_LATER) {
             if let Some(waiting) = self.waiting.get_mut(number) {
-                add(&mut waiting.joined);
+                waiting.joined.later_resets.push(reset.clone());
+            }
+        }
+    }
+
+    /// Makes everything due that waits: the clock of a capture went back, and it may never come to that time again.
+    fn let_go(&mut self) {
+        self.last_due = 0;
+        for (_, number) in std::mem::take(&mut self.queue) {
+            if let Some(waiting) = self.waiting.get_mut(&number) {
+                (waiting.due, waiting.last_due) = (0, 0);
+                self.queue.insert((0, number));
             }
         }
     }
@@ -298,9 +342,12 @@ impl Correlator {
 }
 
 /// Takes a number out of the list of a key.
-fn forget<K: Eq + Hash>(lists: &mut HashMap<K, Vec<u64>, RandomState>, key: K, number: u64) {
+fn forget<K: Eq + Hash>(lists: &mut HashMap<K, VecDeque<u64>, RandomState>, key: K, number: u64) {
     if let Entry::Occupied(mut list) = lists.entry(key) {
-        list.get_mut().retain(|&other| other != number);
+        // Nearly always the first.
+        if let Some(place) = list.get().iter().position(|&other| other == number) {
+            list.get_mut().remove(place);
+        }
         if list.get().is_empty() {
             list.remove();
         }

@@ -5,19 +5,13 @@
 
 use std::{borrow::Cow, collections::BTreeMap};
 
-use crate::event::{Finding, FindingKind, Severity, Source, Timestamp};
+use super::spell::{SECOND, SOURCES, Spell};
+use crate::event::{Finding, FindingKind, FindingState, Severity, Source, Timestamp};
 
 /// Resets in a second that were not told one by one, from which on it is a flood.
 const LEAST: u64 = 100;
-const SECOND: u64 = 1_000_000_000;
 /// Quiet for so long, it is over.
 const QUIET: u64 = 3 * SECOND;
-/// It is told again after this time, then after twice that, and so on.
-const FIRST_INTERVAL: u64 = 10 * SECOND;
-const LONGEST_INTERVAL: u64 = 600 * SECOND;
-/// How many sources a finding names.
-const SOURCES: usize = 10;
-
 /// Resets since the start of the trace.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counted {
@@ -52,14 +46,11 @@ pub struct Watch {
 
 #[derive(Debug)]
 struct Ongoing {
-    began_ns: u64,
+    spell: Spell,
     /// What had been counted before it.
     before: Counted,
-    /// When it was last seen to go on, and what had been counted then.
-    seen_ns: u64,
+    /// What had been counted when it was last seen to go on.
     counted: Counted,
-    told_ns: u64,
-    interval_ns: u64,
 }
 
 /// What there is to tell about a flood.
@@ -67,12 +58,14 @@ struct Ongoing {
 pub struct Flood {
     /// When it began, on the clock that the watch was given.
     pub began_ns: u64,
+    /// How long ago that is.
+    pub age_ns: u64,
     /// How long it has lasted.
     pub lasted_ns: u64,
     /// Resets in that time.
     pub counted: Counted,
-    /// Whether it has ended.
-    pub is_over: bool,
+    /// How far it has come.
+    pub state: FindingState,
 }
 
 impl Watch {
@@ -85,30 +78,20 @@ impl Watch {
             u128::from(grown) * u128::from(SECOND) >= u128::from(LEAST) * u128::from(elapsed);
         match &mut self.flood {
             None if is_much => {
-                let flood = Ongoing {
-                    began_ns: then_ns,
-                    before,
-                    seen_ns: now_ns,
-                    counted,
-                    told_ns: now_ns,
-                    interval_ns: FIRST_INTERVAL,
-                };
-                Some(self.flood.insert(flood).told(false))
+                let spell = Spell::new(then_ns, now_ns);
+                let flood = self.flood.insert(Ongoing { spell, before, counted });
+                Some(flood.told(now_ns, FindingState::Begins))
             }
             None => None,
             Some(flood) => {
                 if is_much {
-                    (flood.seen_ns, flood.counted) = (now_ns, counted);
+                    flood.spell.go_on(now_ns);
+                    flood.counted = counted;
                 }
-                if now_ns.saturating_sub(flood.seen_ns) >= QUIET {
-                    return self.end();
+                match flood.spell.look(now_ns, QUIET)? {
+                    FindingState::Over => self.end(),
+                    state => Some(flood.told(now_ns, state)),
                 }
-                if now_ns.saturating_sub(flood.told_ns) < flood.interval_ns {
-                    return None;
-                }
-                flood.told_ns = now_ns;
-                flood.interval_ns = (flood.interval_ns * 2).min(LONGEST_INTERVAL);
-                Some(flood.told(false))
             }
         }
     }
@@ -120,23 +103,25 @@ impl Watch {
 
     /// Ends a flood that goes on: nobody will look any more.
     pub fn end(&mut self) -> Option<Flood> {
-        self.flood.take().map(|flood| flood.told(true))
+        let now_ns = self.last.map_or(0, |(then_ns, _)| then_ns);
+        self.flood.take().map(|flood| flood.told(now_ns, FindingState::Over))
     }
 }
 
 impl Ongoing {
-    fn told(&self, is_over: bool) -> Flood {
+    fn told(&self, now_ns: u64, state: FindingState) -> Flood {
         Flood {
-            began_ns: self.began_ns,
-            lasted_ns: self.seen_ns.saturating_sub(self.began_ns),
+            began_ns: self.spell.began,
+            age_ns: now_ns.saturating_sub(self.spell.began),
+            lasted_ns: self.spell.lasted(),
             counted: self.counted.since(self.before),
-            is_over,
+            state,
         }
     }
 }
 
 impl Flood {
-    /// As a finding. `sources`: who is known to have sent how many of those that were only counted.
+    /// As a finding of this `time`. `sources`: who is known to have sent how many of those that were only counted.
     pub fn finding(&self, time: Timestamp, host: &str, mut sources: Vec<Source>) -> Finding {
         sources.sort_by_key(|source| (std::cmp::Reverse(source.resets), source.ip));
         let named = sources.iter().map(|source| source.resets).sum();
@@ -148,12 +133,16 @@ impl Flood {
             ("suppressed", suppressed),
             ("lost", lost),
         ];
+        let start = Timestamp(time.0.saturating_sub(self.age_ns));
         Finding {
             seq: 0,
             id: format!("rst_flood-{:x}", self.began_ns),
             time,
             host: host.to_owned(),
             kind: FindingKind::RstFlood,
+            state: self.state,
+            start,
+            end: Timestamp(start.0.saturating_add(self.lasted_ns).min(time.0)),
             // What is lost may have been somebody's only trace.
             severity: if lost > 0 { Severity::High } else { Severity::Medium },
             text: Cow::Owned(self.text(&sources, named)),
@@ -169,13 +158,12 @@ impl Flood {
     fn text(&self, sources: &[Source], named: u64) -> String {
         let Counted { rsts, suppressed, lost } = self.counted;
         let seconds = self.lasted_ns as f64 / SECOND as f64;
-        let ends = if self.is_over { "it is over" } else { "it goes on" };
         let mut text =
             format!("{rsts} resets in {seconds:.1} s, {suppressed} of them only counted");
         if lost > 0 {
             text += &format!(" and {lost} lost, because the ring buffer was full (--ring-size)");
         }
-        text += &format!("; {ends}");
+        text += &format!("; {}", self.state.words());
         // What a source is known to have sent is less than what it did, and less so the more there are.
         let share = |n: u64| n.saturating_mul(100) / suppressed.max(1);
         match sources.first() {
@@ -227,7 +215,7 @@ mod tests {
     fn a_flood_is_told_when_it_begins_and_when_it_is_over() {
         let told = watched(|second| if (5..8).contains(&second) { 50_000 } else { 0 }, 20);
         let [(5, first), (10, last)] = &told[..] else { panic!("{told:?}") };
-        assert!(!first.is_over && last.is_over);
+        assert_eq!((first.state, last.state), (FindingState::Begins, FindingState::Over));
         assert_eq!((first.counted.suppressed, last.counted.suppressed), (50_000, 150_000));
         assert_eq!(last.lasted_ns, 3 * SECOND);
         assert_eq!(first.began_ns, last.began_ns);
@@ -238,7 +226,7 @@ mod tests {
         let told = watched(|_| 1_000, 200);
         let times: Vec<u64> = told.iter().map(|(second, _)| *second).collect();
         assert_eq!(times, [1, 11, 31, 71, 151]);
-        assert!(told.iter().all(|(_, flood)| !flood.is_over));
+        assert!(told.iter().all(|(_, flood)| flood.state != FindingState::Over));
     }
 
     #[test]
@@ -254,13 +242,19 @@ mod tests {
         watch.look(START, counted(0));
         watch.look(START + SECOND, counted(5_000)).expect("a flood");
         let last = watch.end().expect("its end");
-        assert!(last.is_over);
+        assert_eq!(last.state, FindingState::Over);
         assert_eq!(watch.end(), None);
     }
 
     fn flood(suppressed: u64, lost: u64) -> Flood {
         let counted = Counted { rsts: suppressed + lost + 50, suppressed, lost };
-        Flood { began_ns: 255, lasted_ns: 2 * SECOND, counted, is_over: true }
+        Flood {
+            began_ns: 255,
+            age_ns: 5 * SECOND,
+            lasted_ns: 2 * SECOND,
+            counted,
+            state: FindingState::Over,
+        }
     }
 
     fn source(last: u8, resets: u64) -> Source {
@@ -269,8 +263,12 @@ mod tests {
 
     #[test]
     fn the_busiest_source_is_named_with_its_share() {
-        let finding =
-            flood(1_000, 0).finding(Timestamp(1), "h", vec![source(1, 20), source(2, 700)]);
+        let finding = flood(1_000, 0).finding(
+            Timestamp(9 * SECOND),
+            "h",
+            vec![source(1, 20), source(2, 700)],
+        );
+        assert_eq!((finding.start, finding.end), (Timestamp(4 * SECOND), Timestamp(6 * SECOND)));
         assert_eq!(finding.sources, [source(2, 700), source(1, 20)]);
         assert_eq!(
             finding.text,

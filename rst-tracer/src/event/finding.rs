@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::number::{bounded, bounded_map, is_zero};
 use super::schema::ip;
-use super::{FindingKind, Severity, Text, Timestamp};
+use super::{FindingKind, FindingState, Severity, Text, Timestamp};
 
 /// Something that shows only over many resets.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -25,6 +25,11 @@ pub struct Finding {
     /// Name of the observing host.
     pub host: String,
     pub kind: FindingKind,
+    pub state: FindingState,
+    /// When what was found began.
+    pub start: Timestamp,
+    /// When it was last seen to go on.
+    pub end: Timestamp,
     pub severity: Severity,
     /// What was found and what would help, as a sentence.
     pub text: Text,

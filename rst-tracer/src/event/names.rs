@@ -282,6 +282,30 @@ vocabulary! {
     }
 }
 
+vocabulary! {
+    /// How far what was found has come. A finding is told when it begins, less and less often while it goes on, and
+    /// when it is over, each time with the same `id`.
+    FindingState {
+        /// It is told for the first time.
+        Begins = "begins",
+        /// It still goes on.
+        GoesOn = "goes_on",
+        /// Nothing of it was seen for a while, or the trace ends.
+        Over = "over",
+    }
+}
+
+impl FindingState {
+    /// The state in words.
+    pub const fn words(self) -> &'static str {
+        match self {
+            Self::Begins => "it begins",
+            Self::GoesOn => "it goes on",
+            Self::Over => "it is over",
+        }
+    }
+}
+
 impl FindingKind {
     /// The kind in words.
     pub const fn words(self) -> &'static str {

@@ -66,6 +66,9 @@ pub(crate) fn oversized_finding(string: &str) -> Event {
         time: Timestamp(0),
         host: "web-1".into(),
         kind: FindingKind::PortScan,
+        state: FindingState::Over,
+        start: Timestamp(0),
+        end: Timestamp(0),
         severity: Severity::High,
         text: string.to_owned().into(),
         counts: [("ports".into(), 7)].into(),
@@ -255,13 +258,23 @@ fn finding() -> impl Strategy<Value = Finding> {
     let source = any::<(std::net::IpAddr, Option<u16>, u64)>()
         .prop_map(|(ip, port, resets)| Source { ip, port, resets });
     let head = (wild(), time(), wild(), one(FindingKind::ALL), one(Severity::ALL), text());
-    (head, btree_map(text(), any::<u64>(), 0..4), vec(source, 0..4), any::<bool>()).prop_map(
-        |((id, time, host, kind, severity, text), counts, sources, truncated)| Finding {
+    let spell = (one(FindingState::ALL), time(), time());
+    (head, spell, btree_map(text(), any::<u64>(), 0..4), vec(source, 0..4), any::<bool>()).prop_map(
+        |(
+            (id, time, host, kind, severity, text),
+            (state, start, end),
+            counts,
+            sources,
+            truncated,
+        )| Finding {
             id,
             seq: 7,
             time,
             host,
             kind,
+            state,
+            start,
+            end,
             severity,
             text,
             counts,

@@ -16,7 +16,8 @@ use super::{filter::Filter, tally::Tally};
 use crate::{
     clock::monotonic_ns,
     correlate::{Correlator, Joined, Rules, Scene, describe},
-    event::{Event, OutputStats},
+    detect::Watch,
+    event::{Event, Finding, OutputStats},
     metrics::Metrics,
     processes::Processes,
     sink::Sink,
@@ -51,6 +52,8 @@ pub struct Pipeline<'a> {
     own_addresses: Option<AskAddresses>,
     asked: Option<Instant>,
     next_seq: u64,
+    settle_ns: u64,
+    watch: Option<Watch>,
     /// What became of the resets.
     pub tally: Tally,
     /// Where events are counted for who asks for metrics.
@@ -66,9 +69,8 @@ impl<'a> Pipeline<'a> {
         sink: Box<dyn Sink + 'a>,
         limit: Option<u64>,
     ) -> Self {
-        let correlator = Correlator::new(rules);
-        let next_seq = 1;
-        let (processes, own_addresses, asked, tally, metrics) = Default::default();
+        let (settle_ns, correlator, next_seq) = (rules.settle_ns, Correlator::new(rules), 1);
+        let (processes, own_addresses, asked, watch, tally, metrics) = Default::default();
         Self {
             correlator,
             scene,
@@ -79,6 +81,8 @@ impl<'a> Pipeline<'a> {
             own_addresses,
             asked,
             next_seq,
+            settle_ns,
+            watch,
             tally,
             metrics,
         }
@@ -95,6 +99,17 @@ impl<'a> Pipeline<'a> {
         self.own_addresses = Some(own_addresses);
         self.look_around(Duration::ZERO);
         self
+    }
+
+    /// The same; `watches`: whether it also writes findings about the events that it writes.
+    pub fn watching(mut self, watches: bool) -> Self {
+        self.watch = watches.then(Watch::default);
+        self
+    }
+
+    /// Whether findings are written.
+    pub const fn watches(&self) -> bool {
+        self.watch.is_some()
     }
 
     /// Says at how many interfaces segments are seen from now on.
@@ -151,11 +166,35 @@ impl<'a> Pipeline<'a> {
             let waited_ns = monotonic_ns().saturating_sub(joined.reset.rst.head.time_ns);
             metrics.count(&event, Duration::from_nanos(waited_ns));
         }
+        let findings = self.watch.as_mut().map(|watch| watch.see(&event)).unwrap_or_default();
         self.emit(event)?;
         self.tally.events += 1;
         self.tally.repeated += repeats;
+        self.tell(findings)?;
         if self.is_full() {
             return ControlFlow::Break(Stop::Enough);
+        }
+        ControlFlow::Continue(())
+    }
+
+    /// Writes what there is to tell at `now_ns`, since the epoch, about events that were written before.
+    pub fn tell_findings(&mut self, now_ns: u64) -> ControlFlow<Stop> {
+        // What is younger than this may still settle.
+        let until = now_ns.saturating_sub(self.settle_ns);
+        let findings = self.watch.as_mut().map(|watch| watch.look(until)).unwrap_or_default();
+        self.tell(findings)
+    }
+
+    /// Ends what findings are about: no more events are written.
+    pub fn end_findings(&mut self) -> ControlFlow<Stop> {
+        let findings = self.watch.as_mut().map(Watch::end).unwrap_or_default();
+        self.tell(findings)
+    }
+
+    fn tell(&mut self, findings: Vec<Finding>) -> ControlFlow<Stop> {
+        for finding in findings {
+            let host = self.scene.host.clone();
+            self.emit(Finding { host, ..finding })?;
         }
         ControlFlow::Continue(())
     }

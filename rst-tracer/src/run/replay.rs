@@ -29,7 +29,8 @@ pub fn replay(args: &ReplayArgs) -> anyhow::Result<Code> {
     let rules = Rules { settle_ns: nanos(args.output.settle), merge_ns: 0, ..Rules::default() };
     let sink = output::direct(&args.output)?;
     let filter = args.filter.clone().into();
-    let mut pipeline = Pipeline::new(rules, scene(&args.output), filter, sink, args.output.count);
+    let mut pipeline = Pipeline::new(rules, scene(&args.output), filter, sink, args.output.count)
+        .watching(!args.output.no_findings);
     let mut source = Replay::new(args.table.flows, !args.table.no_tunnels, random_keys()?)?
         .expecting(args.files.iter().filter_map(|name| length(name)).sum())?;
     let mut code = Code::OK;
@@ -46,6 +47,11 @@ pub fn replay(args: &ReplayArgs) -> anyhow::Result<Code> {
                 code = Code::FAILURE;
             }
         }
+    }
+    if stop.as_ref().is_none_or(|stop| matches!(stop, Stop::Enough))
+        && let ControlFlow::Break(reason) = pipeline.end_findings()
+    {
+        stop = Some(reason);
     }
     let mut hooks = [Counters::default(); Hook::COUNT];
     hooks[usize::from(Hook::PCAP.0)] = source.counters();

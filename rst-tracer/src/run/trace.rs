@@ -92,6 +92,7 @@ fn trace_into<'a>(
         let filter = args.filter.clone().into();
         sink.start()?;
         let mut pipeline = Pipeline::new(rules, scene, filter, sink, args.output.count)
+            .watching(!args.output.no_findings)
             .asking(links::own_addresses);
         if let Some(seen) = seen {
             pipeline = pipeline.with(Processes::start(seen));
@@ -294,6 +295,7 @@ impl<'a> Tracing<'a> {
             Counted { rsts: total.rsts, suppressed: total.all_suppressed(), lost: total.ring_full };
         let flood = self.floods.look(monotonic_ns(), counted);
         self.tell_flood(flood)?;
+        self.pipeline.tell_findings(epoch_ns())?;
         // Who sent a little too much before a flood is not behind it.
         if counted.suppressed > self.blamed && self.floods.is_calm() {
             self.forget_sources();
@@ -330,7 +332,9 @@ impl<'a> Tracing<'a> {
     }
 
     fn tell_flood(&mut self, flood: Option<Flood>) -> ControlFlow<Stop> {
-        let Some(flood) = flood else { return ControlFlow::Continue(()) };
+        let Some(flood) = flood.filter(|_| self.pipeline.watches()) else {
+            return ControlFlow::Continue(());
+        };
         let sources = self.live.sources.read().unwrap_or_else(|error| {
             log::warn!("cannot read who is behind a flood of resets: {error:#}");
             HashMap::new()
@@ -398,7 +402,9 @@ impl<'a> Tracing<'a> {
         }
         if matches!(stop, Stop::Enough) {
             let flood = self.floods.end();
-            if let ControlFlow::Break(reason) = self.tell_flood(flood) {
+            let told = self.tell_flood(flood);
+            let ended = if told.is_continue() { self.pipeline.end_findings() } else { told };
+            if let ControlFlow::Break(reason) = ended {
                 stop = reason;
             }
         }

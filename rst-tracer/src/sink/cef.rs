@@ -122,6 +122,8 @@ fn of_finding(finding: &Finding) -> String {
     let header = header(&id, finding.kind.words(), severity(finding.severity));
     let mut line = Extension::after(&header);
     line.key("rt", milliseconds(finding.time)).key("externalId", &finding.id);
+    line.key("start", milliseconds(finding.start)).key("end", milliseconds(finding.end));
+    line.key("rstTracerState", finding.state);
     line.key("dvchost", &finding.host).key("cat", "finding").key("msg", &finding.text);
     if let Some(busiest) = finding.sources.first() {
         line.end(&SRC, busiest.ip, busiest.port).key("cnt", integer(busiest.resets));

@@ -357,6 +357,9 @@ fn of_finding(finding: &Finding) -> Value {
         .text("log.record.uid", finding.id.as_str())
         .text("network.transport", "tcp")
         .text("rst_tracer.finding.kind", finding.kind.id())
+        .text("rst_tracer.finding.state", finding.state.id())
+        .text("rst_tracer.finding.start", finding.start.to_string().as_str())
+        .text("rst_tracer.finding.end", finding.end.to_string().as_str())
         .text("rst_tracer.severity", finding.severity.id())
         .texts("rst_tracer.finding.sources", sources)
         .bool("rst_tracer.truncated", finding.truncated.then_some(true));

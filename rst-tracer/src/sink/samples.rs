@@ -1,6 +1,9 @@
 //! Events that the tests of several formats write.
 
-use crate::event::{Event, Finding, FindingKind, Hook, HookStats, Severity, Source, StatsEvent};
+use crate::event::{
+    Event, Finding, FindingKind, FindingState, Hook, HookStats, Severity, Source, StatsEvent,
+    Timestamp,
+};
 
 pub(super) use crate::event::samples::{event, oversized, unread_data};
 
@@ -32,6 +35,9 @@ pub(super) fn scan() -> Event {
         time: rst.time,
         host: "web-1".into(),
         kind: FindingKind::PortScan,
+        state: FindingState::Over,
+        start: Timestamp(rst.time.0 - 2_000_000_000),
+        end: rst.time,
         severity: Severity::High,
         text: "10.0.0.66 tried 120 ports of 3 hosts within 2 s".into(),
         counts: [("hosts".into(), 3), ("ports".into(), 120)].into(),

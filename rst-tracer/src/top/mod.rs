@@ -69,6 +69,7 @@ impl From<TopArgs> for TraceArgs {
     /// A trace without outputs.
     fn from(args: TopArgs) -> Self {
         let output = OutputArgs {
+            no_findings: false,
             format: Format::Text,
             output: Vec::new(),
             output_queue: 1,

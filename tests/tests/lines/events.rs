@@ -115,7 +115,8 @@ fn refusal() -> Value {
 fn finding(kind: &str, severity: &str) -> Value {
     json!({
         "schema": "rst-tracer/1", "type": "finding", "id": "f-1",
-        "time": "2026-11-22T09:42:25.123456789Z", "host": "web-1", "kind": kind,
+        "time": "2026-11-22T09:42:25.123456789Z", "host": "web-1", "kind": kind, "state": "begins",
+        "start": "2026-11-22T09:42:23.123456789Z", "end": "2026-11-22T09:42:25.123456789Z",
         "severity": severity, "text": "something shows over many resets",
         "counts": { "ports": 120, "hosts": 3 },
         "sources": [

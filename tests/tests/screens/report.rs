@@ -133,7 +133,7 @@ fn what_strangers_wrote_stays_text() {
     }
     event["severity"] = json!("high");
     let finding = json!({"schema": "rst-tracer/1", "type": "finding", "id": attack, "time": event["time"], "host": attack,
-        "kind": "surge", "severity": "high", "text": attack, "counts": {attack: 1}, "sources": []});
+        "kind": "surge", "state": "over", "start": event["time"], "end": event["time"], "severity": "high", "text": attack, "counts": {attack: 1}, "sources": []});
     let bad = json!({"schema": attack, "type": "rst"});
     let content = [event, finding, bad].map(|line| line.to_string());
     let file = Folder::new();

@@ -3,6 +3,8 @@
 //! In: statements, and resets that just came. Out: resets with what was said about them. A statement that is about none
 //! yet is kept for a moment, or counted as unmatched.
 
+use std::collections::VecDeque;
+
 use rst_tracer_common::{notice::Point, wire::Endpoint};
 
 use super::Correlator;
@@ -68,7 +70,7 @@ impl Correlator {
     }
 
     /// Which of these resets a statement is about, and what it says of it.
-    fn best(&self, notice: &Notice, numbers: Option<&Vec<u64>>) -> Option<(Part, u64)> {
+    fn best(&self, notice: &Notice, numbers: Option<&VecDeque<u64>>) -> Option<(Part, u64)> {
         let ranked = numbers.into_iter().flatten().filter_map(|number| {
             let joined = &self.waiting.get(number)?.joined;
             let part = part(notice, joined, self.rules.netns)?;

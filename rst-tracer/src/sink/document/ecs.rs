@@ -174,10 +174,6 @@ fn finding(finding: &Finding) -> Value {
         [only] => json!({ "address": only.ip, "ip": only.ip, "port": only.port }),
         _ => Value::Null,
     };
-    let duration_ms = finding.counts.get("duration_ms").copied();
-    let start = duration_ms
-        .and_then(|ms| finding.time.0.checked_sub(ms.checked_mul(1_000_000)?))
-        .map(Timestamp);
     let mut document = common(finding.time, &finding.host, "alert");
     fill(
         &mut document,
@@ -191,9 +187,9 @@ fn finding(finding: &Finding) -> Value {
                 "code": finding.kind,
                 "severity": severity(finding.severity),
                 "risk_score": risk(finding.severity),
-                "start": start,
-                "end": start.map(|_| finding.time),
-                "duration": start.map(|start| finding.time.0 - start.0),
+                "start": finding.start,
+                "end": finding.end,
+                "duration": finding.end.0.saturating_sub(finding.start.0),
             },
             "rule": {
                 "id": finding.kind,

@@ -8,7 +8,6 @@ mod ecs;
 mod ocsf;
 mod own;
 
-use std::collections::VecDeque;
 use std::io::{self, Write};
 
 use bytes::{BufMut, BytesMut};
@@ -22,22 +21,18 @@ use crate::event::{
     Timestamp,
 };
 
-/// So many findings are remembered as told.
-const REMEMBERED: usize = 256;
-
 /// Writes events as documents of another schema.
 #[derive(Debug)]
 pub struct DocumentSink<W> {
     lines: Lines<W>,
-    document: fn(&Event, bool, &Host) -> Value,
+    document: fn(&Event, &Host) -> Value,
     host: Host,
-    told: VecDeque<String>,
 }
 
 impl<W: Write> DocumentSink<W> {
     /// Elastic Common Schema.
     pub fn ecs(out: W) -> Self {
-        Self::of(out, |event, _, host| ecs::document(event, Timestamp(epoch_ns()), host))
+        Self::of(out, |event, host| ecs::document(event, Timestamp(epoch_ns()), host))
     }
 
     /// Open Cybersecurity Schema Framework.
@@ -45,37 +40,21 @@ impl<W: Write> DocumentSink<W> {
         Self::of(out, ocsf::document)
     }
 
-    /// `document` is told whether the event is a finding that was written before, and about the observing host.
-    fn of(out: W, document: fn(&Event, bool, &Host) -> Value) -> Self {
-        Self { lines: Lines::new(out), document, host: Host::default(), told: VecDeque::new() }
+    /// `document` is told about the observing host, too.
+    fn of(out: W, document: fn(&Event, &Host) -> Value) -> Self {
+        Self { lines: Lines::new(out), document, host: Host::default() }
     }
 
     /// Tells of this host, too.
     pub fn on(self, host: Host) -> Self {
         Self { host, ..self }
     }
-
-    /// Whether it is a finding that was written before.
-    fn was_told(&self, event: &Event) -> bool {
-        matches!(event, Event::Finding(finding) if self.told.contains(&finding.id))
-    }
-
-    fn remember(&mut self, event: &Event) {
-        if let Event::Finding(finding) = event {
-            self.told.truncate(REMEMBERED - 1);
-            self.told.push_front(finding.id.clone());
-        }
-    }
 }
 
 impl<W: Write> Sink for DocumentSink<W> {
     fn write(&mut self, event: &Event) -> io::Result<()> {
-        let (document, is_update) = (self.document, self.was_told(event));
-        self.lines.push(|out| line(event, |event| document(event, is_update, &self.host), out))?;
-        if !is_update {
-            self.remember(event);
-        }
-        Ok(())
+        let document = self.document;
+        self.lines.push(|out| line(event, |event| document(event, &self.host), out))
     }
 
     fn flush(&mut self) -> io::Result<()> {

@@ -10,8 +10,8 @@ use serde_json::{Value, json};
 use super::ecs::{distinct, severity};
 use super::{is_refusal, knows_sides, mac, own, protocol, sides};
 use crate::event::{
-    Endpoint, Event, Finding, FindingKind, Hook, KnownBy, LocalRole, Process, RstEvent, SentBy,
-    Severity, Side, StatsEvent, Timestamp,
+    Endpoint, Event, Finding, FindingKind, FindingState, Hook, KnownBy, LocalRole, Process,
+    RstEvent, SentBy, Severity, Side, StatsEvent, Timestamp,
 };
 use crate::sink::{Host, words};
 
@@ -31,11 +31,11 @@ const DETECTION_FINDING: ClassOf =
 const NETWORK_ACTIVITY: ClassOf =
     ClassOf { uid: 4001, name: "Network Activity", category: (4, "Network Activity") };
 
-/// The event as a document of this host; `is_update`: whether it is a finding that was told before.
-pub(super) fn document(event: &Event, is_update: bool, host: &Host) -> Value {
+/// The event as a document of this host.
+pub(super) fn document(event: &Event, host: &Host) -> Value {
     let (mut document, feature) = match event {
         Event::Rst(event) => (rst(event), "resets"),
-        Event::Finding(event) => (finding(event, is_update), "findings"),
+        Event::Finding(event) => (finding(event), "findings"),
         Event::Stats(event) => (stats(event), "statistics"),
     };
     document["metadata"]["product"]["feature"] = json!({ "name": feature });
@@ -218,22 +218,20 @@ fn file(path: &str) -> Value {
     json!({ "name": name, "path": path, "type_id": 1, "type": "Regular File" })
 }
 
-fn finding(finding: &Finding, is_update: bool) -> Value {
-    let activity = if is_update { (2, "Update") } else { (1, "Create") };
+fn finding(finding: &Finding) -> Value {
+    let (activity, status) = match finding.state {
+        FindingState::Begins => ((1, "Create"), (1, "New")),
+        FindingState::GoesOn => ((2, "Update"), (2, "In Progress")),
+        FindingState::Over => ((3, "Close"), (4, "Resolved")),
+    };
     let mut document = envelope(&DETECTION_FINDING, activity, finding.severity, finding.time);
     document["message"] = json!(finding.kind.words());
     document["metadata"] = metadata(finding.time, &finding.id, Value::Null);
     document["is_alert"] = json!(true);
-    if !is_update {
-        (document["status_id"], document["status"]) = (json!(1), json!("New"));
-    }
-    let duration = finding.counts.get("duration_ms").copied();
-    let start = duration.and_then(|duration| ms(finding.time).checked_sub(duration));
-    if start.is_some() {
-        document["start_time"] = json!(start);
-        document["end_time"] = json!(ms(finding.time));
-        document["duration"] = json!(duration);
-    }
+    (document["status_id"], document["status"]) = (json!(status.0), json!(status.1));
+    let (start, end) = (ms(finding.start), ms(finding.end));
+    (document["start_time"], document["end_time"]) = (json!(start), json!(end));
+    document["duration"] = json!(end.saturating_sub(start));
     document["count"] = json!(finding.counts.get("rsts"));
     let (type_id, kind) = method(finding.kind);
     document["finding_info"] = json!({
@@ -242,7 +240,7 @@ fn finding(finding: &Finding, is_update: bool) -> Value {
         "desc": finding.text,
         "types": [finding.kind],
         "first_seen_time": start,
-        "last_seen_time": start.map(|_| ms(finding.time)),
+        "last_seen_time": end,
         "analytic": {
             "uid": finding.kind,
             "name": finding.kind.words(),

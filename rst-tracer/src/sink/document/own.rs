@@ -80,6 +80,7 @@ pub(super) fn rst(event: &RstEvent) -> Value {
 pub(super) fn finding(finding: &Finding) -> Value {
     json!({
         "kind": finding.kind,
+        "state": finding.state,
         "severity": finding.severity,
         "counts": finding.counts,
         "sources": finding.sources,

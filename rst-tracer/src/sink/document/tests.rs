@@ -7,23 +7,24 @@ use serde_json::json;
 
 use super::*;
 use crate::event::{
-    AtFault, Confidence, Effect, Endpoint, Finding, FindingKind, Flags, Hook, KnownBy, LocalRole,
-    Mac, Origin, Segment, Severity, Source, Stage, StatsEvent, Timestamp, samples,
+    AtFault, Confidence, Effect, Endpoint, Finding, FindingKind, FindingState, Flags, Hook,
+    KnownBy, LocalRole, Mac, Origin, Segment, Severity, Source, Stage, StatsEvent, Timestamp,
+    samples,
 };
 use crate::sink::LINE_LIMIT;
 
-type Format = fn(&Event, bool) -> Value;
+type Format = fn(&Event) -> Value;
 
 /// When documents of these tests are written.
 const CREATED: Timestamp = Timestamp(1_795_340_546_000_000_000);
 const FORMATS: [Format; 2] = [
-    |event, _| ecs::document(event, CREATED, &Host::sample()),
-    |event, is_update| ocsf::document(event, is_update, &Host::sample()),
+    |event| ecs::document(event, CREATED, &Host::sample()),
+    |event| ocsf::document(event, &Host::sample()),
 ];
 
 fn written(event: &Event, format: Format) -> String {
     let mut out = BytesMut::new();
-    line(event, |event| format(event, false), &mut out);
+    line(event, |event| format(event), &mut out);
     String::from_utf8(out.to_vec()).unwrap()
 }
 
@@ -175,7 +176,7 @@ fn only_the_process_of_the_sender_is_an_actor() {
     assert!(ocsf(&event).get("actor").is_none());
 }
 
-fn finding(id: &str) -> Event {
+fn finding(id: &str, state: FindingState) -> Event {
     let source = Source { ip: "2001:db8::9".parse().unwrap(), port: Some(443), resets: 12 };
     Event::from(Finding {
         seq: 0,
@@ -183,6 +184,9 @@ fn finding(id: &str) -> Event {
         time: Timestamp(10_000_000_000),
         host: "web-1".into(),
         kind: FindingKind::RstFlood,
+        state,
+        start: Timestamp(6_000_000_000),
+        end: Timestamp(9_500_000_000),
         severity: Severity::High,
         text: "12 resets in 4.0 s".into(),
         counts: [("duration_ms".into(), 4_000), ("rsts".into(), 12)].into(),
@@ -192,28 +196,29 @@ fn finding(id: &str) -> Event {
 }
 
 #[test]
-fn a_finding_that_is_told_again_is_an_update() {
+fn a_finding_is_created_updated_and_closed() {
     let mut out = Vec::new();
     let mut sink = DocumentSink::ocsf(&mut out);
-    for id in ["one", "two", "one"] {
-        sink.write(&finding(id)).unwrap();
+    for state in FindingState::ALL {
+        sink.write(&finding("one", *state)).unwrap();
     }
     sink.flush().unwrap();
     drop(sink);
     let text = String::from_utf8(out).unwrap();
     let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let said: Vec<_> = lines.iter().map(|line| (&line["type_uid"], &line["status_id"])).collect();
-    let (new, old) = ((&json!(200_401), &json!(1)), (&json!(200_402), &Value::Null));
-    assert_eq!(said, [new, new, old]);
+    let expected =
+        [(200_401, 1), (200_402, 2), (200_403, 4)].map(|(uid, id)| (json!(uid), json!(id)));
+    assert_eq!(said, expected.each_ref().map(|(uid, id)| (uid, id)));
 }
 
 #[test]
 fn the_times_of_a_finding_are_those_of_what_it_is_about() {
-    let ecs = document(&finding("one"), FORMATS[0]);
+    let ecs = document(&finding("one", FindingState::GoesOn), FORMATS[0]);
     assert_eq!(ecs["event"]["start"], "1970-01-01T00:00:06.000000000Z");
-    assert_eq!(ecs["event"]["duration"], 4_000_000_000_u64);
-    let ocsf = document(&finding("one"), FORMATS[1]);
-    assert_eq!((&ocsf["start_time"], &ocsf["end_time"]), (&json!(6_000), &json!(10_000)));
+    assert_eq!(ecs["event"]["duration"], 3_500_000_000_u64);
+    let ocsf = document(&finding("one", FindingState::GoesOn), FORMATS[1]);
+    assert_eq!((&ocsf["start_time"], &ocsf["end_time"]), (&json!(6_000), &json!(9_500)));
     assert_eq!(ocsf["count"], 12);
 }
 

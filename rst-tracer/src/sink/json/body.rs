@@ -75,7 +75,7 @@ keys!(RstEvent {
 });
 #[rustfmt::skip]
 keys!(Finding {
-    id, seq if_some, time, host, kind, severity, text, counts, sources, truncated if_set,
+    id, seq if_some, time, host, kind, state, start, end, severity, text, counts, sources, truncated if_set,
 });
 #[rustfmt::skip]
 keys!(StatsEvent {

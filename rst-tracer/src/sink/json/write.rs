@@ -7,9 +7,9 @@ use std::net::IpAddr;
 use bytes::{BufMut, BytesMut};
 
 use crate::event::{
-    AtFault, Basis, Cause, Class, Confidence, ConnState, Direction, Effect, FindingKind, Flags,
-    Hook, Initiator, KnownBy, LocalRole, MAX_INTEGER, Mac, Origin, SentBy, SessionEndReason,
-    Severity, Speaker, Stage, Text, Timestamp, Weight,
+    AtFault, Basis, Cause, Class, Confidence, ConnState, Direction, Effect, FindingKind,
+    FindingState, Flags, Hook, Initiator, KnownBy, LocalRole, MAX_INTEGER, Mac, Origin, SentBy,
+    SessionEndReason, Severity, Speaker, Stage, Text, Timestamp, Weight,
 };
 
 /// Something with a JSON form.
@@ -187,7 +187,7 @@ macro_rules! encode_name {
         })+
     };
 }
-encode_name!(AtFault Basis Cause Class ConnState Direction Effect FindingKind Hook Initiator);
+encode_name!(AtFault Basis Cause Class ConnState Direction Effect FindingKind FindingState Hook Initiator);
 encode_name!(KnownBy LocalRole Origin SentBy SessionEndReason Severity Speaker Stage);
 
 /// The shortest decimal with at least one digit after the point: `3.0`, `0.5`, `-0.05`.

@@ -6,8 +6,8 @@ use proptest::prelude::*;
 use super::*;
 use crate::event::{
     Alternative, AtFault, Basis, Confidence, ConnState, Direction, Endpoint, Evidence, FindingKind,
-    Flags, Flow, Hook, HookStats, Initiator, LocalRole, Origin, Recent, Segment, SentBy, Severity,
-    Side, Source, Speaker, Stage, Timestamp, Weight, samples,
+    FindingState, Flags, Flow, Hook, HookStats, Initiator, LocalRole, Origin, Recent, Segment,
+    SentBy, Severity, Side, Source, Speaker, Stage, Timestamp, Weight, samples,
 };
 
 const LINE: Style = Style { colour: false, explain: false };
@@ -194,6 +194,9 @@ fn finding() -> Finding {
         time: Timestamp(1_700_000_000_000_000_000),
         host: "web-1".into(),
         kind: FindingKind::PortScan,
+        state: FindingState::Over,
+        start: Timestamp(1_699_999_997_000_000_000),
+        end: Timestamp(1_700_000_000_000_000_000),
         severity: Severity::High,
         text: "203.0.113.9 tried 412 ports in 3 s".into(),
         counts: [("ports".into(), 412), ("resets".into(), 409)].into(),
