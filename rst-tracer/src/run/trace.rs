@@ -4,7 +4,10 @@ use std::{collections::HashMap, future::pending, ops::ControlFlow, sync::Arc, ti
 
 use anyhow::Result;
 use rst_tracer_common::event::Counters;
-use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, sleep_until};
+use tokio::{
+    task::yield_now,
+    time::{Instant, MissedTickBehavior, interval_at, sleep, sleep_until},
+};
 
 use super::{
     Pipeline, Settings, Stop, Summary, nanos, outcome, output, scene,
@@ -40,6 +43,8 @@ const QUIET: Duration = Duration::from_nanos(4 << 20);
 /// What the runtime's timer can tell apart; it rounds up. For less the thread sleeps: signals and the rest can wait so
 /// long.
 const TIMER: Duration = Duration::from_millis(1);
+/// So long it is read on while the kernel writes as fast; then signals and the rest have their turn.
+const LONGEST_TURN: Duration = Duration::from_millis(50);
 /// How often it is looked for floods, and so into the rings though nothing woke us.
 const WATCH: Duration = Duration::from_secs(1);
 /// Addresses of the host come and go seldom.
@@ -166,8 +171,9 @@ pub struct Tracing<'a> {
     /// When the last look began, and when one last found records.
     looked: Instant,
     found: Instant,
-    /// How many records the last look found.
+    /// How many records the last look found, and whether it left some.
     latest: usize,
+    left_some: bool,
     floods: flood::Watch,
     next_watch: Instant,
     /// Resets that were only counted, as many as had been when their sources were last forgotten.
@@ -182,7 +188,7 @@ impl<'a> Tracing<'a> {
     /// A source and what its records go through; `stats`: how often a stats event is written.
     pub fn new(live: Live, pipeline: Pipeline<'a>, stats: Option<Duration>) -> Self {
         let now = Instant::now();
-        let (floods, blamed, statements_lost, is_over) = Default::default();
+        let (floods, left_some, blamed, statements_lost, is_over) = Default::default();
         Self {
             live,
             pipeline,
@@ -190,6 +196,7 @@ impl<'a> Tracing<'a> {
             looked: now,
             found: now,
             latest: MANY,
+            left_some,
             floods,
             next_watch: now,
             blamed,
@@ -273,7 +280,8 @@ impl<'a> Tracing<'a> {
                 self.latest += drained.records;
             }
             self.watch_floods()?;
-            if !drained.may_have_more {
+            self.left_some = drained.may_have_more;
+            if !self.left_some || self.looked.elapsed() >= LONGEST_TURN {
                 return self.pipeline.flush();
             }
         }
@@ -359,6 +367,7 @@ impl<'a> Tracing<'a> {
         let now = Instant::now();
         let is_quiet = self.looked > self.found + QUIET;
         let longest = match self.latest {
+            _ if self.left_some => now,
             MANY.. => now + SHORT_NAP,
             1.. => now + SHORTER_NAP,
             0 if !is_quiet => self.found + QUIET,
@@ -445,6 +454,8 @@ async fn rest_until(end: Instant) {
     let left = end.saturating_duration_since(Instant::now());
     if left < TIMER {
         std::thread::sleep(left);
+        // Ready at once, it would keep the runtime from looking for signals and timers.
+        yield_now().await;
     } else {
         sleep_until(end).await;
     }

@@ -3,10 +3,11 @@
 
 use std::{
     net::IpAddr,
+    ops::Range,
     os::fd::OwnedFd,
     sync::atomic::{AtomicBool, Ordering},
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use nix::{sys::signal::Signal, unistd};
@@ -19,10 +20,15 @@ use crate::pair::{FLOODER, HERE, Pair, THERE, lines, of_type};
 /// Sends so many resets of no connection, from one address, no two from and to the same ports. Pauses now and
 /// then: what a veth drops nobody can count.
 fn flood(socket: &OwnedFd, count: u32) {
+    flood_on(socket, 0..count);
+}
+
+/// The same, from and to the ports that these numbers are.
+fn flood_on(socket: &OwnedFd, numbers: Range<u32>) {
     let header = V4 { from: FLOODER, to: HERE, ..V4::default() };
     let mut frame = tcp(rst()).in_v4(header).frame();
     const PORTS: usize = 14 + 20;
-    for i in 0..count {
+    for i in numbers {
         frame[PORTS..PORTS + 4].copy_from_slice(&i.to_be_bytes());
         unistd::write(socket, &frame).expect("sent");
         if i % 256 == 0 {
@@ -85,6 +91,54 @@ fn a_flood_is_told_as_one_and_hides_nothing() {
     let blamed = last["sources"][0]["resets"].as_u64().expect("a count");
     assert!(blamed <= suppressed && blamed > suppressed / 2, "{last}");
     assert_eq!(suppressed, summary.count("suppressed"));
+}
+
+/// Lets nobody keep the calling thread from its CPU.
+fn be_in_time() {
+    let first = libc::sched_param { sched_priority: 1 };
+    // SAFETY: the parameters outlive the call.
+    let set = unsafe { libc::sched_setscheduler(0, libc::SCHED_FIFO, &first) };
+    assert_eq!(set, 0, "{}", std::io::Error::last_os_error());
+}
+
+#[test]
+fn a_steady_stream_of_resets_hides_neither_a_signal_nor_the_end_of_its_time() {
+    const EACH: Duration = Duration::from_micros(250);
+    const LATEST: Duration = Duration::from_secs(4);
+    let Some(pair) = Pair::new() else { return };
+    let limited = ["--ring-size", "8", "--no-flow-rate", "0", "--duration", "3s"];
+    for signal in [Some(Signal::SIGTERM), None] {
+        let options = &limited[..if signal.is_some() { 4 } else { 6 }];
+        let tracer = pair.trace_as_asked(options);
+        let socket = pair.flooder();
+        let is_over = AtomicBool::new(false);
+        thread::scope(|scope| {
+            // One after the other, and all wait for a second: then one is always due.
+            let stream = scope.spawn(|| {
+                be_in_time();
+                let (begun, mut count) = (Instant::now(), 0);
+                while !is_over.load(Ordering::Relaxed) && begun.elapsed() < 5 * LATEST {
+                    flood_on(&socket, count..count + 1);
+                    count += 1;
+                    thread::sleep((EACH * count).saturating_sub(begun.elapsed()));
+                }
+                begun.elapsed()
+            });
+            tracer.out.await_count(500);
+            let asked = Instant::now();
+            signal.into_iter().for_each(|signal| tracer.signal(signal));
+            let ended = tracer.wait();
+            let took = asked.elapsed();
+            is_over.store(true, Ordering::Relaxed);
+            assert!(took < LATEST, "{signal:?}: it went on for {took:?}");
+            assert!(
+                stream.join().is_ok_and(|streamed| streamed > took),
+                "it ended with the stream"
+            );
+            ended.assert_code(0);
+            ended.summary().assert_balanced();
+        });
+    }
 }
 
 #[test]
