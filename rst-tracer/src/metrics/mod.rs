@@ -28,7 +28,7 @@ use self::{
 };
 use crate::{
     clock::epoch_ns,
-    event::{Cause, Finding, FindingKind, RstEvent},
+    event::{Cause, Finding, FindingKind, FindingState, RstEvent},
 };
 
 pub use look::{Interface, Look};
@@ -130,8 +130,11 @@ impl Metrics {
         self.settle.observe(waited.as_secs_f64());
     }
 
-    /// Counts a finding that is about to be written.
+    /// Counts a finding that is about to be written; each once, however often it is told.
     pub fn count_finding(&self, finding: &Finding) {
+        if finding.state != FindingState::Begins {
+            return;
+        }
         let labels = FindingLabels { kind: finding.kind.id() };
         self.findings.get_or_create(&labels).inc();
     }

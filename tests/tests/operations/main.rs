@@ -2,6 +2,7 @@
 //! root.
 
 mod cpus;
+mod findings;
 mod flood;
 mod foreign;
 mod identity;

@@ -18,8 +18,10 @@ const LIMIT: Duration = Duration::from_secs(60);
 pub(super) struct Outcome {
     /// Exit code.
     pub code: u8,
-    /// Every line it wrote, in order.
+    /// Every event it wrote, in order.
     pub events: Vec<Value>,
+    /// Every finding.
+    pub findings: Vec<Value>,
 }
 
 /// Replays one file.
@@ -48,8 +50,10 @@ pub(super) fn replay(path: &Path) -> Result<Outcome, String> {
         Err(RecvTimeoutError::Disconnected) => return Err("it panicked".into()),
     };
     let text = fs::read_to_string(&lines).map_err(|e| e.to_string())?;
-    let events = text.lines().map(serde_json::from_str).collect::<Result<_, _>>();
-    Ok(Outcome { code, events: events.map_err(|e| e.to_string())? })
+    let lines = text.lines().map(serde_json::from_str).collect::<Result<Vec<Value>, _>>();
+    let (findings, events) =
+        lines.map_err(|e| e.to_string())?.into_iter().partition(|line| line["type"] == "finding");
+    Ok(Outcome { code, events, findings })
 }
 
 /// Whether `actual` has every key of `expected` with its value.

@@ -57,6 +57,40 @@ fn a_reject_goes_out_soon_when_the_kernel_dropped_its_trigger() {
 }
 
 #[test]
+fn a_storm_on_one_connection_is_seen_by_each_of_its_resets_up_to_a_bound() {
+    const STORM: usize = 3_000;
+    let mut story = on_the_client();
+    story.handshake().exchange();
+    for _ in 0..STORM {
+        story.abort(Server);
+    }
+    story.wait(1_100);
+    let joined = story.due();
+    let told: usize = joined.len();
+    assert!(told > 100, "{told}");
+    let later: Vec<usize> = joined.iter().map(|joined| joined.later_resets.len()).collect();
+    assert_eq!(later.iter().max(), Some(&32));
+    assert_eq!(later[0], 32, "the first sees what came right behind it");
+    assert_eq!(later[told - 3..], [2, 1, 0]);
+    let times = |joined: &crate::correlate::Joined| {
+        joined.later_resets.iter().map(|rst| rst.head.time_ns).collect::<Vec<_>>()
+    };
+    assert!(joined.iter().all(|joined| times(joined).is_sorted()));
+    assert_eq!(times(&joined[0])[0], joined[1].reset.rst.head.time_ns);
+}
+
+#[test]
+fn when_the_clock_goes_back_nothing_waits_for_that_time_again() {
+    let mut story = on_the_client();
+    story.at(3_600_000_000_000);
+    story.handshake().abort(Server);
+    story.at(1_000_000_000);
+    story.another_client(50_001).handshake().abort(Server);
+    assert_eq!(story.due().len(), 1, "it has waited in vain");
+    assert_eq!(story.wait(1_100).due().len(), 1);
+}
+
+#[test]
 fn a_settled_reset_overtakes_one_that_waits_and_all_are_counted() {
     let mut story = on_the_server();
     story.handshake().abort(Server).wait(1);
