@@ -1,5 +1,6 @@
 //! The verbs that trace: they join sources, engine and sinks, and end with a summary.
 
+mod bell;
 mod filter;
 pub mod output;
 mod pipeline;

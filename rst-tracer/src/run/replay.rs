@@ -2,26 +2,34 @@
 
 use std::{
     cell::RefCell,
-    fs::File,
+    fs::{File, OpenOptions},
     io::{self, ErrorKind, IsTerminal, Read},
     ops::ControlFlow,
+    os::{fd::AsFd, unix::fs::OpenOptionsExt},
     sync::Arc,
 };
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::{Pipeline, Stop, Summary, nanos, outcome, output, scene, tell};
+use super::{
+    Pipeline, Stop, Summary,
+    bell::{Awaited, Bell},
+    nanos, outcome, output, scene, tell,
+};
 use crate::{
     cli::ReplayArgs,
     correlate::Rules,
     event::Timestamp,
     exit::Code,
-    source::{live::kernel::random_keys, replay::Replay},
+    source::{
+        live::kernel::random_keys,
+        replay::{Counted, Replay},
+    },
 };
 use rst_tracer_common::event::{Counters, Hook};
 
 /// Replays the files in order. A file that cannot be read to its end is reported on stderr and
-/// makes the exit code 1; the others are read nevertheless.
+/// makes the exit code 1; the others are read nevertheless. Asked to end, it ends as if there were no more.
 ///
 /// # Errors
 /// When the output cannot be opened or written.
@@ -33,10 +41,11 @@ pub fn replay(args: &ReplayArgs) -> anyhow::Result<Code> {
         .watching(!args.output.no_findings);
     let mut source = Replay::new(args.table.flows, !args.table.no_tunnels, random_keys()?)?
         .expecting(args.files.iter().filter_map(|name| length(name)).sum())?;
+    let mut bell = Bell::listen()?;
     let mut code = Code::OK;
     let mut stop = None;
     for name in &args.files {
-        match read(&mut source, &mut pipeline, name) {
+        match read(&mut source, &mut pipeline, &mut bell, name) {
             Ok(ControlFlow::Continue(())) => {}
             Ok(ControlFlow::Break(reason)) => {
                 stop = Some(reason);
@@ -53,18 +62,11 @@ pub fn replay(args: &ReplayArgs) -> anyhow::Result<Code> {
     {
         stop = Some(reason);
     }
-    let mut hooks = [Counters::default(); Hook::COUNT];
-    hooks[usize::from(Hook::PCAP.0)] = source.counters();
-    let summary = |pipeline: &Pipeline<'_>| Summary {
-        tally: pipeline.tally(),
-        hooks,
-        statements: Default::default(),
-        outputs: pipeline.accounts(),
-        is_over: true,
-    };
-    if args.stats && stop.is_none() {
+    let is_over = true;
+    if args.stats && matches!(stop, None | Some(Stop::Enough)) && !pipeline.is_full() {
         let time = Timestamp(crate::clock::epoch_ns());
-        let event = summary(&pipeline).to_event(time, pipeline.host());
+        let numbers = summary(&pipeline, source.counters(), is_over);
+        let event = numbers.to_event(time, pipeline.host());
         if let ControlFlow::Break(reason) = pipeline.emit(event) {
             stop = Some(reason);
         }
@@ -72,9 +74,21 @@ pub fn replay(args: &ReplayArgs) -> anyhow::Result<Code> {
     if let ControlFlow::Break(reason) = pipeline.flush() {
         stop.get_or_insert(reason);
     }
-    tell(summary(&pipeline));
+    tell(summary(&pipeline, source.counters(), is_over));
     outcome(stop.unwrap_or(Stop::Enough))?;
     Ok(code)
+}
+
+fn summary(pipeline: &Pipeline<'_>, counters: Counters, is_over: bool) -> Summary {
+    let mut hooks = [Counters::default(); Hook::COUNT];
+    hooks[usize::from(Hook::PCAP.0)] = counters;
+    Summary {
+        tally: pipeline.tally(),
+        hooks,
+        statements: Default::default(),
+        outputs: pipeline.accounts(),
+        is_over,
+    }
 }
 
 /// How long a regular file is.
@@ -83,28 +97,37 @@ fn length(name: &str) -> Option<u64> {
     metadata.is_file().then_some(metadata.len())
 }
 
+/// Opens a file, or standard input without a buffer that could hold what is waited for. A pipe that has no writer yet
+/// is waited for where signals are heeded, and not here.
+fn open(name: &str) -> anyhow::Result<File> {
+    if name == "-" {
+        return Ok(io::stdin().as_fd().try_clone_to_owned()?.into());
+    }
+    let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(name)?;
+    anyhow::ensure!(!file.metadata()?.is_dir(), "is a directory; name the capture files in it");
+    Ok(file)
+}
+
 /// Reads one file and writes its events; what waits at its end has nothing more to wait for.
 fn read(
     source: &mut Replay,
     pipeline: &mut Pipeline<'_>,
+    bell: &mut Bell,
     name: &str,
 ) -> anyhow::Result<ControlFlow<Stop>> {
-    let (reader, len): (Box<dyn Read>, Option<u64>) = if name == "-" {
-        (Box::new(io::stdin().lock()), None)
-    } else {
-        let file = File::open(name)?;
-        let metadata = file.metadata()?;
-        anyhow::ensure!(!metadata.is_dir(), "is a directory; name the capture files in it");
-        (Box::new(file), metadata.is_file().then_some(metadata.len()))
-    };
+    let file = open(name)?;
+    let metadata = file.metadata()?;
+    let len = metadata.is_file().then_some(metadata.len());
     let bar = progress(name, len);
     let mut shown = 0_u64;
     let stop = RefCell::new(None);
     let mut due = pipeline.next_due();
     let pipeline = RefCell::new(pipeline);
+    let counted = source.counted();
+    let is_file = len.is_some();
     let result = source.read(
         &name.into(),
-        Flushing { reader, pipeline: &pipeline, stop: &stop },
+        Heeding { file, is_file, bell, pipeline: &pipeline, counted, stop: &stop },
         |bytes| {
             if bytes >> 20 != shown {
                 shown = bytes >> 20;
@@ -132,9 +155,15 @@ fn read(
         },
     );
     bar.finish_and_clear();
+    let pipeline = pipeline.into_inner();
     let stop = match stop.into_inner() {
+        None => pipeline.write_rest(),
+        // Asked to end: as at the end of the file.
+        Some(Stop::Enough) if !pipeline.is_full() => match pipeline.write_rest() {
+            ControlFlow::Continue(()) => ControlFlow::Break(Stop::Enough),
+            stop => stop,
+        },
         Some(reason) => ControlFlow::Break(reason),
-        None => pipeline.into_inner().write_rest(),
     };
     match result {
         Ok(_) => Ok(stop),
@@ -144,20 +173,41 @@ fn read(
     }
 }
 
-/// Sends what is written on its way before it waits for more: a pipe may bring nothing for hours.
-struct Flushing<'a, 'b, 'c, R> {
-    reader: R,
+/// Sends what is written on its way before it waits for more, and heeds signals while it waits: a pipe may bring nothing
+/// for hours.
+struct Heeding<'a, 'b, 'c> {
+    file: File,
+    is_file: bool,
+    bell: &'a mut Bell,
     pipeline: &'a RefCell<&'b mut Pipeline<'c>>,
+    counted: Counted,
     stop: &'a RefCell<Option<Stop>>,
 }
 
-impl<R: Read> Read for Flushing<'_, '_, '_, R> {
+impl Heeding<'_, '_, '_> {
+    fn end(&self, reason: Stop) -> io::Result<usize> {
+        self.stop.replace(Some(reason));
+        Err(ErrorKind::BrokenPipe.into())
+    }
+}
+
+impl Read for Heeding<'_, '_, '_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        match self.pipeline.borrow_mut().flush() {
-            ControlFlow::Continue(()) => self.reader.read(buffer),
-            ControlFlow::Break(reason) => {
-                self.stop.replace(Some(reason));
-                Err(ErrorKind::BrokenPipe.into())
+        let flushed = self.pipeline.borrow_mut().flush();
+        if let ControlFlow::Break(reason) = flushed {
+            return self.end(reason);
+        }
+        loop {
+            match self.bell.await_input(&self.file, self.is_file)? {
+                Awaited::Numbers => {
+                    let counters = self.counted.so_far();
+                    tell(summary(&self.pipeline.borrow(), counters, false));
+                }
+                Awaited::Stop => return self.end(Stop::Enough),
+                Awaited::Input => match self.file.read(buffer) {
+                    Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                    read => return read,
+                },
             }
         }
     }

@@ -4,10 +4,13 @@
 //! obeyed because the output takes nothing: the handler restores the default.
 
 use anyhow::{Context, Result};
-use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal as Number, sigaction};
+use nix::{
+    errno::Errno,
+    sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal as Number, sigaction},
+};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-const STOPPING: [Number; 2] = [Number::SIGINT, Number::SIGTERM];
+pub(super) const STOPPING: [Number; 2] = [Number::SIGINT, Number::SIGTERM];
 
 /// What a trace can be asked from outside.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,8 +81,20 @@ async fn next_of(hangup: &mut Option<(Signal, Wish)>) -> Wish {
     }
 }
 
+/// Whether this signal was to be ignored when the process began, as nohup(1) has it.
+pub(super) fn is_ignored(number: Number) -> Result<bool> {
+    let mut action = std::mem::MaybeUninit::<libc::sigaction>::zeroed();
+    let number = number as libc::c_int;
+    // SAFETY: nothing is changed, and the action is ours; zeroes are one.
+    let action = unsafe {
+        Errno::result(libc::sigaction(number, std::ptr::null(), action.as_mut_ptr()))?;
+        action.assume_init()
+    };
+    Ok(action.sa_sigaction == libc::SIG_IGN)
+}
+
 /// The next signal that asks to stop has its default effect.
-extern "C" fn forgive_once(_: libc::c_int) {
+pub(super) extern "C" fn forgive_once(_: libc::c_int) {
     for number in STOPPING {
         // SAFETY: async-signal-safe (signal-safety(7)), and both numbers are valid.
         unsafe { libc::signal(number as libc::c_int, libc::SIG_DFL) };

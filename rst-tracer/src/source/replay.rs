@@ -3,7 +3,7 @@
 //! In: capture files or a pipe. Out: [`Record`]s, with file and frame number. Files that continue
 //! each other in time share their connections, as a ring of capture files does.
 
-use std::{io::Read, ops::ControlFlow, sync::Arc};
+use std::{cell::RefCell, io::Read, ops::ControlFlow, rc::Rc, sync::Arc};
 
 use rst_tracer_common::{
     event::{Counters, Head, Hook, Kind, Rst, RstWithFlow, Sighting},
@@ -32,7 +32,7 @@ pub struct Replay {
     flows: u32,
     keys: Keys,
     tunnels: bool,
-    counters: Counters,
+    counted: Counted,
     segment: Segment,
     record: Box<RstWithFlow>,
     last_ns: Option<u64>,
@@ -52,7 +52,7 @@ impl Replay {
             flows,
             keys,
             tunnels,
-            counters: Counters::default(),
+            counted: Counted::default(),
             segment: Segment::default(),
             record: record.map_err(|_| anyhow::anyhow!("not enough memory"))?,
             last_ns: None,
@@ -70,9 +70,12 @@ impl Replay {
 
     /// What was counted so far, over all files.
     pub fn counters(&self) -> Counters {
-        let mut counters = self.counters;
-        counters.tell_usual();
-        counters
+        self.counted.so_far()
+    }
+
+    /// The same for who asks while a capture is read.
+    pub fn counted(&self) -> Counted {
+        self.counted.clone()
     }
 
     /// Reads one capture to its end and hands over its records, each with the time of its frame.
@@ -90,19 +93,21 @@ impl Replay {
         let mut capture = Capture::open(reader).map_err(Problem::Capture)?;
         let mut names = Names::default();
         let mut is_first = true;
+        let counted = self.counted();
         loop {
             let at_hand = capture.next_at_hand(TOGETHER).map_err(Problem::Capture)?;
             if at_hand.is_empty() {
                 return Ok(ControlFlow::Continue(()));
             }
             self.foresee(at_hand.frames());
+            let mut counters = counted.0.borrow_mut();
             for frame in at_hand.frames() {
                 let time_ns = frame.time_ns;
                 if std::mem::take(&mut is_first) {
                     self.forget_unless_continued(time_ns).map_err(Problem::Memory)?;
                 }
                 self.last_ns = Some(time_ns);
-                let goes_on = match self.see(&frame) {
+                let goes_on = match self.see(&frame, &mut counters) {
                     // Said apart: to hand over what is no record would copy as much as the longest one has.
                     None => each(time_ns, None),
                     Some(mut record) => {
@@ -150,8 +155,7 @@ impl Replay {
     }
 
     /// What the kernel programs do with a frame (`rst-tracer-ebpf/src/see.rs`), step by step.
-    fn see(&mut self, frame: &capture::Frame<'_>) -> Option<Record> {
-        let counters = &mut self.counters;
+    fn see(&mut self, frame: &capture::Frame<'_>, counters: &mut Counters) -> Option<Record> {
         let bytes = wire::Frame { data: frame.data, wire_len: frame.original_len };
         let ifindex = cooked_ifindex(frame).unwrap_or(frame.interface.unwrap_or(0) + 1);
         let port = Port::ingress(ifindex);
@@ -258,6 +262,19 @@ impl std::fmt::Display for Problem {
             Self::Capture(error) => error.fmt(f),
             Self::Memory(error) => error.fmt(f),
         }
+    }
+}
+
+/// What a [`Replay`] counts, readable whenever it waits for its capture.
+#[derive(Clone, Default)]
+pub struct Counted(Rc<RefCell<Counters>>);
+
+impl Counted {
+    /// Until now, over all files.
+    pub fn so_far(&self) -> Counters {
+        let mut counters = *self.0.borrow();
+        counters.tell_usual();
+        counters
     }
 }
 

@@ -8,4 +8,5 @@ mod filters;
 mod help;
 mod output;
 mod replay;
+mod signals;
 mod texts;
