@@ -1,4 +1,4 @@
-//! The signals of a trace: stop, stop at once, say the numbers, open the output anew.
+//! The signals of a trace: stop, stop at once, say the numbers, flush the output, open it anew.
 //!
 //! INT and TERM end it in order. A second one ends it at once, even where the first cannot be
 //! obeyed because the output takes nothing: the handler restores the default.
@@ -19,6 +19,8 @@ pub(super) enum Wish {
     Stop,
     /// To say the numbers and go on.
     Numbers,
+    /// To send what was written on its way and go on.
+    Flush,
     /// To close the output file and open it anew, because it was renamed.
     Reopen,
 }
@@ -28,19 +30,20 @@ pub(super) struct Signals {
     interrupt: Signal,
     terminate: Signal,
     numbers: Signal,
+    flush: Signal,
     hangup: Option<(Signal, Wish)>,
 }
 
 impl Signals {
-    /// Listens from now on. To HUP only where it is a wish: with neither an output file nor a service manager it means
-    /// that the terminal has gone, and its default effect is right.
+    /// Listens from now on. Where nothing can be opened or read anew, HUP means that the terminal has gone: it is a wish
+    /// to stop, unless it was to be ignored, as nohup(1) has it.
     ///
     /// # Errors
     /// When the kernel refuses a handler.
     ///
     /// # Panics
     /// Outside a tokio runtime.
-    pub(super) fn new(on_hangup: Option<Wish>) -> Result<Self> {
+    pub(super) fn new(on_hangup: Wish) -> Result<Self> {
         // Before tokio's, which call the handlers that they replace.
         for number in STOPPING {
             let handler = SigHandler::Handler(forgive_once);
@@ -53,9 +56,10 @@ impl Signals {
             interrupt: signal(SignalKind::interrupt())?,
             terminate: signal(SignalKind::terminate())?,
             numbers: signal(SignalKind::user_defined1())?,
+            flush: signal(SignalKind::user_defined2())?,
             hangup: match on_hangup {
-                Some(wish) => Some((signal(SignalKind::hangup())?, wish)),
-                None => None,
+                Wish::Stop if is_ignored(Number::SIGHUP)? => None,
+                wish => Some((signal(SignalKind::hangup())?, wish)),
             },
         })
     }
@@ -66,6 +70,7 @@ impl Signals {
             _ = self.interrupt.recv() => Wish::Stop,
             _ = self.terminate.recv() => Wish::Stop,
             _ = self.numbers.recv() => Wish::Numbers,
+            _ = self.flush.recv() => Wish::Flush,
             wish = next_of(&mut self.hangup) => wish,
         }
     }

@@ -56,8 +56,8 @@ const EVERY_SO_OFTEN: Duration = Duration::from_secs(5);
 /// When tracing cannot start or the output cannot be written.
 pub fn trace(args: &TraceArgs, settings: Settings) -> Result<Code> {
     let has_files = !output::files(&args.output).is_empty();
-    let may_change = has_files || args.service.config.is_some();
-    let on_hangup = may_change.then_some(Wish::Reopen);
+    let may_change = has_files || args.service.config.is_some() || Service::find().is_there();
+    let on_hangup = if may_change { Wish::Reopen } else { Wish::Stop };
     trace_into(args, settings, on_hangup, || Ok(Box::new(output::queued(&args.output)?)))
 }
 
@@ -66,19 +66,18 @@ pub fn trace(args: &TraceArgs, settings: Settings) -> Result<Code> {
 /// # Errors
 /// When tracing cannot start or the screen cannot be shown.
 pub fn trace_onto(args: &TraceArgs, screen: Box<dyn Sink>) -> Result<Code> {
-    trace_into(args, Settings::new(Vec::new()), Some(Wish::Stop), || Ok(screen))
+    trace_into(args, Settings::new(Vec::new()), Wish::Stop, || Ok(screen))
 }
 
 fn trace_into<'a>(
     args: &TraceArgs,
     mut settings: Settings,
-    on_hangup: Option<Wish>,
+    on_hangup: Wish,
     open: impl FnOnce() -> Result<Box<dyn Sink + 'a>>,
 ) -> Result<Code> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let mut service = Service::find();
-        let on_hangup = on_hangup.or(service.is_there().then_some(Wish::Reopen));
         // A pipe may wait for its reader for ever: until then Ctrl-C has its default effect.
         let mut sink = open()?;
         let signals = Signals::new(on_hangup)?;
@@ -232,6 +231,11 @@ impl<'a> Tracing<'a> {
                 wish = signals.next() => match wish {
                     Wish::Stop => return Ok(Stop::Enough),
                     Wish::Numbers => tell(self.summary()?),
+                    Wish::Flush => {
+                        if let ControlFlow::Break(stop) = self.pipeline.flush() {
+                            return Ok(stop);
+                        }
+                    }
                     Wish::Reopen => {
                         service.reloading();
                         self.pipeline.sink().reopen();

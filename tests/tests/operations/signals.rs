@@ -1,7 +1,13 @@
 //! Stopping and asking: signals, counts and time limits, and numbers that add up.
 
+use std::process::Command;
+
 use nix::sys::signal::Signal;
-use rst_tracer_tests::{capture::Folder, summary::Summary, tracer::Tracer};
+use rst_tracer_tests::{
+    capture::Folder,
+    summary::Summary,
+    tracer::{Tracer, program},
+};
 
 use crate::{
     net::{in_namespace, set_up, veth},
@@ -105,6 +111,52 @@ fn usr1_says_the_numbers_and_it_goes_on() {
         let ended = tracer.interrupt();
         ended.assert_code(0);
         assert_eq!(ended.out.len(), 2, "the numbers are not for stdout");
+    });
+}
+
+#[test]
+fn usr2_flushes_and_it_goes_on() {
+    in_namespace(|| {
+        set_up("lo");
+        let tracer = Tracer::trace(&["--settle", "0s"]);
+        for resets in 1..=2 {
+            tracer.signal(Signal::SIGUSR2);
+            refuse_on_loopback(1);
+            tracer.out.await_count(resets);
+        }
+        let ended = tracer.interrupt();
+        ended.assert_code(0);
+        assert_eq!(ended.summary().count("events"), 2);
+    });
+}
+
+#[test]
+fn hup_ends_a_trace_onto_a_terminal_in_order() {
+    in_namespace(|| {
+        set_up("lo");
+        let tracer = Tracer::trace(&["--settle", "1h"]);
+        refuse_on_loopback(2);
+        tracer.signal(Signal::SIGHUP);
+        let ended = tracer.wait();
+        ended.assert_code(0);
+        assert_eq!(ended.out.len(), 2, "what waited is written: {ended:#?}");
+        ended.summary().assert_balanced();
+    });
+}
+
+#[test]
+fn hup_does_not_end_what_nohup_started() {
+    in_namespace(|| {
+        set_up("lo");
+        let mut ignoring = Command::new("sh");
+        ignoring.args(["-c", "trap '' HUP; exec \"$0\" \"$@\""]).arg(program());
+        ignoring.args(["--format", "json", "--settle", "0s", "--flows", "4096"]);
+        let tracer = Tracer::spawn(&mut ignoring);
+        tracer.await_ready();
+        tracer.signal(Signal::SIGHUP);
+        refuse_on_loopback(1);
+        tracer.out.await_count(1);
+        tracer.interrupt().assert_code(0);
     });
 }
 
