@@ -113,7 +113,7 @@ impl Page {
             .collect()
     }
 
-    /// Every reset that was seen became one of the others.
+    /// Every reset that was seen became one of the others, and at each hook every segment and every reset did.
     ///
     /// # Panics
     /// If the numbers do not add up.
@@ -134,5 +134,11 @@ impl Page {
         ];
         let sum: u64 = ends.iter().map(|(_, count)| count).sum();
         assert_eq!(seen, sum, "the metrics do not add up: {ends:?}");
+        for hook in ["hook=\"xdp\"", "hook=\"tc_ingress\"", "hook=\"tc_egress\""] {
+            let at = |name: &str| self.sum(&format!("rst_tracer_{name}_total"), &[hook]);
+            let ends = [at("segments_tracked"), at("segments_untracked")];
+            assert_eq!(at("packets"), ends.iter().sum::<u64>(), "{hook}: {ends:?}");
+            assert_eq!(at("resets_seen"), at("kernel_resets"), "{hook}: {}", self.text);
+        }
     }
 }

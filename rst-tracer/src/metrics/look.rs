@@ -23,7 +23,7 @@ use rst_tracer_common::{
 
 use super::{Outputs, lock};
 use crate::{
-    run::Summary,
+    run::{Summary, untracked},
     source::live::{
         Live,
         attach::{Attached, How},
@@ -105,6 +105,27 @@ fn by<'a>(
     names.into_iter().zip(values).map(move |(name, value)| ([(label, name)], value))
 }
 
+/// A series with two labels for each value of each hook.
+fn by_hook<const N: usize>(
+    hooks: &[Counters],
+    label: &'static str,
+    values: fn(&Counters) -> [(&'static str, u64); N],
+) -> impl Iterator<Item = Series<'static, 2>> {
+    Hook::NAMES.into_iter().zip(hooks).flat_map(move |(hook, counters)| {
+        values(counters).map(|(name, value)| ([("hook", hook), (label, name)], value))
+    })
+}
+
+/// What became of the resets at a hook: these are all of them.
+fn handed_over(hook: &Counters) -> [(&'static str, u64); 4] {
+    [
+        ("delivered", hook.delivered),
+        ("suppressed", hook.all_suppressed()),
+        ("filtered", hook.filtered),
+        ("ring_full", hook.ring_full),
+    ]
+}
+
 /// The hooks of a live trace.
 const LIVE: usize = Hook::PCAP.0 as usize;
 
@@ -140,8 +161,14 @@ impl Page<'_> {
         let each = |of: fn(&Counters) -> u64| by("hook", Hook::NAMES, hooks.iter().map(of));
         self.counters("frames", "Frames that passed.", each(|hook| hook.frames))?;
         self.counters("packets", "TCP segments that passed.", each(|hook| hook.segments))?;
+        let tracked = "TCP segments that updated a connection.";
+        self.counters("segments_tracked", tracked, each(|hook| hook.tracked))?;
+        let none = "TCP segments that updated none, by reason.";
+        self.counters("segments_untracked", none, by_hook(hooks, "kind", untracked))?;
         let seen = "RST segments that passed; one that passes two hooks counts twice.";
         self.counters("resets_seen", seen, each(|hook| hook.rsts))?;
+        let help = "What the kernel programs did with the RST segments that passed.";
+        self.counters("kernel_resets", help, by_hook(hooks, "outcome", handed_over))?;
         let malformed = by("kind", Malformed::NAMES, look.summary.total().malformed);
         self.counters("malformed", "Frames that could not be parsed.", malformed)
     }

@@ -30,7 +30,7 @@ fn look() -> Look {
     let hook = &mut summary.hooks[usize::from(Hook::XDP.0)];
     (hook.frames, hook.segments, hook.rsts, hook.delivered) = (20, 10, 9, 6);
     (hook.suppressed, hook.ring_full, hook.flows, hook.evicted_finished) = (2, 1, 7, 3);
-    hook.malformed[0] = 4;
+    (hook.tracked, hook.malformed[0]) = (1, 4);
     let eth0 =
         Interface { name: "eth0".into(), ingress: Some(How::NativeXdp), egress: How::Nothing };
     let lo = Interface { name: "lo".into(), ingress: None, egress: How::Tcx };
@@ -58,7 +58,13 @@ fn everything_that_was_counted_is_told() {
         "rst_tracer_frames_total{hook=\"xdp\"} 20",
         "rst_tracer_packets_total{hook=\"xdp\"} 10",
         "rst_tracer_packets_total{hook=\"tc_egress\"} 0",
+        "rst_tracer_segments_tracked_total{hook=\"xdp\"} 1",
+        "rst_tracer_segments_untracked_total{hook=\"xdp\",kind=\"reset\"} 9",
+        "rst_tracer_segments_untracked_total{hook=\"tc_ingress\",kind=\"second_sighting\"} 0",
         "rst_tracer_resets_seen_total{hook=\"xdp\"} 9",
+        "rst_tracer_kernel_resets_total{hook=\"xdp\",outcome=\"delivered\"} 6",
+        "rst_tracer_kernel_resets_total{hook=\"xdp\",outcome=\"suppressed\"} 2",
+        "rst_tracer_kernel_resets_total{hook=\"xdp\",outcome=\"ring_full\"} 1",
         "rst_tracer_resets_total{outcome=\"event\"} 2",
         "rst_tracer_resets_total{outcome=\"suppressed\"} 2",
         "rst_tracer_resets_total{outcome=\"lost\"} 1",

@@ -96,16 +96,20 @@ impl Summary {
     }
 }
 
+/// TCP segments that updated no connection, by reason: with those that did, they are all there were.
+pub fn untracked(counters: &Counters) -> [(&'static str, u64); 3] {
+    [
+        ("reset", counters.rsts),
+        ("second_sighting", counters.second_sightings),
+        ("table_full", counters.table_full),
+    ]
+}
+
 fn hook_stats((index, counters): (usize, &Counters)) -> Option<HookStats> {
     if counters.frames == 0 {
         return None;
     }
     let hook = [event::Hook::Xdp, event::Hook::TcIngress, event::Hook::TcEgress, event::Hook::Pcap];
-    let untracked = [
-        ("reset", counters.rsts),
-        ("second_sighting", counters.second_sightings),
-        ("table_full", counters.table_full),
-    ];
     let some = |(name, n): (&'static str, u64)| (n > 0).then_some((Text::Borrowed(name), n));
     let malformed = Malformed::NAMES.into_iter().zip(counters.malformed);
     Some(HookStats {
@@ -113,7 +117,7 @@ fn hook_stats((index, counters): (usize, &Counters)) -> Option<HookStats> {
         interface: None,
         segments: counters.segments,
         tracked: counters.tracked,
-        untracked: untracked.into_iter().filter_map(some).collect(),
+        untracked: untracked(counters).into_iter().filter_map(some).collect(),
         malformed: malformed.filter_map(some).collect(),
     })
 }
@@ -140,11 +144,12 @@ impl fmt::Display for Summary {
             let what = if self.is_over { "not written" } else { "pending" };
             write!(f, ", {unread} {what}")?;
         }
+        let untracked: u64 = untracked(&total).iter().map(|(_, n)| n).sum();
         write!(
             f,
-            "\nsummary: {} flows, {evicted} evicted, {} segments found no room; {malformed} malformed \
-             frames",
-            total.flows, total.table_full
+            "\nsummary: {} flows, {evicted} evicted, {} segments found no room; {} segments tracked, {untracked} \
+             untracked; {malformed} malformed frames",
+            total.flows, total.table_full, total.tracked
         )?;
         if malformed > 0 {
             let kinds = Malformed::NAMES.iter().zip(total.malformed).filter(|(_, n)| *n > 0);
@@ -214,6 +219,15 @@ mod tests {
         assert!(summary.to_string().contains("ring buffer full: see --ring-size"), "{summary}");
         summary.hooks[0].ring_full = 0;
         assert!(!summary.to_string().contains("--ring-size"), "{summary}");
+    }
+
+    #[test]
+    fn every_segment_was_tracked_or_not() {
+        let mut summary = summary();
+        let hook = &mut summary.hooks[0];
+        (hook.segments, hook.tracked, hook.second_sightings, hook.table_full) = (100, 80, 7, 5);
+        let told = "; 80 segments tracked, 20 untracked; 0 malformed frames";
+        assert!(summary.to_string().contains(told), "{summary}");
     }
 
     #[test]

@@ -112,6 +112,11 @@ fn every_reset_is_in_the_metrics_and_they_add_up() {
         assert!(became(some) > 0, "no {some}: {}", page.text);
     }
     assert!(repeated > 0, "{}", page.text);
+    let tracked = page.sum("rst_tracer_segments_tracked_total", &[]);
+    let untracked = page.sum("rst_tracer_segments_untracked_total", &[]);
+    assert!(tracked > 0 && untracked >= resets, "{}", page.text);
+    let told = format!("; {tracked} segments tracked, {untracked} untracked; ");
+    assert!(ended.said(&told), "{told}: {ended:#?}");
 
     let events = of_type(&lines, "rst");
     let count = events.len() as u64;
