@@ -9,7 +9,7 @@ use crate::event::{Confidence, RstEvent};
 /// Of `rst_tracer_events_total`.
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 pub(super) struct EventLabels {
-    interface: String,
+    iface: String,
     direction: &'static str,
     class: &'static str,
     cause: &'static str,
@@ -18,9 +18,9 @@ pub(super) struct EventLabels {
 
 impl EventLabels {
     /// Those of an event at an interface, whose name is one of few.
-    pub(super) fn new(event: &RstEvent, interface: String) -> Self {
+    pub(super) fn new(event: &RstEvent, iface: String) -> Self {
         Self {
-            interface,
+            iface,
             direction: event.direction.map_or(UNKNOWN, |direction| direction.id()),
             class: event.class.id(),
             cause: event.cause.id(),

@@ -251,7 +251,7 @@ impl Page<'_> {
         let kind = MetricType::Gauge;
         let mut metric = self.0.encode_descriptor("interface_attached", help, None, kind)?;
         for ((interface, direction, mode), count) in attached {
-            let labels = [("interface", interface), ("direction", direction), ("mode", mode)];
+            let labels = [("iface", interface), ("direction", direction), ("mode", mode)];
             ConstGauge::new(count).encode(metric.encode_family(&labels)?)?;
         }
         Ok(())

@@ -76,9 +76,9 @@ fn everything_that_was_counted_is_told() {
         "rst_tracer_malformed_total{kind=\"truncated\"} 4",
         "rst_tracer_flow_table_size 64",
         "rst_tracer_flow_table_flows 4",
-        "rst_tracer_interface_attached{interface=\"eth0\",direction=\"ingress\",mode=\"native_xdp\"} 1",
-        "rst_tracer_interface_attached{interface=\"eth0\",direction=\"egress\",mode=\"nothing\"} 0",
-        "rst_tracer_interface_attached{interface=\"lo\",direction=\"egress\",mode=\"tcx\"} 1",
+        "rst_tracer_interface_attached{iface=\"eth0\",direction=\"ingress\",mode=\"native_xdp\"} 1",
+        "rst_tracer_interface_attached{iface=\"eth0\",direction=\"egress\",mode=\"nothing\"} 0",
+        "rst_tracer_interface_attached{iface=\"lo\",direction=\"egress\",mode=\"tcx\"} 1",
         "rst_tracer_settle_seconds_bucket{le=\"0.05\"} 0",
         "rst_tracer_settle_seconds_bucket{le=\"0.1\"} 1",
         "rst_tracer_look_timestamp_seconds 1.5",
@@ -86,7 +86,7 @@ fn everything_that_was_counted_is_told() {
     ] {
         assert!(text.lines().any(|it| it == line), "no {line} in\n{text}");
     }
-    assert!(!text.contains("interface=\"lo\",direction=\"ingress\""), "nothing is missing there");
+    assert!(!text.contains("iface=\"lo\",direction=\"ingress\""), "nothing is missing there");
     let event = text.lines().find(|line| line.starts_with("rst_tracer_events_total{")).unwrap();
     let sample = sample();
     for label in [sample.class.id(), sample.cause.id(), sample.severity.id()] {
@@ -107,9 +107,11 @@ fn names_of_interfaces_are_bounded() {
     let series = text.lines().filter(|line| line.starts_with("rst_tracer_events_total{"));
     assert_eq!(series.count(), MOST_NAMES + 1);
     let others = 1000 - MOST_NAMES;
-    assert!(text.lines().any(|line| {
-        line.contains("interface=\"other\"") && line.ends_with(&format!(" {others}"))
-    }));
+    assert!(
+        text.lines().any(|line| {
+            line.contains("iface=\"other\"") && line.ends_with(&format!(" {others}"))
+        })
+    );
 }
 
 #[test]

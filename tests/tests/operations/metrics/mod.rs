@@ -128,12 +128,14 @@ fn every_reset_is_in_the_metrics_and_they_add_up() {
             ["cause", "severity", "direction"].iter().all(|key| other[key] == event[key])
         };
         let alike = of_type(&lines, "rst").iter().filter(same).count() as u64;
-        let label = |key: &str| format!("{key}={}", event[key]);
-        let labels = ["interface", "direction", "class", "cause", "severity"].map(label);
-        let told = page.sum("rst_tracer_events_total", &labels.each_ref().map(String::as_str));
+        let label = |(name, key): (&str, &str)| format!("{name}={}", event[key]);
+        let same = ["direction", "class", "cause", "severity"].map(|key| label((key, key)));
+        let labels = [&same[..], &[label(("iface", "interface"))]].concat();
+        let told = page
+            .sum("rst_tracer_events_total", &labels.iter().map(String::as_str).collect::<Vec<_>>());
         assert_eq!(told, alike, "{labels:?}: {}", page.text);
     }
-    assert_eq!(page.sum("rst_tracer_interface_attached", &["interface=\"h0\""]), 2);
+    assert_eq!(page.sum("rst_tracer_interface_attached", &["iface=\"h0\""]), 2);
     assert_eq!(page.sum("rst_tracer_flow_table_size", &[]), 4096);
     for address in [FLOODER, HERE, THERE] {
         let address = std::net::IpAddr::from(address).to_string();

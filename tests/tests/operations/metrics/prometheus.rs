@@ -150,7 +150,7 @@ fn a_prometheus_scrapes_it_and_understands_the_alerts_and_the_dashboard() {
         prometheus.await_value("up{job=\"rst-tracer\"}", 1);
         prometheus.await_value("sum(rst_tracer_resets_seen_total)", 3);
         prometheus
-            .await_value("sum(rst_tracer_events_total{interface=\"h0\",direction=\"ingress\"})", 3);
+            .await_value("sum(rst_tracer_events_total{iface=\"h0\",direction=\"ingress\"})", 3);
         prometheus.await_value("rst_tracer_settle_seconds_count", 3);
         let balance = "sum(rst_tracer_resets_seen_total) - sum(rst_tracer_resets_total) \
                        - sum(rst_tracer_resets_pending)";
