@@ -58,8 +58,8 @@ fn describe_one(link: &Link, traffic: How) -> Interface {
     let occupant_name = link.xdp.as_ref().and_then(|x| attach::program_name(x.program_id));
     if let (Some(occupant), How::NativeXdp) = (&link.xdp, ingress) {
         ingress = how(plan.steps.get(1), traffic);
-        let name = occupant_name.as_ref().map_or(String::new(), |name| format!(" ({name})"));
-        reason = Some(format!("the XDP hook is taken by {occupant}{name}"));
+        let who = attach::describe_occupant(occupant);
+        reason = Some(format!("the XDP hook is taken by {who}"));
     }
     let mut egress = traffic;
     if let Layer::Unsupported(arphrd) = link.layer {
@@ -67,6 +67,10 @@ fn describe_one(link: &Link, traffic: How) -> Interface {
         reason = Some(format!("link layer ARPHRD {arphrd} carries no IP we can read"));
     }
     let mut notes = notes(link, ingress);
+    if let (Some(occupant), How::Tcx | How::Clsact) = (&link.xdp, ingress) {
+        let who = attach::describe_occupant(occupant);
+        notes.push(format!("packets that {who} drops or redirects are not seen"));
+    }
     match attach::leftovers(link.index) {
         Ok(left) if left.is_empty() => {}
         Ok(left) => notes.push(format!(

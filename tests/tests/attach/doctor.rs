@@ -67,6 +67,10 @@ fn an_occupied_xdp_hook_is_named() {
         let (_, report) = json();
         assert_eq!(interface(&report, "v0")["occupant"]["place"], "generic");
         assert_eq!(interface(&report, "v0")["occupant_name"], "xdp_ingress");
+        let (_, text) = crate::doctor::report(&DoctorArgs::default());
+        let id = interface(&report, "v0")["occupant"]["program_id"].to_string();
+        let told = format!("! packets that XDP program {id} (xdp_ingress, tag ");
+        assert!(text.contains(&told), "{told}: {text}");
     });
 }
 

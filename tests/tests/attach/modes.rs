@@ -84,11 +84,33 @@ fn an_occupied_xdp_hook_is_left_to_its_owner_who_is_named() {
             assert_eq!((attached.ingress, attached.egress), (How::Tcx, How::Tcx), "{mode:?}");
             let line = attached.to_string();
             assert!(
-                line.contains(&format!("taken by XDP program {owner} (xdp_ingress)")),
+                line.contains(&format!("taken by XDP program {owner} (xdp_ingress, tag ")),
                 "{line}"
             );
-            assert!(attached.notes.iter().any(|n| n.contains("drops or redirects")));
+            assert!(line.contains("; what it drops or redirects is not seen"), "{line}");
             assert_eq!(link("v0").xdp.map(|x| x.program_id), Some(owner));
+        }
+    });
+}
+
+#[test]
+fn an_occupant_is_named_where_its_place_is_not_wanted() {
+    in_namespace(|| {
+        let (v0, _) = veth("v0", "v1");
+        let mut foreign = programs();
+        let xdp: &mut Xdp =
+            foreign.program_mut("xdp_ingress").expect("in the object").try_into().expect("XDP");
+        xdp.load().expect("loads");
+        xdp.attach("v0", ForeignMode::Skb).expect("attaches");
+        let owner = link("v0").xdp.expect("an occupant").program_id;
+        let tag = xdp.info().expect("its information").tag();
+        let who = format!("XDP program {owner} (xdp_ingress, tag {tag:016x})");
+
+        for mode in [XdpMode::Auto, XdpMode::Off] {
+            let attached = hooks().attach(&v0, mode).expect("attached");
+            let line = attached.to_string();
+            let told = format!("what {who} drops or redirects is not seen), egress");
+            assert!(line.contains(&told), "{mode:?}: {line}");
         }
     });
 }

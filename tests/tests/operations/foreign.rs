@@ -20,7 +20,7 @@ fn a_foreign_xdp_program_stays_and_is_named_and_resets_are_seen_nevertheless() {
         let owner = link("v0").xdp.expect("an occupant");
 
         let tracer = Tracer::trace(&["-i", "v0", "--xdp-mode", "native", "--settle", "0s"]);
-        let told = format!("taken by XDP program {} (xdp_ingress)", owner.program_id);
+        let told = format!("taken by XDP program {} (xdp_ingress, tag ", owner.program_id);
         tracer.err.await_line(&told, |line| line.starts_with("v0: ") && line.contains(&told));
         assert_eq!(link("v0").xdp, Some(owner.clone()));
         refuse_through("v1", 5000);

@@ -101,6 +101,22 @@ impl Half {
     pub(super) fn because(self, reasons: Vec<String>) -> Self {
         Self { reason: (!reasons.is_empty()).then(|| reasons.join("; ")), ..self }
     }
+
+    pub(super) fn how(&self) -> How {
+        self.how
+    }
+
+    /// Says who comes first, by name unless that is said already.
+    pub(super) fn behind(self, who: &str) -> Self {
+        let reason = match self.reason {
+            Some(reason) if reason.contains(who) => {
+                format!("{reason}; what it drops or redirects is not seen")
+            }
+            Some(reason) => format!("{reason}; what {who} drops or redirects is not seen"),
+            None => format!("what {who} drops or redirects is not seen"),
+        };
+        Self { reason: Some(reason), ..self }
+    }
 }
 
 impl Attached {

@@ -22,12 +22,12 @@ mod traffic;
 
 pub use attached::{Attached, How};
 pub use clsact::{Leftover, clean, leftovers};
-pub use occupant::program_name;
+pub use occupant::{describe as describe_occupant, program_name};
 pub use plan::{Plan, Step, plan};
 
 use crate::{
     exit::{Code, Failure},
-    links::{self, Layer, Link, XdpOccupant},
+    links::{Layer, Link, XdpOccupant},
     source::live::object,
 };
 use attached::Half;
@@ -166,7 +166,8 @@ impl Hooks {
         let ingress = if plan.steps.is_empty() {
             Ok(Half::none(plan.reason.clone()))
         } else {
-            self.attach_ingress(&programs, link, plan, via, &mut notes)
+            let half = self.attach_ingress(&programs, link, plan, via, &mut notes);
+            half.map(|half| behind_others(half, link))
         };
         Attached::join(link, ingress, egress, notes)
     }
@@ -225,7 +226,6 @@ fn attach_xdp(
         Err(error) => Err(match occupant(link, &error) {
             Some(occupant) => {
                 let who = occupant::describe(&occupant);
-                notes.push(format!("packets that {who} drops or redirects are not seen"));
                 Refusal::errno(how, &error).with_words(format!("the XDP hook is taken by {who}"))
             }
             None => Refusal::errno(how, &error),
@@ -233,10 +233,20 @@ fn attach_xdp(
     }
 }
 
+/// What a foreign XDP program leaves is all that traffic control sees: who that is, is said, whether its place was wanted
+/// or not.
+fn behind_others(half: Half, link: &Link) -> Half {
+    let is_behind = matches!(half.how(), How::Tcx | How::Clsact);
+    let Some(other) = is_behind.then(|| occupant::occupant(link.index)).flatten() else {
+        return half;
+    };
+    half.behind(&occupant::describe(&other))
+}
+
 /// Who sits in the XDP hook, if that is why it was refused. Asked anew: it may have come since.
 fn occupant(link: &Link, error: &std::io::Error) -> Option<XdpOccupant> {
     matches!(error.raw_os_error(), Some(libc::EBUSY | libc::EEXIST))
-        .then(|| links::find(link.index).ok().flatten()?.xdp)
+        .then(|| occupant::occupant(link.index))
         .flatten()
 }
 
