@@ -105,7 +105,7 @@ fn without_capabilities_doctor_still_reports_and_exits_77() {
         assert_eq!(code, Code::NO_PERMISSION);
         assert!(text.starts_with("live tracing does NOT work here"), "{text}");
         assert!(text.contains("-- CAP_NET_ADMIN"), "{text}");
-        assert!(text.contains("CAP_BPF and CAP_NET_ADMIN"), "{text}");
+        assert!(text.contains("CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON are missing"), "{text}");
         assert!(text.contains("  v0 (veth)"), "the interfaces can be read by anyone: {text}");
     });
 }

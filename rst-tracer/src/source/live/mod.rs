@@ -106,6 +106,7 @@ impl Live {
         let watch = links::watch()?;
         let known: Vec<Link> = watch.known().cloned().collect();
         let selection = links::select(&options.interfaces, &known)?;
+        object::check_permission()?;
         let layout = evidence::of_running_kernel();
         let netns = match options.scope {
             Scope::Host => None,

@@ -23,9 +23,8 @@ use crate::{
 pub static OBJECT: &[u8] =
     aya::include_bytes_aligned!("../../../../rst-tracer-ebpf/prebuilt/rst-tracer.bpf.o");
 
-/// What the kernel programs need, in words for every message about permissions.
-pub const NEEDED_CAPABILITIES: &str = "CAP_BPF and CAP_NET_ADMIN, together with CAP_PERFMON (before \
-                                       Linux 5.8: CAP_SYS_ADMIN)";
+/// What the kernel programs need.
+const NEEDED: [&str; 3] = ["CAP_BPF", "CAP_NET_ADMIN", "CAP_PERFMON"];
 
 /// The name of a ring buffer.
 const RING: &str = "RING";
@@ -121,11 +120,35 @@ fn lacks_perfmon() -> bool {
     effective.is_ok_and(|all| !capabilities::has(&all, "CAP_PERFMON"))
 }
 
+/// Whether nothing can be loaded: then the kernel need not be asked for each program, to hear the same each time.
+///
+/// # Errors
+/// With exit code 77; names what is missing.
+pub fn check_permission() -> Result<(), Failure> {
+    let Ok(all) = capabilities::effective() else { return Ok(()) };
+    // Attaching is where CAP_NET_ADMIN is asked for.
+    let can_load = ["CAP_BPF", "CAP_PERFMON"].iter().all(|name| capabilities::has(&all, name));
+    if can_load { Ok(()) } else { Err(not_permitted()) }
+}
+
 fn not_permitted() -> Failure {
-    Failure::new(
-        Code::NO_PERMISSION,
-        format!("not permitted to load BPF programs: run as root or with {NEEDED_CAPABILITIES}"),
-    )
+    let all = capabilities::effective().unwrap_or_default();
+    let missing = NEEDED.into_iter().filter(|name| !capabilities::has(&all, name));
+    let why = why(&missing.collect::<Vec<_>>());
+    Failure::new(Code::NO_PERMISSION, format!("not permitted to load BPF programs: {why}"))
+}
+
+/// What to do, given which capabilities are missing.
+fn why(missing: &[&str]) -> String {
+    match missing {
+        [] => "no capability is missing here, but this may be a user namespace, or something forbids it \
+               (seccomp, lockdown)"
+            .into(),
+        [one] => format!("{one} is missing; grant it, or run as root"),
+        [first @ .., last] => {
+            format!("{} and {last} are missing; grant them, or run as root", first.join(", "))
+        }
+    }
 }
 
 /// The verifier's last line before its statistics.
@@ -195,6 +218,14 @@ mod tests {
         });
         let failure = explain_load(&error);
         assert_eq!(failure.code, Code::NO_PERMISSION);
-        assert!(failure.message.contains("CAP_BPF"), "{}", failure.message);
+        assert!(failure.message.contains("not permitted"), "{}", failure.message);
+    }
+
+    #[test]
+    fn exactly_what_is_missing_is_named() {
+        assert_eq!(why(&["CAP_PERFMON"]), "CAP_PERFMON is missing; grant it, or run as root");
+        let all = "CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON are missing; grant them, or run as root";
+        assert_eq!(why(&NEEDED), all);
+        assert!(why(&[]).contains("user namespace"));
     }
 }

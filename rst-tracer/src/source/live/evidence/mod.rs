@@ -22,7 +22,10 @@ use rst_tracer_common::{
 
 pub use self::layout::{Layout, Names};
 use super::{btf::Btf, kernel::Plain, object};
-use crate::correlate::{SendReset, Witnesses};
+use crate::{
+    correlate::{SendReset, Witnesses},
+    exit::{Code, Failure},
+};
 
 /// Whose statements are heard.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -117,7 +120,11 @@ fn each(
             let program: &mut aya::programs::BtfTracePoint =
                 program.try_into().map_err(|error: ProgramError| error.to_string())?;
             let tried = program.load(name, types).and_then(|()| attach(program));
-            tried.map_err(|error| object::explain_program(name, &error).message)
+            tried.map_err(|error| match object::explain_program(name, &error) {
+                // What is missing is said once, of the programs that nothing works without.
+                Failure { code: Code::NO_PERMISSION, .. } => "not permitted".into(),
+                Failure { message, .. } => message,
+            })
         };
         point.refusal = attempt().err();
     }
