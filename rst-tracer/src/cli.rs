@@ -191,8 +191,8 @@ pub struct OutputArgs {
     /// How events are written
     #[arg(short, long, value_enum, default_value_t = Format::Text)]
     pub format: Format,
-    /// Where events go: a file, to which they are appended, or `-`; with a format of its own as FORMAT:FILE, or as
-    /// FORMAT alone for standard output; repeatable
+    /// Where events go: a file, to which they are appended (also as file:FILE), or `-`; with a format of its own as
+    /// FORMAT:FILE, or as FORMAT alone for standard output; repeatable
     #[arg(
         short,
         long,

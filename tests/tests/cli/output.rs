@@ -32,6 +32,21 @@ fn every_line_of_json_is_valid_by_the_schema_that_the_program_prints() {
 }
 
 #[test]
+fn a_file_may_be_called_one_and_has_the_format_of_all() {
+    let folder = Folder::new();
+    let file = folder.file("two.pcap", &pcap(&many_refused(2)));
+    let out = folder.path("out").to_str().expect("UTF-8").to_owned();
+    let ended = run(&["replay", &file, "-f", "json", "-o", &format!("file:{out}")]);
+    ended.assert_code(0);
+    assert!(ended.out.is_empty(), "{ended:#?}");
+    let lines = fs::read_to_string(&out).expect("it is there");
+    assert_eq!(lines.lines().filter(|line| line.starts_with('{')).count(), 2, "{lines}");
+    let ended = run(&["replay", &file, "-o", "file:"]);
+    ended.assert_code(2);
+    assert!(ended.said("`file:` names no file"), "{ended:#?}");
+}
+
+#[test]
 fn every_line_says_the_tags_and_labels_in_the_formats_that_have_a_place_for_them() {
     let folder = Folder::new();
     let file = folder.file("two.pcap", &pcap(&many_refused(2)));

@@ -13,6 +13,9 @@ use crate::{
     exit::{Code, Failure},
 };
 
+/// What stands before the colon where the path alone is meant, in the format that holds for all.
+const FILE: &str = "file";
+
 /// An output that was asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Wanted {
@@ -55,6 +58,11 @@ impl Wanted {
     /// Says which formats there are, and how a file of that name is reached.
     pub(crate) fn check(text: &str) -> Result<(), String> {
         let Some((name, path)) = text.split_once(':') else { return Ok(()) };
+        if name == FILE {
+            let complaint =
+                || format!("`{text}` names no file; write for example `{text}/var/log/rst.log`");
+            return (!path.is_empty()).then_some(()).ok_or_else(complaint);
+        }
         let formats: Vec<_> =
             Format::value_variants().iter().filter_map(Format::to_possible_value).collect();
         let names = || formats.iter().map(PossibleValue::get_name);
@@ -76,13 +84,14 @@ impl Wanted {
         ))
     }
 
-    /// `FORMAT`, `FORMAT:FILE` or `FILE`. A file with the name of a format, or a colon behind one, is reached by `./`.
+    /// `FORMAT`, `FORMAT:FILE`, `file:FILE` or `FILE`. A file with the name of a format, or a colon behind one, is reached by `./`.
     fn read(text: &str, format: Format) -> Self {
         let named = |name: &str| Format::from_str(name, false).ok();
         if let Some(format) = named(text) {
             return Self { format, place: Place::Stdout };
         }
-        match text.split_once(':').and_then(|(name, path)| Some((named(name)?, path))) {
+        let format_of = |name: &str| if name == FILE { Some(format) } else { named(name) };
+        match text.split_once(':').and_then(|(name, path)| Some((format_of(name)?, path))) {
             Some((format, path)) => Self { format, place: Place::of(path) },
             None => Self { format, place: Place::of(text) },
         }
@@ -143,6 +152,18 @@ mod tests {
         assert_eq!(read("/var/log/json"), "text:/var/log/json");
         assert_eq!(read("./json"), "text:./json");
         assert_eq!(read("a:b"), "text:a:b");
+        assert_eq!(read("file:/var/log/json"), "text:/var/log/json");
+        assert_eq!(read("file:-"), "text:-");
+        assert_eq!(read("file"), "text:file");
+        assert_eq!(read("./file:a"), "text:./file:a");
+    }
+
+    #[test]
+    fn a_file_without_a_path_is_refused() {
+        assert_eq!(Wanted::check("file:/x"), Ok(()));
+        let complaint = Wanted::check("file:").expect_err("no path");
+        assert!(complaint.starts_with("`file:` names no file"), "{complaint}");
+        assert!(Wanted::check("fil:/x").is_err(), "no other word is taken for it");
     }
 
     #[test]
