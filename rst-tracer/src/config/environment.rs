@@ -10,7 +10,9 @@ use anyhow::Result;
 use clap::Arg;
 
 use super::{
+    TRACE,
     nearest::nearest_option,
+    options_of,
     setting::{self, Origin, Setting},
 };
 use crate::sink::words::clean;
@@ -26,7 +28,7 @@ pub(super) fn name(option: &str) -> String {
 }
 
 /// The options that the environment sets. Values of a repeatable one stand between commas.
-pub(super) fn read(options: &[Arg], environment: &Environment) -> Result<Vec<Setting>> {
+pub(super) fn read(verb: &str, options: &[Arg], environment: &Environment) -> Result<Vec<Setting>> {
     let found = options.iter().filter_map(|option| {
         let name = name(option.get_long()?);
         let value = environment.get(&OsString::from(&name))?;
@@ -35,16 +37,17 @@ pub(super) fn read(options: &[Arg], environment: &Environment) -> Result<Vec<Set
             Some(text) if setting::is_list(option) => text.split(',').map(OsString::from).collect(),
             _ => vec![value.clone()],
         };
-        Some(Setting::new(option, values, Origin::Variable(name)).checked())
+        Some(Setting::new(option, values, Origin::Variable(name)).checked(verb))
     });
     found.collect()
 }
 
-/// What is said of variables that look like ours and set nothing.
-pub(super) fn odd(options: &[Arg], environment: &Environment) -> Vec<String> {
+/// What is said of variables that look like ours and set nothing. One that only a trace heeds may be there for a trace.
+pub(super) fn odd(verb: &str, options: &[Arg], environment: &Environment) -> Vec<String> {
+    let of_trace = options_of(TRACE);
     let is_known = |variable: &str| {
-        let mut known = options.iter().filter_map(Arg::get_long).chain(["config"]);
-        known.any(|option| name(option) == variable)
+        let all = options.iter().chain(&of_trace);
+        all.filter_map(Arg::get_long).chain(["config"]).any(|option| name(option) == variable)
     };
     let ours = environment.iter().filter_map(|(name, value)| {
         let name = name.to_str().filter(|name| name.starts_with(PREFIX))?;
@@ -53,7 +56,8 @@ pub(super) fn odd(options: &[Arg], environment: &Environment) -> Vec<String> {
     let (of_services, own): (Vec<_>, Vec<_>) =
         ours.partition(|(name, value)| is_of_a_service(name, value));
     let unknown = own.iter().filter(|(name, _)| !is_known(name));
-    let mut odd: Vec<String> = unknown.map(|(name, _)| unknown_variable(name, options)).collect();
+    let mut odd: Vec<String> =
+        unknown.map(|(name, _)| unknown_variable(name, verb, options)).collect();
     // One that has the name of an option tells more than the others.
     if let Some((name, value)) = of_services.iter().max_by_key(|(name, _)| is_known(name)) {
         let (are, set) = match of_services.len() - 1 {
@@ -69,11 +73,11 @@ pub(super) fn odd(options: &[Arg], environment: &Environment) -> Vec<String> {
     odd
 }
 
-fn unknown_variable(name: &str, options: &[Arg]) -> String {
+fn unknown_variable(name: &str, verb: &str, options: &[Arg]) -> String {
     let key = name.trim_start_matches(PREFIX).to_lowercase().replace('_', "-");
     let hint = match nearest_option(&key, options) {
         Some(near) => format!("did you mean {}?", self::name(near)),
-        None => "`rst-tracer trace --help` lists the options".into(),
+        None => format!("`rst-tracer {verb} --help` lists the options"),
     };
     format!("{} sets no option; {hint}", clean(name))
 }

@@ -7,6 +7,7 @@ use clap::Arg;
 use toml::de::{DeTable, DeValue};
 
 use super::{
+    TRACE,
     nearest::nearest_option,
     setting::{Origin, Setting},
     wrong,
@@ -48,7 +49,7 @@ pub(super) fn parse(text: &str, path: &Path, options: &[Arg]) -> Result<Vec<Sett
             let kinds = "a string, a number, true or false, or a list of those";
             return Err(wrong(format_args!("{origin}: {name} takes {kinds}")));
         };
-        Setting::new(option, values, origin).checked()
+        Setting::new(option, values, origin).checked(TRACE)
     });
     settings.collect()
 }

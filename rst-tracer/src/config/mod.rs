@@ -1,4 +1,4 @@
-//! Where the options of a trace come from: the command line, the environment, a file.
+//! Where the options of a trace and of a replay come from: the command line, the environment, of a trace a file, too.
 //!
 //! In: the arguments of the program. Out: the command line as if everything had been typed there. What the
 //! environment and the file say goes through the parser of the command line, so what is allowed and what is
@@ -24,11 +24,14 @@ use self::environment::Environment;
 pub(crate) use self::nearest::nearest;
 pub use self::setting::{Origin, Setting};
 use crate::{
-    cli::{self, Cli, TraceArgs},
+    cli::{self, Cli, OutputArgs},
     exit::{Code, Failure},
     run::output::{self, Wanted},
 };
 
+/// The verbs whose options can be set elsewhere.
+const TRACE: &str = "trace";
+const REPLAY: &str = "replay";
 /// Options that are about the settings themselves, or about this one start.
 const NOT_SETTINGS: [&str; 2] = ["config", "check-config"];
 
@@ -36,9 +39,9 @@ const NOT_SETTINGS: [&str; 2] = ["config", "check-config"];
 pub struct Loaded {
     /// What is to be done, and how.
     pub cli: Cli,
-    /// Options of a trace that are not at their defaults.
+    /// Options of a trace or a replay that are not at their defaults.
     pub in_use: Vec<Setting>,
-    /// What is odd about the environment of a trace, and what to do about it; a line each.
+    /// What is odd about its environment, and what to do about it; a line each.
     pub odd: Vec<String>,
 }
 
@@ -55,30 +58,37 @@ pub fn load(arguments: Vec<OsString>) -> Result<Loaded> {
 fn load_with(arguments: Vec<OsString>, environment: &Environment) -> Result<Loaded> {
     let typed =
         Cli::command().try_get_matches_from(&arguments).unwrap_or_else(|error| error.exit());
-    let Some(trace) = of_trace(&typed) else {
+    let Some((verb, matches)) = verb_of(&typed) else {
         let (in_use, odd) = Default::default();
         return Ok(Loaded { cli: Cli::from_arg_matches(&typed)?, in_use, odd });
     };
-    let options = options();
-    let file = file_named(trace, environment);
+    let options = options_of(verb);
+    let file = (verb == TRACE).then(|| file_named(matches, environment)).flatten();
     let mut settings = match &file {
         Some(path) => file::read(path, &options)?,
         None => Vec::new(),
     };
-    for more in [environment::read(&options, environment)?, typed_settings(trace, &options)] {
+    let variables = environment::read(verb, &options, environment)?;
+    for more in [variables, typed_settings(matches, &options)] {
         settings.retain(|setting| more.iter().all(|above| above.option != setting.option));
         settings.extend(more);
     }
     let matches = parse_all(&arguments, &typed, &settings)?;
     let mut cli = Cli::from_arg_matches(&matches)?;
-    let args = match &mut cli.command {
-        Some(cli::Command::Trace(args)) => args,
-        _ => &mut cli.trace,
+    let output = match &mut cli.command {
+        Some(cli::Command::Replay(args)) => &args.output,
+        Some(cli::Command::Trace(args)) => {
+            args.service.config = file;
+            &args.output
+        }
+        _ => {
+            cli.trace.service.config = file;
+            &cli.trace.output
+        }
     };
-    args.service.config = file;
-    check_outputs(args, &settings)?;
+    check_outputs(output, &settings)?;
     settings.retain(|setting| !setting.is_default(&options));
-    let odd = environment::odd(&options, environment);
+    let odd = environment::odd(verb, &options, environment);
     Ok(Loaded { cli, in_use: settings, odd })
 }
 
@@ -96,19 +106,20 @@ pub fn show(settings: &[Setting], out: &mut impl Write) -> io::Result<()> {
     out.flush()
 }
 
-/// The options that can be set, as clap knows them.
-fn options() -> Vec<Arg> {
+/// The options of a verb that can be set, as clap knows them.
+fn options_of(verb: &str) -> Vec<Arg> {
     let mut command = Cli::command();
-    let trace = command.find_subcommand_mut("trace").expect("a verb of this name");
+    let verb = command.find_subcommand_mut(verb).expect("a verb of this name");
     let is_setting = |arg: &&Arg| arg.get_long().is_some_and(|name| !NOT_SETTINGS.contains(&name));
-    trace.get_arguments().filter(is_setting).cloned().collect()
+    verb.get_arguments().filter(is_setting).cloned().collect()
 }
 
-/// What was typed for a trace, if that is what is to be done.
-fn of_trace(typed: &ArgMatches) -> Option<&ArgMatches> {
+/// What is to be done, and what was typed for it, if its options can be set elsewhere.
+fn verb_of(typed: &ArgMatches) -> Option<(&'static str, &ArgMatches)> {
     match typed.subcommand() {
-        None => Some(typed),
-        Some(("trace", matches)) => Some(matches),
+        None => Some((TRACE, typed)),
+        Some((TRACE, matches)) => Some((TRACE, matches)),
+        Some((REPLAY, matches)) => Some((REPLAY, matches)),
         Some(_) => None,
     }
 }
@@ -150,8 +161,8 @@ fn parse_all(
 }
 
 /// Two outputs may go to one place, and labels may be too many, which no value shows alone.
-fn check_outputs(args: &TraceArgs, settings: &[Setting]) -> Result<()> {
-    let (outputs, marks) = (Wanted::all(&args.output), output::marks(&args.output));
+fn check_outputs(args: &OutputArgs, settings: &[Setting]) -> Result<()> {
+    let (outputs, marks) = (Wanted::all(args), output::marks(args));
     let found = [(outputs.err(), ["output"].as_slice()), (marks.err(), &["label", "tag"])];
     for (failure, options) in found {
         let Some(failure) = failure else { continue };

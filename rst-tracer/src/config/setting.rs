@@ -5,7 +5,7 @@ use std::{ffi::OsString, fmt, path::PathBuf};
 use anyhow::Result;
 use clap::{Arg, ArgAction, CommandFactory};
 
-use super::{parse, wrong};
+use super::{REPLAY, parse, wrong};
 use crate::cli::Cli;
 
 /// Who set an option.
@@ -53,18 +53,20 @@ impl Setting {
         }
     }
 
-    /// The same, if the command line would take it.
+    /// The same, if the command line of this verb would take it.
     ///
     /// # Errors
     /// In the words of the command line, behind those of the origin.
-    pub(super) fn checked(self) -> Result<Self> {
+    pub(super) fn checked(self, verb: &str) -> Result<Self> {
         if self.is_flag && self.values != ["true"] && self.values != ["false"] {
             return Err(wrong(format_args!("{}: {} is true or false", self.origin, self.option)));
         }
         if !self.is_list && self.values.len() != 1 {
             return Err(wrong(format_args!("{}: {} takes one value", self.origin, self.option)));
         }
-        let words = ["rst-tracer".into(), "trace".into()].into_iter().chain(self.words());
+        // A replay is of something.
+        let file = (verb == REPLAY).then(|| OsString::from("-"));
+        let words = ["rst-tracer".into(), verb.into()].into_iter().chain(self.words()).chain(file);
         let words: Vec<OsString> = words.collect();
         match parse(Cli::command(), words.iter()) {
             Ok(_) => Ok(self),

@@ -23,7 +23,7 @@ fn trace(typed: &[&str], variables: &[(&str, &str)], text: Option<&str>) -> Trac
 
 /// What is said of this file.
 fn complaint(text: &str) -> String {
-    let error = file::parse(text, Path::new("c.toml"), &options()).expect_err("refused");
+    let error = file::parse(text, Path::new("c.toml"), &options_of(TRACE)).expect_err("refused");
     assert_eq!(exit::code_of(&error), Code::CONFIG);
     error.to_string()
 }
@@ -231,7 +231,7 @@ fn what_is_shown_is_what_differs_and_can_be_read_again() {
     assert!(lines[1].starts_with("explain = true  # "), "{shown}");
     assert_eq!(lines[2], "user = 'da\"emon'  # RST_TRACER_USER");
     assert_eq!(lines[3..], ["interface = [\"eth0\"]  # command line"]);
-    let again = file::parse(&shown, Path::new("c.toml"), &options()).expect("it is TOML");
+    let again = file::parse(&shown, Path::new("c.toml"), &options_of(TRACE)).expect("it is TOML");
     let pairs = |settings: &[Setting]| -> Vec<_> {
         settings.iter().map(|one| (one.option.clone(), one.values.clone())).collect()
     };
@@ -244,12 +244,12 @@ const SAMPLE: &str = include_str!("../../../contrib/config/config.toml");
 #[test]
 fn the_file_of_the_package_sets_nothing_and_has_every_option() {
     let path = Path::new("config.toml");
-    assert_eq!(file::parse(SAMPLE, path, &options()).expect("it is TOML"), []);
+    assert_eq!(file::parse(SAMPLE, path, &options_of(TRACE)).expect("it is TOML"), []);
     let is_key = |line: &&str| line.starts_with(|c: char| c.is_ascii_lowercase());
     let keys = SAMPLE.lines().filter_map(|line| line.strip_prefix('#')).filter(is_key);
     let text: String = keys.map(|line| format!("{line}\n")).collect();
-    let settings = file::parse(&text, path, &options()).expect("every example is right");
+    let settings = file::parse(&text, path, &options_of(TRACE)).expect("every example is right");
     let named = |option: &Arg| settings.iter().any(|one| Some(&*one.option) == option.get_long());
-    let missing: Vec<_> = options().into_iter().filter(|one| !named(one)).collect();
+    let missing: Vec<_> = options_of(TRACE).into_iter().filter(|one| !named(one)).collect();
     assert!(missing.is_empty(), "{missing:?}");
 }

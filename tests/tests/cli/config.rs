@@ -1,8 +1,8 @@
 //! Options from a file and from the environment, as a service has them.
 
 use rst_tracer_tests::{
-    capture::Folder,
-    tracer::{Tracer, command, run},
+    capture::{Folder, many_refused, pcap},
+    tracer::{Ended, Tracer, command, run},
 };
 
 #[test]
@@ -73,6 +73,35 @@ fn a_mistyped_variable_is_told_the_nearest_one_and_refuses_nothing() {
     let ended = Tracer::spawn(traced.env("RST_TRACER_SETLE", "2s")).wait();
     ended.assert_code(1);
     assert_eq!(ended.err[0], told);
+}
+
+/// One refused connection to port 443.
+fn replayed(folder: &Folder, variables: &[(&str, &str)], typed: &[&str]) -> Ended {
+    let file = folder.file("one.pcap", &pcap(&many_refused(1)));
+    let mut replay = command(&[&["replay", &file], typed].concat());
+    Tracer::spawn(replay.envs(variables.iter().copied())).wait()
+}
+
+#[test]
+fn a_replay_takes_its_options_from_the_environment_and_leaves_those_of_a_trace_alone() {
+    let folder = Folder::new();
+    let of_trace = ("RST_TRACER_INTERFACE", "eth0");
+    let ended = replayed(&folder, &[("RST_TRACER_FORMAT", "json"), of_trace], &[]);
+    ended.assert_code(0);
+    assert!(ended.out[0].starts_with('{'), "{ended:#?}");
+    assert!(!ended.said("sets no option"), "{ended:#?}");
+    let ended = replayed(&folder, &[("RST_TRACER_FORMAT", "json")], &["--format", "text"]);
+    assert!(!ended.out[0].starts_with('{'), "what is typed is above: {ended:#?}");
+    let ended = replayed(&folder, &[("RST_TRACER_PORT", "80,81")], &[]);
+    assert_eq!(ended.summary().count("filtered"), 1, "{ended:#?}");
+
+    let ended = replayed(&folder, &[("RST_TRACER_FORMAT", "xml")], &[]);
+    ended.assert_code(78);
+    assert!(ended.said("RST_TRACER_FORMAT: invalid value 'xml' for '--format"), "{ended:#?}");
+    let ended = replayed(&folder, &[("RST_TRACER_SETLE", "2s")], &[]);
+    ended.assert_code(0);
+    let told = "RST_TRACER_SETLE sets no option; did you mean RST_TRACER_SETTLE?";
+    assert!(ended.said(told), "{ended:#?}");
 }
 
 #[test]
