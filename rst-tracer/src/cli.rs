@@ -27,6 +27,7 @@ use crate::{
         kernel::{Clock, Recording},
     },
     top::TopArgs,
+    version,
 };
 
 /// Who reset this TCP connection, and why?
@@ -34,7 +35,7 @@ use crate::{
 /// Without a command: trace live, on every interface that is up. Needs root, or CAP_BPF,
 /// CAP_NET_ADMIN and CAP_PERFMON.
 #[derive(Debug, Parser)]
-#[command(name = "rst-tracer", version, args_conflicts_with_subcommands = true)]
+#[command(name = "rst-tracer", version, long_version = version::long(), args_conflicts_with_subcommands = true)]
 pub struct Cli {
     #[command(subcommand)]
     pub command: Option<Command>,

@@ -15,6 +15,8 @@ const MORE: &str = include_str!("more.roff");
 /// # Errors
 /// Those of the output.
 pub fn write(command: &Command, out: &mut impl Write) -> io::Result<()> {
+    // Which build this is, says --version: the page is the same for all of a version.
+    let command = command.clone().long_version(None);
     let page = Man::new(command.clone()).manual("rst-tracer manual");
     page.render_title(out)?;
     page.render_name_section(out)?;

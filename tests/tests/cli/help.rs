@@ -43,11 +43,21 @@ fn every_verb_has_a_page() {
 
 #[test]
 fn the_version_is_that_of_the_package() {
-    for flag in ["--version", "-V"] {
-        let ended = run(&[flag]);
-        ended.assert_code(0);
-        assert_eq!(ended.out, [concat!("rst-tracer ", env!("CARGO_PKG_VERSION"))]);
-    }
+    let name = concat!("rst-tracer ", env!("CARGO_PKG_VERSION"));
+    let ended = run(&["-V"]);
+    ended.assert_code(0);
+    assert_eq!(ended.out, [name]);
+    // In full: which commit, where that is known, and which object is inside.
+    let ended = run(&["--version"]);
+    ended.assert_code(0);
+    assert_eq!(ended.out[0], name);
+    let is_hash = |text: &str| text.len() == 12 && text.bytes().all(|b| b.is_ascii_hexdigit());
+    let (object, commit) = ended.out[1..].split_last().expect("more lines");
+    assert!(object.strip_prefix("kernel object ").is_some_and(is_hash), "{ended:#?}");
+    assert!(commit.len() <= 1, "{ended:#?}");
+    let is_commit = |line: &String| line.strip_prefix("commit ").is_some_and(is_hash);
+    assert!(commit.iter().all(is_commit), "{ended:#?}");
+    assert!(!run(&["man"]).out.join("").contains("kernel object"), "a page for all builds");
 }
 
 /// A wrong command line and a word that the answer to it must contain.
