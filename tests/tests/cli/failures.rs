@@ -33,9 +33,13 @@ fn an_object_that_is_none_is_named() {
     ended.assert_code(1);
     assert!(ended.said(&format!("cannot read the BPF object {missing}")), "{ended:#?}");
     let text = folder.file("text.o", b"not an object");
-    let ended = run(&["trace", "-i", "lo", "--bpf-object", &text]);
-    assert_ne!(ended.code(), 0);
-    assert!(ended.err.iter().all(|line| !line.contains("panicked")), "{ended:#?}");
+    let elf = program().to_str().expect("UTF-8");
+    for none in [&text, elf] {
+        let ended = run(&["trace", "-i", "lo", "--bpf-object", none]);
+        ended.assert_code(1);
+        let told = format!("cannot load the BPF object {none}: it is no BPF object of a tracer: ");
+        assert!(ended.said(&told), "{ended:#?}");
+    }
 }
 
 #[test]

@@ -117,7 +117,8 @@ impl Live {
             Some(path) => {
                 let bytes = std::fs::read(path)
                     .with_context(|| format!("cannot read the BPF object {}", path.display()))?;
-                kernel::load_for(&bytes, &options.kernel, &layout, netns)?
+                kernel::load_for(&bytes, &options.kernel, &layout, netns)
+                    .with_context(|| format!("cannot load the BPF object {}", path.display()))?
             }
         };
         let kernel_log = log::log_enabled!(log::Level::Debug)

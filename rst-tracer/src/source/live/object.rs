@@ -69,6 +69,9 @@ pub fn explain_load(error: &EbpfError) -> Failure {
         return explain_map(name, errno_of(error), error);
     }
     match errno_of(error) {
+        _ if matches!(error, EbpfError::ParseError(_)) => {
+            Failure::new(Code::FAILURE, format!("it is no BPF object of a tracer: {error}"))
+        }
         Some(libc::EPERM) => not_permitted(),
         Some(libc::ENOSYS) => Failure::new(Code::UNAVAILABLE, "this kernel has no bpf() call"),
         _ => Failure::new(Code::UNAVAILABLE, format!("cannot load the kernel object: {error}")),
