@@ -126,7 +126,7 @@ vocabulary! {
 vocabulary! {
     /// How far the connection had come when the reset was sent.
     Stage {
-        /// Nothing of this connection was seen before.
+        /// Nothing of this connection was seen before, or one stray segment, which `flow` and `recent` then hold.
         NoFlow = "no_flow",
         /// After the SYN.
         PostSyn = "post_syn",
