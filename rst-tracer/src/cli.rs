@@ -106,6 +106,12 @@ pub struct LiveArgs {
     /// Interface to trace; repeatable, globs allowed [default: every interface that is up]
     #[arg(short, long = "interface", value_name = "NAME")]
     pub interfaces: Vec<String>,
+    /// Interface to leave out, also if it appears later; repeatable, globs allowed
+    #[arg(long = "exclude", value_name = "NAME")]
+    pub excluded: Vec<String>,
+    /// Trace nothing where an interface that is meant cannot be traced, or one that was named is not there
+    #[arg(long)]
+    pub strict: bool,
     /// Where XDP is used on ingress
     #[arg(long, value_enum, default_value_t = XdpMode::Auto)]
     pub xdp_mode: XdpMode,

@@ -21,7 +21,7 @@ use rst_tracer::{
 
 fn options(xdp_mode: XdpMode) -> live::Options {
     live::Options {
-        interfaces: Vec::new(),
+        interfaces: Default::default(),
         xdp_mode,
         kernel: kernel::Options {
             flows: 8192,

@@ -77,7 +77,7 @@ pub fn run(args: &DemoArgs) -> Result<Code> {
     }
     let lab = Lab::new()?;
     let options = live::Options {
-        interfaces: Vec::new(),
+        interfaces: Default::default(),
         // The point is diagnosis, not throughput.
         xdp_mode: XdpMode::Native,
         kernel: kernel::Options {

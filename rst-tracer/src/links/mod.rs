@@ -15,7 +15,7 @@ mod watch;
 pub(crate) use features::can_run_native_xdp;
 pub use inventory::{find, inventory};
 pub use offload::Offloads;
-pub use select::{Chosen, Selection, select};
+pub use select::{Choice, Chosen, Selection, select};
 pub use watch::{Change, Watch, watch};
 
 /// One network interface as the kernel described it.

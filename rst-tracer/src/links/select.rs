@@ -1,6 +1,6 @@
 //! Which interfaces to trace: by name, by glob, or all that make sense.
 //!
-//! Pure: patterns and the inventory in, the chosen and the skipped out, each with its reason.
+//! Pure: the wish and the inventory in, the chosen and the skipped out, each with its reason.
 
 use anyhow::Result;
 
@@ -10,6 +10,24 @@ use crate::exit::{Code, Failure};
 /// Masters whose own hooks see what their ports carry. A VRF is not one of them: packets do not
 /// pass the traffic control hooks of the VRF device itself.
 const CARRYING_MASTERS: [&str; 3] = ["bond", "bridge", "team"];
+
+/// Which interfaces are wanted.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Choice {
+    /// Names and globs; empty for every interface that is up.
+    pub patterns: Vec<String>,
+    /// Names and globs of what is left out whatever else is said.
+    pub excluded: Vec<String>,
+    /// Whether a name that there is not is an error beside others that there are.
+    pub strict: bool,
+}
+
+impl Choice {
+    /// Whether an interface of this name is left out.
+    pub fn excludes(&self, name: &str) -> bool {
+        self.excluded.iter().any(|pattern| glob_match::glob_match(pattern, name))
+    }
+}
 
 /// An interface and why it was chosen or skipped.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,6 +45,8 @@ pub struct Selection {
     pub chosen: Vec<Chosen>,
     /// Interfaces that a pattern (or the default) meant but that are better left out.
     pub skipped: Vec<Chosen>,
+    /// What is said of names that there are not.
+    pub unknown: Vec<String>,
 }
 
 /// Chooses among `links`.
@@ -36,23 +56,24 @@ pub struct Selection {
 /// chosen and VLANs whose parent is chosen.
 ///
 /// # Errors
-/// A [`Failure`] with exit code 1 when a name is unknown or nothing at all is chosen; it names
-/// the interfaces that exist.
-pub fn select(patterns: &[String], links: &[Link]) -> Result<Selection> {
-    let named = |link: &Link| patterns.contains(&link.name);
+/// A [`Failure`] with exit code 1 when nothing at all is chosen, or a name is unknown where the choice is strict; it
+/// names the interfaces that exist.
+pub fn select(choice: &Choice, links: &[Link]) -> Result<Selection> {
+    let patterns = &choice.patterns;
+    let named = |link: &Link| patterns.contains(&link.name) && !choice.excludes(&link.name);
     let matching =
         |link: &Link| patterns.iter().find(|p| is_glob(p) && glob_match::glob_match(p, &link.name));
-    if let Some(unknown) =
-        patterns.iter().find(|p| !is_glob(p) && !links.iter().any(|link| link.name == **p))
-    {
-        return Err(unknown_name(unknown, links).into());
-    }
+    let is_unknown = |p: &&String| !is_glob(p) && !links.iter().any(|link| link.name == **p);
+    let unknown = patterns.iter().filter(is_unknown).map(|name| unknown_name(name, links));
+    let mut selection = Selection { unknown: unknown.collect(), ..Selection::default() };
 
     let readable = |link: &Link| !matches!(link.layer, Layer::Unsupported(_));
-    let asked = |link: &Link| matching(link).is_some() || patterns.is_empty() && link.up;
+    let asked = |link: &Link| {
+        let is_meant = matching(link).is_some() || patterns.is_empty() && link.up;
+        is_meant && !choice.excludes(&link.name)
+    };
     let meant = |link: &Link| named(link) || asked(link) && readable(link);
 
-    let mut selection = Selection::default();
     for link in links {
         let because = |reason: String| Chosen { link: link.clone(), reason };
         if named(link) {
@@ -69,10 +90,12 @@ pub fn select(patterns: &[String], links: &[Link]) -> Result<Selection> {
             selection.chosen.push(because(reason));
         }
     }
-    if selection.chosen.is_empty() {
-        return Err(nothing_chosen(patterns, links).into());
+    let fails = choice.strict || selection.chosen.is_empty();
+    match selection.unknown.first() {
+        Some(unknown) if fails => Err(Failure::new(Code::FAILURE, unknown).into()),
+        None if selection.chosen.is_empty() => Err(nothing_chosen(choice, links).into()),
+        _ => Ok(selection),
     }
-    Ok(selection)
 }
 
 /// Why this interface would only repeat what another chosen one shows.
@@ -104,20 +127,23 @@ fn is_glob(pattern: &str) -> bool {
     pattern.contains(['*', '?', '[', '{'])
 }
 
-fn unknown_name(name: &str, links: &[Link]) -> Failure {
+fn unknown_name(name: &str, links: &[Link]) -> String {
     let nearest = links
         .iter()
         .map(|link| (distance(name, &link.name), &link.name))
         .filter(|&(distance, _)| distance <= 2)
         .min();
     let hint = nearest.map_or(String::new(), |(_, near)| format!("; did you mean {near}?"));
-    Failure::new(Code::FAILURE, format!("no interface {name}{hint} ({})", existing(links)))
+    format!("no interface {name}{hint} ({})", existing(links))
 }
 
-fn nothing_chosen(patterns: &[String], links: &[Link]) -> Failure {
-    let what = match patterns {
+fn nothing_chosen(choice: &Choice, links: &[Link]) -> Failure {
+    let what = match choice.patterns.as_slice() {
+        _ if links.iter().any(|link| choice.excludes(&link.name)) => {
+            format!("no interface is left beside --exclude {}", choice.excluded.join(", "))
+        }
         [] => "no interface is up; set one up or name one with -i".into(),
-        _ => format!("no interface matches {}", patterns.join(", ")),
+        patterns => format!("no interface matches {}", patterns.join(", ")),
     };
     Failure::new(Code::FAILURE, format!("{what} ({})", existing(links)))
 }

@@ -36,20 +36,24 @@ fn names(chosen: &[Chosen]) -> Vec<&str> {
     chosen.iter().map(|c| c.link.name.as_str()).collect()
 }
 
-fn patterns(of: &[&str]) -> Vec<String> {
+fn owned(of: &[&str]) -> Vec<String> {
     of.iter().map(|p| (*p).to_owned()).collect()
+}
+
+fn patterns(of: &[&str]) -> Choice {
+    Choice { patterns: owned(of), ..Choice::default() }
 }
 
 #[test]
 fn without_patterns_everything_up_is_chosen_once() {
-    let selection = select(&[], &host()).expect("a selection");
+    let selection = select(&Choice::default(), &host()).expect("a selection");
     assert_eq!(names(&selection.chosen), ["lo", "bond0", "br0"]);
     assert_eq!(names(&selection.skipped), ["eth0", "bond0.7", "veth1", "can0"]);
 }
 
 #[test]
 fn a_skipped_interface_says_who_shows_its_packets() {
-    let selection = select(&[], &host()).expect("a selection");
+    let selection = select(&Choice::default(), &host()).expect("a selection");
     let why = |name: &str| {
         let skipped = selection.skipped.iter().find(|s| s.link.name == name);
         skipped.map(|s| s.reason.clone()).unwrap_or_default()
@@ -72,7 +76,7 @@ fn a_name_is_taken_even_when_down_or_a_port() {
 fn a_port_is_kept_when_its_master_is_down_or_not_asked_for() {
     let mut down = host();
     down[3].up = false;
-    let selection = select(&[], &down).expect("a selection");
+    let selection = select(&Choice::default(), &down).expect("a selection");
     assert!(names(&selection.chosen).contains(&"eth0"));
     assert!(names(&selection.chosen).contains(&"bond0.7"));
     let selection = select(&patterns(&["eth*"]), &host()).expect("a selection");
@@ -83,7 +87,7 @@ fn a_port_is_kept_when_its_master_is_down_or_not_asked_for() {
 fn the_members_of_a_vrf_are_kept() {
     let mut links = host();
     links[3].kind = Some("vrf".into());
-    let selection = select(&[], &links).expect("a selection");
+    let selection = select(&Choice::default(), &links).expect("a selection");
     assert!(names(&selection.chosen).contains(&"eth0"));
 }
 
@@ -94,6 +98,30 @@ fn an_unknown_name_fails_with_the_nearest_and_the_existing() {
     let message = error.to_string();
     assert!(message.contains("did you mean eth0?"), "{message}");
     assert!(message.contains("there are: lo, eth0, eth1"), "{message}");
+}
+
+#[test]
+fn an_unknown_name_beside_a_known_one_is_said_and_the_known_one_is_chosen() {
+    let choice = patterns(&["eth1", "eht0", "nosuch"]);
+    let selection = select(&choice, &host()).expect("a selection");
+    assert_eq!(names(&selection.chosen), ["eth1"]);
+    let [one, other] = &selection.unknown[..] else { panic!("{:?}", selection.unknown) };
+    assert!(one.starts_with("no interface eht0; did you mean eth0?"), "{one}");
+    assert!(other.starts_with("no interface nosuch ("), "{other}");
+    let strict = Choice { strict: true, ..choice };
+    let error = select(&strict, &host()).expect_err("it is strict");
+    assert!(error.to_string().starts_with("no interface eht0"), "{error}");
+}
+
+#[test]
+fn what_is_excluded_is_left_out_and_hides_nothing_else() {
+    let without = |of: &[&str]| Choice { excluded: owned(of), ..Choice::default() };
+    let selection = select(&without(&["l?", "bond*"]), &host()).expect("a selection");
+    assert_eq!(names(&selection.chosen), ["eth0", "br0"], "a port whose master is left out");
+    let named = Choice { patterns: owned(&["eth1", "lo"]), ..without(&["eth*"]) };
+    assert_eq!(names(&select(&named, &host()).expect("a selection").chosen), ["lo"]);
+    let error = select(&without(&["*"]), &host()).expect_err("nothing is left");
+    assert!(error.to_string().starts_with("no interface is left beside --exclude *"), "{error}");
 }
 
 #[test]

@@ -143,7 +143,11 @@ fn give_up(args: &TraceArgs) -> Result<()> {
 /// When the kernel has no random numbers to give.
 pub fn live_options(args: &TraceArgs) -> Result<live::Options> {
     Ok(live::Options {
-        interfaces: args.live.interfaces.clone(),
+        interfaces: links::Choice {
+            patterns: args.live.interfaces.clone(),
+            excluded: args.live.excluded.clone(),
+            strict: args.live.strict,
+        },
         xdp_mode: args.live.xdp_mode,
         kernel: kernel::Options {
             flows: args.table.flows,

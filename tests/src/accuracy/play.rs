@@ -89,7 +89,7 @@ pub fn play(
 
 fn options(xdp_mode: XdpMode) -> Result<live::Options> {
     Ok(live::Options {
-        interfaces: Vec::new(),
+        interfaces: Default::default(),
         xdp_mode,
         kernel: kernel::Options {
             flows: 1 << 16,

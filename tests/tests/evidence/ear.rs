@@ -9,6 +9,7 @@ use std::{
 use rst_tracer::{
     correlate::{SendReset, Witnesses},
     demo::netns::Netns,
+    links,
     source::{
         Notice, Record, Reset,
         live::{self, Live, attach::XdpMode, evidence::Scope, kernel, rings::Cut},
@@ -64,7 +65,10 @@ impl Ear {
 /// A tracer of this test: small, and whose statements it hears.
 pub(crate) fn options(interfaces: &[&str], xdp_mode: XdpMode, scope: Scope) -> live::Options {
     live::Options {
-        interfaces: interfaces.iter().map(|&name| name.to_owned()).collect(),
+        interfaces: links::Choice {
+            patterns: interfaces.iter().map(|&name| name.to_owned()).collect(),
+            ..links::Choice::default()
+        },
         xdp_mode,
         kernel: kernel::Options {
             flows: 8192,

@@ -50,6 +50,41 @@ fn only_what_was_asked_for_is_followed() {
 }
 
 #[test]
+fn what_is_excluded_is_never_traced() {
+    in_namespace(|| {
+        set_up("lo");
+        let tracer = Tracer::trace(&["--exclude", "other*", "--exclude", "peer?"]);
+        veth("other0", "other1");
+        veth("wanted0", "peer0");
+        let is_wanted = |said: &str| said.starts_with("wanted0: ingress ");
+        tracer.err.await_line("wanted0 to be traced", is_wanted);
+        let ended = tracer.interrupt();
+        assert!(!ended.said("other") && !ended.said("peer0"), "{ended:#?}");
+
+        let ended = run(&["trace", "--exclude", "*"]);
+        ended.assert_code(1);
+        assert!(ended.said("no interface is left beside --exclude *"), "{ended:#?}");
+    });
+}
+
+#[test]
+fn a_name_that_there_is_not_is_said_beside_others_and_may_come() {
+    in_namespace(|| {
+        set_up("lo");
+        let tracer = Tracer::trace(&["-i", "lo", "-i", "v0"]);
+        tracer.err.await_line("v0", |said| said.starts_with("not traced: no interface v0"));
+        veth("v0", "v1");
+        tracer.err.await_line("v0 to be traced", |said| said.starts_with("v0: ingress "));
+        tracer.interrupt().assert_code(0);
+
+        let ended = run(&["trace", "-i", "lo", "-i", "nosuch", "--strict"]);
+        ended.assert_code(1);
+        assert!(ended.said("no interface nosuch"), "{ended:#?}");
+        assert!(!ended.said("lo: egress"), "nothing is traced: {ended:#?}");
+    });
+}
+
+#[test]
 fn the_only_interface_may_vanish_and_come_back() {
     in_namespace(|| {
         let (v0, _) = veth("v0", "v1");

@@ -33,14 +33,14 @@ use crate::{
     clock,
     correlate::Witnesses,
     exit::{Code, Failure},
-    links::{self, Change, Link, Watch},
+    links::{self, Change, Choice, Link, Watch},
 };
 
 /// What to trace and how.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// Interface names and globs; empty for every interface that is up.
-    pub interfaces: Vec<String>,
+    /// Which interfaces.
+    pub interfaces: Choice,
     /// Where XDP is used.
     pub xdp_mode: XdpMode,
     /// Sizes and keys of the kernel side.
@@ -155,6 +155,9 @@ impl Live {
             undecoded: 0,
             kernel_log,
         };
+        for unknown in &selection.unknown {
+            say(format!("not traced: {unknown}"));
+        }
         let mut failures = Vec::new();
         for chosen in &selection.chosen {
             match live.attach(&chosen.link) {
@@ -164,6 +167,11 @@ impl Live {
                     failures.push(failure);
                 }
             }
+        }
+        if live.options.interfaces.strict
+            && let Some(failure) = failures.pop()
+        {
+            return Err(failure.into());
         }
         for skipped in &selection.skipped {
             say(format!("{}: not traced: {}", skipped.link.name, skipped.reason));
@@ -270,17 +278,13 @@ impl Live {
     /// Whether an interface that appeared would have been chosen at the start.
     fn wants(&self, link: &Link) -> bool {
         let known: Vec<Link> = self.watch.known().cloned().collect();
-        let patterns: Vec<String> = self
-            .options
-            .interfaces
-            .iter()
-            .filter(|pattern| glob_match::glob_match(pattern, &link.name))
-            .cloned()
-            .collect();
-        if patterns.is_empty() && !self.options.interfaces.is_empty() {
+        let choice = &self.options.interfaces;
+        let is_meant = |pattern: &&String| glob_match::glob_match(pattern, &link.name);
+        let patterns: Vec<String> = choice.patterns.iter().filter(is_meant).cloned().collect();
+        if patterns.is_empty() && !choice.patterns.is_empty() {
             return false;
         }
-        links::select(&patterns, &known)
+        links::select(&Choice { patterns, ..choice.clone() }, &known)
             .is_ok_and(|selection| selection.chosen.iter().any(|c| c.link.index == link.index))
     }
 
