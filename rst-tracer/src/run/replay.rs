@@ -41,11 +41,13 @@ pub fn replay(args: &ReplayArgs) -> anyhow::Result<Code> {
         .watching(!args.output.no_findings);
     let mut source = Replay::new(args.table.flows, !args.table.no_tunnels, random_keys()?)?
         .expecting(args.files.iter().filter_map(|name| length(name)).sum())?;
+    // Events would come between what it draws.
+    let has_bar = !(output::is_on_stdout(&args.output) && io::stdout().is_terminal());
     let mut bell = Bell::listen()?;
     let mut code = Code::OK;
     let mut stop = None;
     for name in &args.files {
-        match read(&mut source, &mut pipeline, &mut bell, name) {
+        match read(&mut source, &mut pipeline, &mut bell, (name, has_bar)) {
             Ok(ControlFlow::Continue(())) => {}
             Ok(ControlFlow::Break(reason)) => {
                 stop = Some(reason);
@@ -113,12 +115,12 @@ fn read(
     source: &mut Replay,
     pipeline: &mut Pipeline<'_>,
     bell: &mut Bell,
-    name: &str,
+    (name, has_bar): (&str, bool),
 ) -> anyhow::Result<ControlFlow<Stop>> {
     let file = open(name)?;
     let metadata = file.metadata()?;
     let len = metadata.is_file().then_some(metadata.len());
-    let bar = progress(name, len);
+    let bar = if has_bar { progress(name, len) } else { ProgressBar::hidden() };
     let mut shown = 0_u64;
     let stop = RefCell::new(None);
     let mut due = pipeline.next_due();
@@ -127,7 +129,7 @@ fn read(
     let is_file = len.is_some();
     let result = source.read(
         &name.into(),
-        Heeding { file, is_file, bell, pipeline: &pipeline, counted, stop: &stop },
+        Heeding { file, is_file, bell, bar: &bar, pipeline: &pipeline, counted, stop: &stop },
         |bytes| {
             if bytes >> 20 != shown {
                 shown = bytes >> 20;
@@ -179,6 +181,7 @@ struct Heeding<'a, 'b, 'c> {
     file: File,
     is_file: bool,
     bell: &'a mut Bell,
+    bar: &'a ProgressBar,
     pipeline: &'a RefCell<&'b mut Pipeline<'c>>,
     counted: Counted,
     stop: &'a RefCell<Option<Stop>>,
@@ -201,7 +204,8 @@ impl Read for Heeding<'_, '_, '_> {
             match self.bell.await_input(&self.file, self.is_file)? {
                 Awaited::Numbers => {
                     let counters = self.counted.so_far();
-                    tell(summary(&self.pipeline.borrow(), counters, false));
+                    let summary = summary(&self.pipeline.borrow(), counters, false);
+                    self.bar.suspend(|| tell(summary));
                 }
                 Awaited::Stop => return self.end(Stop::Enough),
                 Awaited::Input => match self.file.read(buffer) {

@@ -6,5 +6,6 @@ mod files;
 mod net;
 mod page;
 mod pty;
+mod replay;
 mod report;
 mod top;

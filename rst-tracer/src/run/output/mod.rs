@@ -76,6 +76,11 @@ pub fn files(args: &OutputArgs) -> Vec<PathBuf> {
     Wanted::all(args).unwrap_or_default().into_iter().filter_map(file).collect()
 }
 
+/// Whether events go to standard output.
+pub fn is_on_stdout(args: &OutputArgs) -> bool {
+    Wanted::all(args).unwrap_or_default().iter().any(|wanted| wanted.place == Place::Stdout)
+}
+
 /// Opens a place. Packets are not for terminals.
 fn target(wanted: &Wanted) -> Result<Target> {
     let is_terminal = wanted.place == Place::Stdout && io::stdout().is_terminal();
