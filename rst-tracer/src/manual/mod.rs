@@ -17,7 +17,7 @@ const MORE: &str = include_str!("more.roff");
 pub fn write(command: &Command, out: &mut impl Write) -> io::Result<()> {
     // Which build this is, says --version: the page is the same for all of a version.
     let command = command.clone().long_version(None);
-    let page = Man::new(command.clone()).manual("rst-tracer manual");
+    let page = Man::new(command.clone()).manual("rst-tracer manual").section("8");
     page.render_title(out)?;
     page.render_name_section(out)?;
     page.render_synopsis_section(out)?;

@@ -53,7 +53,7 @@ fn the_manual_page_has_its_parts_and_every_verb_with_its_options() {
     let ended = run(&["man"]);
     ended.assert_code(0);
     let page = ended.out.join("\n");
-    assert!(page.contains(".TH rst-tracer 1"), "no title");
+    assert!(page.contains(".TH rst-tracer 8"), "no title");
     let verb = "COMMAND EXPLAIN";
     for part in [".SH NAME", ".SH SYNOPSIS", ".SH DESCRIPTION", ".SH OPTIONS", verb, "EXIT STATUS"]
     {
@@ -86,7 +86,7 @@ fn explain_lists_every_cause_under_its_class_and_prints_the_page_of_one() {
 #[test]
 fn groff_has_nothing_to_say_about_the_manual_page() {
     let folder = Folder::new();
-    let page = folder.file("page.1", run(&["man"]).out.join("\n").as_bytes());
+    let page = folder.file("page.8", run(&["man"]).out.join("\n").as_bytes());
     let checked = Command::new("groff").args(["-man", "-Tutf8", "-ww", &page]).output();
     let Ok(checked) = checked else {
         skipped("no groff to check the page");

@@ -33,7 +33,7 @@ pub(crate) struct Args {
 
 /// A verb of the program, and the file that its output becomes.
 pub(crate) const SAID: [(&[&str], &str); 4] = [
-    (&["man"], "rst-tracer.1"),
+    (&["man"], "rst-tracer.8"),
     (&["completions", "bash"], "rst-tracer.bash"),
     (&["completions", "zsh"], "_rst-tracer"),
     (&["completions", "fish"], "rst-tracer.fish"),
@@ -42,7 +42,7 @@ pub(crate) const SAID: [(&[&str], &str); 4] = [
 /// What must be in the package.
 const CONTENT: [&str; 11] = [
     "./usr/bin/rst-tracer",
-    "./usr/share/man/man1/rst-tracer.1.gz",
+    "./usr/share/man/man8/rst-tracer.8.gz",
     "./usr/share/bash-completion/completions/rst-tracer",
     "./usr/share/zsh/vendor-completions/_rst-tracer",
     "./usr/share/fish/vendor_completions.d/rst-tracer.fish",
@@ -111,7 +111,7 @@ fn write_what_it_says(program: &Path, folder: &Path) -> Result<()> {
         fs::write(folder.join(name), said).with_context(|| format!("cannot write {name}"))?;
     }
     // Without name and time, so that the same page always is the same file.
-    run(Command::new("gzip").args(["-9nkf"]).arg(folder.join("rst-tracer.1")))
+    run(Command::new("gzip").args(["-9nkf"]).arg(folder.join("rst-tracer.8")))
 }
 
 fn newest(folder: &Path) -> Result<PathBuf> {
