@@ -8,7 +8,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 use crate::{
     flow::{Entry, Flow, Hot, Recorder},
-    wire::{self, Bytes, Segment},
+    wire::{Bytes, Segment},
     words,
 };
 
@@ -163,10 +163,10 @@ impl Rst {
     ) {
         self.head.write(kind, sighting, segment, bytes.wire_len());
         self.src_accepted = sighting.src_accepted;
-        self.frame_len = wire::copy(bytes, 0, FRAME as u32, &mut self.frame) as u16;
+        self.frame_len = bytes.copy(0, FRAME as u32, &mut self.frame) as u16;
         let wanted = segment.tcp.payload_len;
         let at = u32::from(segment.payload_at);
-        self.payload_len = wire::copy(bytes, at, wanted, &mut self.payload) as u16;
+        self.payload_len = bytes.copy(at, wanted, &mut self.payload) as u16;
     }
 }
 

@@ -82,7 +82,7 @@ pub(crate) fn forget(number: u64) -> u64 {
 /// twenty jumps or a hundred instructions. Jumps to the next instruction are such jumps, and the
 /// kernel takes them out before it compiles the program.
 #[inline(always)]
-pub(crate) fn meet() {
+pub fn meet() {
     #[cfg(target_arch = "bpf")]
     // SAFETY: goes on.
     unsafe {

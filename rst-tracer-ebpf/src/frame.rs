@@ -1,19 +1,32 @@
 //! Packet memory as a byte source: direct access, as XDP and TC offer it.
+//!
+//! TCP sends headers in the linear part of a socket buffer and data behind it. To pull data into the linear part copies
+//! all of it, because the buffer is shared with the retransmission queue: data is fetched by a helper, and pulled is
+//! only where a header lies behind the linear part.
+
+use core::mem::MaybeUninit;
 
 use aya_ebpf::{
     bindings::{__sk_buff, xdp_md},
-    helpers::generated::{bpf_skb_pull_data, bpf_xdp_get_buff_len},
+    helpers::generated::{bpf_skb_load_bytes, bpf_skb_pull_data, bpf_xdp_get_buff_len},
     programs::{TcContext, XdpContext},
 };
 use rst_tracer_common::{
     verifier::opaque,
-    wire::{Bytes, REACH, TAG},
+    wire::{self, Bytes, REACH, TAG},
 };
 
 use crate::maps;
 
 /// Headers beyond this many bytes of a socket buffer are left where they are.
 const PULLED: u32 = 256;
+
+/// A frame as a hook gets it.
+pub trait Held: Bytes {
+    /// Brings headers that cannot be peeked at where they can. Says whether more of the frame can be peeked at now: by
+    /// what is taken afresh.
+    fn pull_headers(&self) -> bool;
+}
 
 /// The `N` bytes at `at` between two packet pointers.
 #[inline(always)]
@@ -124,6 +137,8 @@ pub struct SkbFrame {
     len: u32,
     data: usize,
     data_end: usize,
+    /// Bytes that were left out in front.
+    skipped: u32,
 }
 
 impl SkbFrame {
@@ -134,19 +149,38 @@ impl SkbFrame {
             len: context.len(),
             data: context.data(),
             data_end: context.data_end(),
+            skipped: 0,
         }
+    }
+
+    /// Has the first `len` bytes of `to` filled with those at `at`; `false` where there are none. `to` is written to only.
+    #[inline(always)]
+    fn load<const N: usize>(&self, at: u32, len: u32, to: *mut [u8; N]) -> bool {
+        // As in `peek`: the register that is bounded is the one that is passed on.
+        let len = opaque(u64::from(len));
+        if len == 0 || len > N as u64 {
+            return false;
+        }
+        let from = at + self.skipped;
+        // SAFETY: the context is that of the running program, and `len` bytes fit.
+        0 == unsafe { bpf_skb_load_bytes(self.context.cast(), from, to.cast(), len as u32) }
     }
 }
 
-/// Pulls headers that lie outside the linear part of a socket buffer into it.
-#[inline(always)]
-pub fn pull_headers(context: &TcContext) {
-    let len = context.len();
-    let wanted = if len < PULLED { len } else { PULLED };
-    if ((context.data_end() - context.data()) as u32) < wanted {
-        // SAFETY: the context is that of the running program. A failure leaves the buffer as it
-        // was, and the parser counts the frame as truncated.
-        unsafe { bpf_skb_pull_data(context.skb.skb, wanted) };
+impl Held for XdpFrame {
+    #[inline(always)]
+    fn pull_headers(&self) -> bool {
+        false
+    }
+}
+
+impl Held for SkbFrame {
+    /// A failure leaves the buffer as it was, and the parser counts the frame as truncated.
+    #[inline(always)]
+    fn pull_headers(&self) -> bool {
+        let wanted = if self.len < PULLED { self.len } else { PULLED };
+        // SAFETY: the context is that of the running program.
+        self.captured_len() < wanted && unsafe { bpf_skb_pull_data(self.context, wanted) } == 0
     }
 }
 
@@ -158,7 +192,12 @@ impl Bytes for SkbFrame {
 
     #[inline(always)]
     fn behind_tag(&self) -> Self {
-        Self { data: self.data + TAG as usize, len: self.len.wrapping_sub(TAG), ..*self }
+        Self {
+            data: self.data + TAG as usize,
+            len: self.len.wrapping_sub(TAG),
+            skipped: self.skipped + TAG,
+            ..*self
+        }
     }
 
     #[inline(always)]
@@ -169,6 +208,22 @@ impl Bytes for SkbFrame {
     #[inline(always)]
     fn captured_len(&self) -> u32 {
         (self.data_end - self.data) as u32
+    }
+
+    #[inline(always)]
+    fn fetch<const N: usize>(&self, at: u32) -> Option<[u8; N]> {
+        if let Some(bytes) = self.peek::<N>(at) {
+            return Some(bytes);
+        }
+        let mut bytes = MaybeUninit::uninit();
+        // SAFETY: where the helper answers that it filled them it filled all `N` of them.
+        self.load(at, N as u32, bytes.as_mut_ptr()).then(|| unsafe { bytes.assume_init() })
+    }
+
+    #[inline(always)]
+    fn copy<const N: usize>(&self, at: u32, wanted: u32, to: &mut [u8; N]) -> u32 {
+        let len = wire::begin_copy(to, self.len, at, wanted);
+        if self.load(at, len, to) { len } else { 0 }
     }
 
     #[inline(always)]

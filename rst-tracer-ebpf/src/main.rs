@@ -123,7 +123,6 @@ fn tc(context: &TcContext, hook: Hook, link: LinkType) -> i32 {
     let came_by = if leaving { came_by } else { 0 };
     let vlan = if tagged != 0 { tci & 0xffff | 1 << 16 } else { 0 };
     let seen = Seen { hook, link, ifindex, port, came_by, vlan };
-    frame::pull_headers(context);
     if let Some(kind) = see(&SkbFrame::new(context), &seen) {
         debug!(context, "interface {}: malformed frame, kind {}", ifindex, kind as u8);
     }

@@ -9,6 +9,7 @@ use rst_tracer_common::{
 };
 
 use crate::{
+    frame::Held,
     maps::{self, Table},
     rings,
 };
@@ -28,7 +29,7 @@ pub struct Seen {
 /// Takes one frame into account. Every path ends in a counter; the frame is never touched. Returns
 /// what was malformed about it.
 #[inline(always)]
-pub fn see<B: Bytes>(frame: &B, seen: &Seen) -> Option<Malformed> {
+pub fn see<B: Held>(frame: &B, seen: &Seen) -> Option<Malformed> {
     let counters = maps::counters(seen.hook)?;
     let is_usual = seen.link == LinkType::ETHERNET
         && flow::take_usual(&mut Table, frame, seen.port, maps::keys, maps::clock);
@@ -41,9 +42,8 @@ pub fn see<B: Bytes>(frame: &B, seen: &Seen) -> Option<Malformed> {
         counters.not_ours[NotOurs::NotTcp as usize] += 1;
         return None;
     }
-    let frame = &frame.afresh();
     let segment = maps::segment()?;
-    match wire::locate(frame, seen.link, maps::looks_into_tunnels(), segment) {
+    match locate(frame, seen.link, segment) {
         Ok(()) => {}
         Err(Stop::NotOurs(kind)) => {
             counters.not_ours[kind as usize] += 1;
@@ -123,6 +123,25 @@ pub fn see<B: Bytes>(frame: &B, seen: &Seen) -> Option<Malformed> {
         }
     }
     None
+}
+
+/// Reads a frame, a second time if a header of it had to be pulled to where it can be read. Twice in a row and not in a
+/// loop, in which the verifier would follow ten times as much.
+#[inline(always)]
+fn locate<B: Held>(frame: &B, link: LinkType, segment: &mut Segment) -> Result<(), Stop> {
+    let tunnels = maps::looks_into_tunnels();
+    let located = wire::locate(&frame.afresh(), link, tunnels, segment);
+    let segment = verifier::in_memory(segment);
+    let frame = frame.afresh();
+    let is_cut = match located {
+        Ok(()) => u32::from(segment.payload_at) > frame.captured_len(),
+        Err(stop) => stop == Stop::Malformed(Malformed::Truncated),
+    };
+    if !is_cut || !frame.pull_headers() {
+        return located;
+    }
+    verifier::meet();
+    wire::locate(&frame.afresh(), link, tunnels, segment)
 }
 
 #[inline(always)]

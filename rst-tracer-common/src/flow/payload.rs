@@ -4,7 +4,7 @@
 //! looked at; more only where that byte begins a TLS alert record or an HTTP status line.
 
 use super::{Entry, Memory, Place};
-use crate::wire::{self, Bytes, Segment};
+use crate::wire::{Bytes, Segment};
 
 /// First byte of a TLS record that holds an alert (RFC 8446 section 5.1).
 const ALERT: u8 = 21;
@@ -28,9 +28,9 @@ pub fn note_payload<M: Memory, B: Bytes>(
     let at = u32::from(segment.payload_at);
     if entry.hot.counts[side].data_segments == 1 && entry.flow.facts[side].head_len == 0 {
         let facts = &mut entry.flow.facts[side];
-        facts.head_len = wire::copy(bytes, at, segment.tcp.payload_len, &mut facts.head) as u8;
+        facts.head_len = bytes.copy(at, segment.tcp.payload_len, &mut facts.head) as u8;
     }
-    if bytes.u8(at).is_some_and(may_tell)
+    if bytes.fetch::<1>(at).is_some_and(|[first]| may_tell(first))
         && segment.tcp.payload_len >= SHORTEST
         && is_telling(bytes, at)
     {
@@ -48,7 +48,7 @@ pub(super) const fn may_tell(first: u8) -> bool {
 #[inline(always)]
 fn is_telling<B: Bytes>(bytes: &B, at: u32) -> bool {
     const TLS_3: u8 = 3;
-    matches!(bytes.peek::<5>(at), Some([ALERT, TLS_3, ..] | [b'H', b'T', b'T', b'P', b'/']))
+    matches!(bytes.fetch::<5>(at), Some([ALERT, TLS_3, ..] | [b'H', b'T', b'T', b'P', b'/']))
 }
 
 /// Keeps the words, unless the side has said more before this segment came.
@@ -60,6 +60,6 @@ fn note_words<B: Bytes>(entry: Entry<'_>, side: usize, segment: &Segment, bytes:
     }
     let facts = &mut entry.flow.facts[side];
     let at = u32::from(segment.payload_at);
-    facts.words_len = wire::copy(bytes, at, segment.tcp.payload_len, &mut facts.words) as u8;
+    facts.words_len = bytes.copy(at, segment.tcp.payload_len, &mut facts.words) as u8;
     facts.words_end = end;
 }

@@ -10,6 +10,9 @@ use crate::{bits, verifier, words};
 pub const REACH: u32 = 4095;
 
 /// A frame that can be read in fixed-size pieces.
+///
+/// In the kernel a frame may lie in several buffers, of which only the first can be peeked at. TCP sends its headers in
+/// the first and its data in others: headers are peeked at, data is fetched.
 pub trait Bytes: Sized {
     /// The same frame, with nothing known about it. In the kernel every path of the parser has
     /// checked another length of the packet, and the verifier would walk all that follows once per
@@ -41,6 +44,19 @@ pub trait Bytes: Sized {
         self.peek::<N>(AT)
     }
 
+    /// The `N` bytes at `at`, in whatever buffer of the frame they lie: may be a call, so not for headers.
+    #[inline(always)]
+    fn fetch<const N: usize>(&self, at: u32) -> Option<[u8; N]> {
+        self.peek::<N>(at)
+    }
+
+    /// Copies up to `wanted` bytes from `at`, in whatever buffer they lie and as far as they were captured, and zeroes
+    /// the rest. Returns how many.
+    #[inline(always)]
+    fn copy<const N: usize>(&self, at: u32, wanted: u32, to: &mut [u8; N]) -> u32 {
+        copy_peeked(self, at, wanted, to)
+    }
+
     /// One byte.
     #[inline(always)]
     fn u8(&self, at: u32) -> Option<u8> {
@@ -60,22 +76,15 @@ pub trait Bytes: Sized {
     }
 }
 
-/// Copies up to `wanted` bytes from `at`, as far as they were captured, and zeroes the rest.
+/// Copies up to `wanted` bytes from `at`, as far as they can be peeked at, and zeroes the rest.
 ///
 /// In pieces of eight bytes of which the last overlaps the one before, or in one each of four, two
 /// and one. The length is known before them and nothing else depends on where they end: otherwise
 /// the verifier follows each of their many exits to the end of the program.
 #[inline(always)]
-pub(crate) fn copy<B: Bytes, const N: usize>(
-    bytes: &B,
-    at: u32,
-    wanted: u32,
-    to: &mut [u8; N],
-) -> u32 {
-    words::clear(to);
+fn copy_peeked<B: Bytes, const N: usize>(bytes: &B, at: u32, wanted: u32, to: &mut [u8; N]) -> u32 {
     let at = super::forget(at);
-    let present = bytes.captured_len().saturating_sub(at);
-    let len = lesser(lesser(present, wanted), N as u32);
+    let len = begin_copy(to, bytes.captured_len(), at, wanted);
     let mut i = 0;
     while i + 8 <= N && i as u32 + 8 <= len && copy_piece::<B, 8, N>(bytes, at, i as u32, to) {
         i += 8;
@@ -95,6 +104,14 @@ pub(crate) fn copy<B: Bytes, const N: usize>(
     }
     verifier::meet();
     len
+}
+
+/// Zeroes what up to `wanted` bytes from `at` are to be copied to. Returns how many of them there are and fit: `present`
+/// is the length of the frame.
+#[inline(always)]
+pub fn begin_copy<const N: usize>(to: &mut [u8; N], present: u32, at: u32, wanted: u32) -> u32 {
+    words::clear(to);
+    lesser(lesser(present.saturating_sub(at), wanted), N as u32)
 }
 
 #[inline(always)]

@@ -17,8 +17,7 @@ mod tcp;
 mod tunnel;
 
 pub use address::{Address, Endpoint};
-pub(crate) use bytes::copy;
-pub use bytes::{Bytes, Frame, REACH, TAG};
+pub use bytes::{Bytes, Frame, REACH, TAG, begin_copy};
 pub use datagram::is_plain_udp;
 pub use ip::{Ip, IpProtocol};
 pub use link::{EtherType, Start};

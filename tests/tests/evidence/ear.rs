@@ -32,6 +32,8 @@ pub(crate) struct Ear {
 pub(crate) struct Heard {
     records: Vec<Record>,
     pub(crate) statements: Statements,
+    /// Segments that took the short way.
+    pub(crate) usual: u64,
 }
 
 impl Ear {
@@ -104,7 +106,8 @@ async fn listen(
     live.detach();
     while live.drain(4096, |record| records.push(record)).may_have_more {}
     assert_eq!(live.undecoded(), 0);
-    Heard { records, statements: live.statements().expect("the counters") }
+    let usual = live.usual().expect("the counters");
+    Heard { records, statements: live.statements().expect("the counters"), usual }
 }
 
 impl Heard {

@@ -6,6 +6,7 @@ mod ear;
 mod listeners;
 mod owners;
 mod resets;
+mod scattered;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
 

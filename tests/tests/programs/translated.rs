@@ -12,10 +12,11 @@ use rst_tracer::source::live::kernel::{Clock, Options, Recording};
 use rst_tracer_tests::kernel::{self, Kernel, Program};
 
 /// The helpers that a program may call at all: on what path, the other test says.
-const HELPERS: [&str; 5] = [
+const HELPERS: [&str; 6] = [
     "bpf_ktime_get_ns",
     "bpf_ringbuf_reserve",
     "bpf_ringbuf_submit",
+    "bpf_skb_load_bytes",
     "bpf_skb_pull_data",
     "bpf_xdp_get_buff_len",
 ];

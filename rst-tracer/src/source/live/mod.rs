@@ -317,6 +317,14 @@ impl Live {
         self.counters.read()
     }
 
+    /// How many segments took the short way.
+    ///
+    /// # Errors
+    /// Fails when the kernel refuses to read the map.
+    pub fn usual(&self) -> Result<u64> {
+        self.counters.usual()
+    }
+
     /// Which tracepoints are heard.
     pub fn witnesses(&self) -> Witnesses {
         self.listening.witnesses()
