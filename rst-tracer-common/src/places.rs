@@ -92,7 +92,8 @@ impl Drops {
     /// As in an object that was not told.
     pub const UNSET: Self =
         Self { netfilter: 0, overflow: 0, of_resets: [0; Self::OF_RESETS.len()] };
-    /// Why TCP drops a reset (tcp_validate_incoming, tcp_rcv_synsent_state_process, tcp_v4_rcv).
+    /// Why TCP drops a reset (tcp_validate_incoming, tcp_rcv_synsent_state_process, tcp_v4_rcv). The last one is UDP's,
+    /// too.
     pub const OF_RESETS: [&'static str; 6] = [
         "TCP_RESET",
         "TCP_OLD_SEQUENCE",

@@ -150,7 +150,8 @@ pub fn segment_of(skb: u64, is_in_tcp: bool) -> Option<Held> {
     } else {
         return None;
     };
-    if !is_in_tcp && u16::from(protocol) != TCP {
+    let is_behind_extensions = is_in_tcp && version == 6;
+    if u16::from(protocol) != TCP && !is_behind_extensions {
         return None;
     }
     let [ports, seq, ack, rest] = read::<[u32; 4]>(head, transport);

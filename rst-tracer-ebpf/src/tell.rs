@@ -154,9 +154,9 @@ pub fn drop(context: &BtfTracePointContext) {
     let reason = context.arg::<u64>(2) as u32;
     let drops = maps::drops();
     let is_answerable = reason == drops.netfilter || reason == drops.overflow;
-    let [a, b, c, d, e, f] = drops.of_resets;
+    let [a, b, c, d, e, no_socket] = drops.of_resets;
     let is_of_reset = reason == a || reason == b || reason == c || reason == d || reason == e;
-    if !(is_answerable || is_of_reset || reason == f) {
+    if !(is_answerable || is_of_reset || reason == no_socket) {
         return;
     }
     let skb = argument(context, 0);
@@ -165,7 +165,8 @@ pub fn drop(context: &BtfTracePointContext) {
     if !is_reset && !(is_answerable && now() - answered.time_ns < ANSWERING_NS) {
         return;
     }
-    let is_in_tcp = reason != drops.netfilter;
+    // These two are the reasons of other protocols, too.
+    let is_in_tcp = reason != drops.netfilter && reason != no_socket;
     let Some(held) = kernel::segment_of(skb, is_in_tcp) else { return };
     let receiver_at = maps::arguments().receiver;
     let receiver = if receiver_at != 0 { argument(context, receiver_at) } else { 0 };

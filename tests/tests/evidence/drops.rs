@@ -86,6 +86,26 @@ fn a_flood_of_drops_is_no_flood_of_statements() {
     });
 }
 
+#[test]
+fn a_datagram_to_a_closed_port_is_no_reset_that_was_dropped() {
+    in_laboratory(|lab| {
+        let ear = Ear::open(lab.host(Side::Server), Scope::Netns);
+        on_server(lab, || {
+            for ip in LOOPBACKS {
+                let socket = std::net::UdpSocket::bind((ip, 0)).expect("a socket");
+                for number in 0..50 {
+                    // Where TCP has its control bits this has those of a reset.
+                    let payload = [7, 7, 7, 7, number, Flags::RST.0, 7, 7, 7, 7, 7, 7, 7, 7];
+                    socket.send_to(&payload, (ip, 7104)).expect("sent");
+                }
+            }
+        });
+        let heard = ear.close();
+        assert_eq!(heard.of(Point::DROP).count(), 0);
+        assert_eq!(heard.statements.told[usize::from(Point::DROP.0)], 0);
+    });
+}
+
 /// The client's events of one scenario of the demo, IPv4.
 fn at_client(lab: &Lab, id: &str) -> Vec<RstEvent> {
     let options = options(&[], XdpMode::Auto, Scope::Netns);
