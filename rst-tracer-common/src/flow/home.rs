@@ -1,6 +1,6 @@
 //! At which place of this host a segment counts: a host that forwards sees each at two of them.
 
-use super::{Entry, Hot, SLOTS, slot_trait};
+use super::{Entry, SLOTS, slot_trait, step::opens_anew};
 use crate::wire::{Flags, Segment};
 
 /// A place of this host where segments are seen: interface index and direction. Never 0.
@@ -29,24 +29,28 @@ impl Port {
 
 /// Whether this sighting is the one that counts for its side. A forwarding host sees each segment
 /// at two interfaces; the first port at which a side was seen keeps it, until another port brings
-/// something new first (the path changed).
+/// something new first (the path changed). A SYN is new where it opens another connection between the same two ends.
 #[inline(always)]
-pub(super) fn is_home(hot: &mut Hot, side: u32, segment: &Segment, port: Port) -> bool {
-    let side = side as usize & 1;
-    if hot.ports[side] == port.0 {
+pub(super) fn is_home(
+    entry: &mut Entry<'_>,
+    side: u32,
+    segment: &Segment,
+    port: Port,
+    now: u64,
+) -> bool {
+    let me = side as usize & 1;
+    let (hot, flags) = (&mut *entry.hot, segment.tcp.flags);
+    if hot.ports[me] == port.0 {
         return true;
     }
-    let unclaimed = hot.ports[side] == 0;
-    let news = segment.seq_end().is_after(hot.seq_end[side])
-        || segment.tcp.flags.has(Flags::ACK) && segment.tcp.ack.is_after(hot.ack[side]);
-    let is_handshake = segment.tcp.flags.has(Flags::SYN);
-    if unclaimed || news && !is_handshake {
-        hot.ports[side] = port.0;
-        return true;
-    }
-    // A SYN that opens another connection between the same two ends may come another way.
-    if is_handshake && hot.is_closed() && news {
-        hot.ports[side] = port.0;
+    let is_news = if flags.has(Flags::SYN) {
+        opens_anew(hot, entry.flow, side, segment, now)
+    } else {
+        segment.seq_end().is_after(hot.seq_end[me])
+            || flags.has(Flags::ACK) && segment.tcp.ack.is_after(hot.ack[me])
+    };
+    if hot.ports[me] == 0 || is_news {
+        hot.ports[me] = port.0;
         return true;
     }
     false

@@ -6,9 +6,9 @@ use super::{Bucket, Entry, Hot, Identity, RESET_BUDGET, Recorder, Servers, find_
 pub trait Memory {
     /// One less than the number of buckets, which is a power of two.
     fn mask(&self) -> u32;
-    /// How many resets of one flow are reported one by one within a second.
-    fn reset_budget(&self) -> u16 {
-        RESET_BUDGET
+    /// How many resets of one flow are reported one by one within a second; `None`: all.
+    fn reset_budget(&self) -> Option<u8> {
+        Some(RESET_BUDGET)
     }
     /// A bucket.
     fn bucket(&mut self, bucket: u32) -> Option<&mut Bucket>;

@@ -6,7 +6,7 @@
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
-use super::{Identity, Memory, Place, flag, ticks};
+use super::{Identity, Memory, Place, flag, layout::ticks_since, ticks};
 use crate::{
     bits,
     wire::{self, Flags, Segment},
@@ -40,9 +40,7 @@ impl Server {
     /// How many [`ticks`] ago it last accepted a connection.
     #[inline(always)]
     fn ago(self, now: u32) -> u32 {
-        let ago = now.wrapping_sub(self.0 as u32);
-        // The clock of a capture may have gone back.
-        bits::select(ago >> 31, 0, ago)
+        ticks_since(now, self.0 as u32)
     }
 }
 

@@ -19,7 +19,7 @@ const AFTERMATH_NS: u64 = 5_000_000_000;
 /// How many of them at most.
 const AFTERMATH_LIMIT: u8 = 8;
 /// How many resets of one flow are reported one by one within a second.
-pub const RESET_BUDGET: u16 = 16;
+pub const RESET_BUDGET: u8 = 16;
 const BUDGET_WINDOW: u32 = ticks_of_secs(1);
 
 /// What became of a segment.
@@ -94,8 +94,8 @@ pub fn observe<M: Memory>(
         if entry.flow.ends[me] != segment.src || entry.flow.ends[peer] != segment.dst {
             return Observed::Reset(None); // The tag of another pair of ends.
         }
-        return within_budget(&mut entry, place, budget, now);
-    } else if !is_home(entry.hot, id.side, segment, port) {
+        return within_budget(&mut entry, me, port, budget, place, now);
+    } else if !is_home(&mut entry, id.side, segment, port, now) {
         return Observed::SecondSighting;
     }
     step::apply(&mut entry.in_memory(), id.side, segment, now);
@@ -112,21 +112,43 @@ pub fn observe<M: Memory>(
     Observed::Tracked(Tracked { place, began, is_aftermath })
 }
 
-/// Resets of one flow are reported one by one up to a budget, then only counted.
+/// Resets of one flow are reported one by one up to a budget, then only counted. A reset spends of it and is counted
+/// where its side is at home: a host that forwards sees it again, and what is seen elsewhere follows that decision.
+/// What is seen elsewhere only has a budget as large.
 #[inline(always)]
-fn within_budget(entry: &mut Entry<'_>, place: Place, budget: u16, now: u64) -> Observed {
-    let flow = &mut *entry.flow;
+fn within_budget(
+    entry: &mut Entry<'_>,
+    me: usize,
+    port: Port,
+    budget: Option<u8>,
+    place: Place,
+    now: u64,
+) -> Observed {
+    let (home, flow) = (&mut entry.hot.ports[me], &mut *entry.flow);
+    if *home == 0 {
+        *home = port.0;
+    }
+    let Some(budget) = budget else { return Observed::Reset(Some(place)) };
     let tick = ticks(now);
     if tick.wrapping_sub(flow.reset_window) > BUDGET_WINDOW {
         flow.reset_window = tick;
         flow.reported = 0;
+        flow.reported_elsewhere = 0;
     }
-    if flow.reported >= budget {
-        flow.suppressed = flow.suppressed.wrapping_add(1);
-        flow.resets = flow.resets.wrapping_add(1);
-        return Observed::Suppressed;
+    let is_spent = flow.reported >= budget;
+    if *home == port.0 {
+        if is_spent {
+            flow.suppressed = flow.suppressed.wrapping_add(1);
+            flow.resets = flow.resets.wrapping_add(1);
+            return Observed::Suppressed;
+        }
+        flow.reported += 1;
+    } else {
+        if is_spent && flow.suppressed != 0 || flow.reported_elsewhere >= budget {
+            return Observed::Suppressed;
+        }
+        flow.reported_elsewhere += 1;
     }
-    flow.reported += 1;
     Observed::Reset(Some(place))
 }
 

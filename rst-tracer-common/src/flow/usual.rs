@@ -233,13 +233,14 @@ fn goes_on(hot: &Hot, side: u32, seq: Seq, payload_len: u32) -> bool {
     let me = side as usize & 1;
     let has_data = payload_len > 0;
     let letter = if has_data { flag::DATA } else { flag::ACKED } << side;
-    let wanted = flag::ESTABLISHED | flag::BOTH_HEARD | letter;
+    let wanted = flag::BOTH_HEARD | letter;
     let unwanted = flag::FIN | flag::FIN << 1 | flag::RESET | flag::RST_SEEN;
     let known = hot.seq_end[me];
     let ahead = (seq + payload_len).since(known);
     let fits =
         if has_data { ahead > 0 && ahead < LARGEST_WINDOW } else { ahead <= 0 && ahead != -1 };
-    hot.flags & (wanted | unwanted) == wanted && hot.ack[me] != Seq(0) && fits
+    let is_open = hot.flags & (wanted | unwanted) == wanted && hot.is_confirmed();
+    is_open && hot.ack[me] != Seq(0) && fits
 }
 
 #[inline(always)]

@@ -1,6 +1,6 @@
 //! A host that forwards sees each segment twice; only the first sighting counts.
 
-use rst_tracer_common::flow::{Observed, Port};
+use rst_tracer_common::flow::{Observed, Port, RESET_BUDGET};
 
 use crate::world::*;
 
@@ -82,6 +82,68 @@ fn the_next_connection_may_come_another_way() {
     assert_eq!(world.flow().reuses, 1);
 }
 
+/// The next connection, over other interfaces: handshake, a request, an answer.
+fn comes_another_way(world: &mut World, isn: u32) {
+    let (into, out) = (Port::ingress(9), Port::ingress(8));
+    let reuses = world.flow().reuses;
+    assert!(continued(world.client_at(into, &segment(SYN, isn, 0, 0))), "its SYN {isn}");
+    assert_eq!(world.client_at(OUT_B, &segment(SYN, isn, 0, 0)), Observed::SecondSighting);
+    assert!(continued(world.server_at(out, &segment(SYN | ACK, 77, isn + 1, 0))), "its SYN-ACK");
+    assert_eq!(
+        world.server_at(OUT_A, &segment(SYN | ACK, 77, isn + 1, 0)),
+        Observed::SecondSighting
+    );
+    assert!(continued(world.client_at(into, &segment(ACK, isn + 1, 78, 0))));
+    assert!(continued(world.client_at(into, &segment(ACK, isn + 1, 78, 18))));
+    assert_eq!((world.flow().reuses, world.history().as_str()), (reuses + 1, "ShAD"));
+}
+
+/// Sequence numbers after and before [`C`], which a former connection began with.
+const NUMBERS: [u32; 3] = [C + 7000, C.wrapping_sub(7000), C.wrapping_add(1 << 31)];
+
+#[test]
+fn after_a_farewell_the_next_connection_may_come_another_way() {
+    for isn in NUMBERS {
+        let mut world = World::new();
+        client_passes(&mut world, SYN, C, 0, 0);
+        server_passes(&mut world, SYN | ACK, S, C + 1, 0);
+        client_passes(&mut world, ACK, C + 1, S + 1, 0);
+        client_passes(&mut world, FIN | ACK, C + 1, S + 1, 0);
+        server_passes(&mut world, FIN | ACK, S + 1, C + 2, 0);
+        client_passes(&mut world, ACK, C + 2, S + 2, 0);
+        comes_another_way(&mut world, isn);
+    }
+}
+
+#[test]
+fn after_silence_the_next_connection_may_come_another_way() {
+    for isn in NUMBERS {
+        let mut world = World::new();
+        client_passes(&mut world, SYN, C, 0, 0);
+        server_passes(&mut world, SYN | ACK, S, C + 1, 0);
+        client_passes(&mut world, ACK, C + 1, S + 1, 50);
+        world.wait_ms(29_000);
+        let elsewhere = world.client_at(Port::ingress(9), &segment(SYN, isn, 0, 0));
+        assert_eq!(elsewhere, Observed::SecondSighting, "it may still live");
+        world.wait_ms(2_000);
+        comes_another_way(&mut world, isn);
+    }
+}
+
+#[test]
+fn the_answer_to_the_next_connection_may_come_another_way() {
+    let mut world = World::new();
+    client_passes(&mut world, SYN, C, 0, 0);
+    server_passes(&mut world, SYN | ACK, S, C + 1, 0);
+    client_passes(&mut world, ACK, C + 1, S + 1, 0);
+    world.wait_ms(31_000);
+    assert_eq!(client_passes(&mut world, SYN, C + 7000, 0, 0), [true, false]);
+    let elsewhere = segment(SYN | ACK, 77, C + 7001, 0);
+    assert!(continued(world.server_at(Port::ingress(8), &elsewhere)));
+    assert_eq!(client_passes(&mut world, ACK, C + 7001, 78, 0), [true, false]);
+    assert_eq!(world.history(), "ShA");
+}
+
 #[test]
 fn a_rst_is_reported_wherever_it_is_seen_and_noted_once() {
     let mut world = World::new();
@@ -92,4 +154,45 @@ fn a_rst_is_reported_wherever_it_is_seen_and_noted_once() {
     }
     assert_eq!(world.flow().resets, 1);
     assert_eq!(world.history(), "Sr");
+}
+
+/// How many of so many resets of the server were reported at each port, and how many of all were suppressed.
+fn resets_pass(world: &mut World, count: u32, ports: [Port; 2]) -> ([u32; 2], u32) {
+    let (mut reported, mut suppressed) = ([0; 2], 0);
+    for number in 0..count {
+        let mut reset = segment(RST, S + 50, 0, 0);
+        reset.ip_id = number as u16;
+        for (port, reported) in ports.into_iter().zip(&mut reported) {
+            match world.server_at(port, &reset) {
+                Observed::Reset(Some(_)) => *reported += 1,
+                Observed::Suppressed => suppressed += 1,
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+    (reported, suppressed)
+}
+
+#[test]
+fn of_forwarded_resets_as_many_are_reported_as_of_others() {
+    const LIMIT: u32 = RESET_BUDGET as u32;
+    let mut world = World::new();
+    client_passes(&mut world, SYN, C, 0, 0);
+    server_passes(&mut world, SYN | ACK, S, C + 1, 0);
+    client_passes(&mut world, ACK, C + 1, S + 1, 50);
+    assert_eq!(resets_pass(&mut world, 100, [IN_B, OUT_A]), ([LIMIT; 2], 2 * (100 - LIMIT)));
+    let flow = world.flow();
+    assert_eq!((flow.resets, flow.suppressed), (100, 100 - LIMIT), "resets, not sightings");
+    world.wait_ms(1_100);
+    assert_eq!(resets_pass(&mut world, 1, [IN_B, OUT_A]), ([1; 2], 0));
+    assert_eq!((world.flow().resets, world.flow().suppressed), (101, 0));
+}
+
+#[test]
+fn a_flood_of_resets_that_comes_another_way_is_bounded_too() {
+    let mut world = World::new();
+    world.handshake();
+    let (reported, suppressed) = resets_pass(&mut world, 100, [IN_B, OUT_A]);
+    assert!(reported.iter().sum::<u32>() <= 2 * u32::from(RESET_BUDGET), "{reported:?}");
+    assert_eq!(reported.iter().sum::<u32>() + suppressed, 200);
 }

@@ -91,6 +91,18 @@ fn a_syn_after_half_a_minute_of_silence_is_believed() {
 }
 
 #[test]
+fn a_syn_whose_time_is_before_the_last_segments_replaces_nothing() {
+    for back_ms in [2, 1_000, 60_000] {
+        let mut world = World::new();
+        world.handshake();
+        world.client(ACK, C + 1, S + 1, 50);
+        world.now -= back_ms * 1_000_000;
+        world.client(SYN, NEXT, 0, 0);
+        assert_eq!((world.flow().reuses, world.flow().contested), (0, 1), "{back_ms} ms back");
+    }
+}
+
+#[test]
 fn a_half_open_attempt_gives_way_to_the_next() {
     let mut world = World::new();
     world.client(SYN, C, 0, 0);

@@ -188,6 +188,28 @@ fn time_may_wrap_without_anyone_losing_a_place() {
     assert_eq!(newcomer(&mut world, 9), None);
 }
 
+#[test]
+fn a_clock_that_goes_back_pushes_nobody_out() {
+    for back_ms in [2, 1_000, 60_000, 900_000] {
+        let mut world = full();
+        world.now -= back_ms * 1_000_000;
+        for port in 100..200 {
+            assert_eq!(newcomer(&mut world, port), None, "{back_ms} ms back");
+        }
+        assert_eq!(remembered(&mut world, 200), (1..=8).collect::<Vec<_>>());
+    }
+}
+
+#[test]
+fn a_place_that_was_closed_lingers_where_the_clock_goes_back() {
+    let mut world = full();
+    world.client.port = 3;
+    world.server(RST, S + 1, 0, 0);
+    world.now -= 2_000_000_000;
+    assert_eq!(newcomer(&mut world, 9), Some(Began::FOR_HALF_OPEN), "closed just now");
+    assert_eq!(remembered(&mut world, 9), [1, 2, 4, 5, 6, 7, 8, 9]);
+}
+
 /// Two clients whose connections to the server have the same tag in the same bucket. They are sought
 /// with a table of one bucket, by the birthday paradox.
 fn twins(world: &World) -> (u32, u32) {

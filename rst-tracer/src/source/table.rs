@@ -9,7 +9,7 @@ use rst_tracer_common::flow::{
 /// A flow table of a fixed number of places. Memory is touched only as flows come.
 pub struct Table {
     mask: u32,
-    reset_budget: u16,
+    reset_budget: Option<u8>,
     buckets: Zeroed<Bucket>,
     flows: Zeroed<Flow>,
     recorders: Zeroed<Recorder>,
@@ -32,7 +32,7 @@ impl Table {
         };
         Ok(Self {
             mask: buckets - 1,
-            reset_budget: RESET_BUDGET,
+            reset_budget: Some(RESET_BUDGET),
             buckets: Zeroed::new(buckets as usize).map_err(no_memory)?,
             flows: Zeroed::new(places).map_err(no_memory)?,
             recorders: Zeroed::new(places).map_err(no_memory)?,
@@ -58,7 +58,7 @@ impl Table {
 
     /// Reports every reset one by one: a file cannot flood anybody.
     pub fn reporting_every_reset(mut self) -> Self {
-        self.reset_budget = u16::MAX;
+        self.reset_budget = None;
         self
     }
 
@@ -97,7 +97,7 @@ impl Table {
 }
 
 impl Memory for Table {
-    fn reset_budget(&self) -> u16 {
+    fn reset_budget(&self) -> Option<u8> {
         self.reset_budget
     }
 
@@ -122,5 +122,36 @@ impl Memory for Table {
 
     fn servers(&mut self, set: u32) -> Option<&mut Servers> {
         self.servers.get_mut(set as usize)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rst_tracer_common::{
+        flow::{Keys, Observed, Port},
+        wire::{Address, Endpoint, Flags, Segment},
+    };
+
+    use super::*;
+
+    #[test]
+    fn every_reset_of_a_file_is_reported_however_many() {
+        const MANY: u64 = 70_000;
+        let mut table = Table::with_room_for(8).expect("memory").reporting_every_reset();
+        let end = |port| Endpoint { address: Address::v4(0x0a00_0001), port };
+        let mut segment = Segment { src: end(40_000), dst: end(443), ..Segment::default() };
+        let id = Identity::of(&segment.src, &segment.dst, &Keys([7; 6]));
+        let mut see = |flags, now| {
+            segment.tcp.flags = flags;
+            let port = Port::ingress(1);
+            let observed = flow::observe(&mut table, &id, &segment, port, now);
+            if let Observed::Reset(Some(place)) = observed {
+                flow::note_reset(&mut table, place, id.side, &segment, port, now);
+            }
+            observed
+        };
+        see(Flags::ACK, 1);
+        let reported = (2..MANY + 2).filter(|now| see(Flags::RST, *now) != Observed::Suppressed);
+        assert_eq!(reported.count() as u64, MANY, "all within one second");
     }
 }

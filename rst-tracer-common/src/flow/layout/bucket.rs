@@ -2,7 +2,7 @@
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
-use super::{Hot, WAYS};
+use super::{Hot, WAYS, ticks_since};
 
 /// What is known of a way without reading its entry: who is there, and how readily it gives way.
 #[repr(C)]
@@ -40,10 +40,10 @@ impl Listing {
         }
     }
 
-    /// Ticks since a segment was last seen, or more.
+    /// Ticks since a segment was last seen, or more; none if that time is ahead.
     #[inline(always)]
-    pub(in crate::flow) const fn idle(state: u32, now: u32) -> u32 {
-        (now << 2).wrapping_sub(state & !(Self::CONFIRMED | Self::CLOSED)) >> 2
+    pub(in crate::flow) fn idle(state: u32, now: u32) -> u32 {
+        ticks_since(now << 2, state & !(Self::CONFIRMED | Self::CLOSED)) >> 2
     }
 }
 

@@ -59,8 +59,10 @@ pub struct Flow {
     pub suppressed: u32,
     /// Start of the current budget of reports, in [`ticks`](super::ticks).
     pub reset_window: u32,
-    /// Resets reported in full since `reset_window`.
-    pub reported: u16,
+    /// Resets reported in full since `reset_window`, where their side is at home.
+    pub reported: u8,
+    /// The same elsewhere: of those, what is seen once more.
+    pub reported_elsewhere: u8,
     /// Times this entry was reused by the same two endpoints.
     pub reuses: u16,
     /// Segments of each side that repeated data already seen; stay at their maximum.

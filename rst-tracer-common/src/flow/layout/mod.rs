@@ -13,6 +13,8 @@ mod recorder;
 
 use core::mem::offset_of;
 
+use crate::bits;
+
 pub use bucket::{Bucket, Listing};
 pub use facts::Facts;
 pub use flow::{Flow, HISTORY, OpenedBy};
@@ -30,6 +32,13 @@ pub const HEAD: usize = 16;
 #[inline(always)]
 pub const fn ticks(ns: u64) -> u32 {
     (ns >> 20) as u32
+}
+
+/// How many ticks have passed since `then`; none if it is ahead: a clock may go back, that of a capture or between CPUs.
+#[inline(always)]
+pub(in crate::flow) fn ticks_since(now: u32, then: u32) -> u32 {
+    let passed = now.wrapping_sub(then);
+    bits::select(passed >> 31, 0, passed)
 }
 
 /// Nanoseconds in so many ticks.

@@ -1,6 +1,6 @@
 //! Where a flow begins: in a new place, or in that of a former one between the same two ends.
 
-use super::super::{Entry, Facts, Flow, Hot, ticks, ticks_of_secs};
+use super::super::{Entry, Facts, Flow, Hot, layout::ticks_since, ticks, ticks_of_secs};
 use crate::{
     wire::{Flags, NO_SCALE, Segment},
     words,
@@ -33,17 +33,20 @@ pub(super) fn meet(hot: &Hot, flow: &mut Flow, side: u32) {
 }
 
 /// Makes an entry that of the next connection between the same two ends. What belongs to the pair
-/// of ends stays: where they are seen, and the budget of reports.
+/// of ends stays: the budget of reports. Where the sender is seen is known; the other side may answer another way.
 #[inline(always)]
 pub(super) fn begin_again(entry: &mut Entry<'_>, side: u32, segment: &Segment, now: u64) {
-    let (tag, ports) = (entry.hot.tag, entry.hot.ports);
+    let (me, tag) = (side as usize & 1, entry.hot.tag);
+    let port = entry.hot.ports[me];
     let (reuses, reported) = (entry.flow.reuses, entry.flow.reported);
+    let reported_elsewhere = entry.flow.reported_elsewhere;
     let reset_window = entry.flow.reset_window;
     begin(entry, side, segment, now);
     entry.hot.tag = tag;
-    entry.hot.ports = ports;
+    entry.hot.ports[me] = port;
     entry.flow.reuses = reuses.saturating_add(1);
     entry.flow.reported = reported;
+    entry.flow.reported_elsewhere = reported_elsewhere;
     entry.flow.reset_window = reset_window;
 }
 
@@ -54,25 +57,38 @@ fn replaces(hot: &Hot, flow: &Flow, side: u32, segment: &Segment, now: u64) -> b
     let spoke = hot.counts[side as usize & 1].packets > 0;
     let retransmitted = spoke && flow.facts[side as usize & 1].isn == segment.tcp.seq;
     let another_attempt = spoke && !hot.is_confirmed();
-    let idle = ticks(now).wrapping_sub(hot.last) > IDLE_BEFORE_REUSE;
+    let idle = ticks_since(ticks(now), hot.last) > IDLE_BEFORE_REUSE;
     !retransmitted && (hot.is_closed() || another_attempt || idle)
 }
 
 /// A new SYN on a closed or idle connection, or the SYN-ACK that answers a contesting SYN.
 #[inline(always)]
-pub(super) fn restarts(entry: &mut Entry<'_>, side: u32, segment: &Segment, now: u64) -> bool {
-    let (hot, flow) = (&*entry.hot, &mut *entry.flow);
+pub(in crate::flow) fn opens_anew(
+    hot: &Hot,
+    flow: &Flow,
+    side: u32,
+    segment: &Segment,
+    now: u64,
+) -> bool {
     if hot.flags == 0 {
         return false;
     }
     if segment.tcp.flags.has(Flags::ACK) {
         return flow.contested != 0 && segment.tcp.ack == flow.contesting_syn + 1;
     }
-    if replaces(hot, flow, side, segment, now) {
+    replaces(hot, flow, side, segment, now)
+}
+
+/// The same; a SYN that does not is remembered, for an answer may decide.
+#[inline(always)]
+pub(super) fn restarts(entry: &mut Entry<'_>, side: u32, segment: &Segment, now: u64) -> bool {
+    let (hot, flow) = (&*entry.hot, &mut *entry.flow);
+    if opens_anew(hot, flow, side, segment, now) {
         return true;
     }
     let known = hot.counts[side as usize].packets > 0;
-    if known && flow.facts[side as usize].isn != segment.tcp.seq {
+    let contests = known && !segment.tcp.flags.has(Flags::ACK);
+    if contests && flow.facts[side as usize].isn != segment.tcp.seq {
         flow.contesting_syn = segment.tcp.seq;
         flow.contested = 1;
     }

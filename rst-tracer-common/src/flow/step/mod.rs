@@ -17,7 +17,7 @@ use super::{
 };
 use crate::wire::{Flags, Segment, option};
 
-pub(super) use begin::begin;
+pub(super) use begin::{begin, opens_anew};
 pub(super) use reset::note_reset;
 
 use advance::advance;
