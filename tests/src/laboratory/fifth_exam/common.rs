@@ -12,13 +12,13 @@ use rst_tracer::exit::{Code, Failure};
 use super::super::servers::program::{Folder, Program, command, run};
 use super::super::third_exam::common::target;
 
-pub(super) const LIGHTTPD: &[&str] = &["lighttpd"];
-pub(super) const PERL: &[&str] = &["perl"];
-pub(super) const NODE: &[&str] = &["node"];
-pub(super) const NFT: &[&str] = &["nft"];
+pub(in crate::laboratory) const LIGHTTPD: &[&str] = &["lighttpd"];
+pub(in crate::laboratory) const PERL: &[&str] = &["perl"];
+pub(in crate::laboratory) const NODE: &[&str] = &["node"];
+pub(in crate::laboratory) const NFT: &[&str] = &["nft"];
 
 /// An address as an URL names it.
-pub(super) fn in_brackets(ip: IpAddr) -> String {
+pub(in crate::laboratory) fn in_brackets(ip: IpAddr) -> String {
     match ip {
         IpAddr::V4(ip) => ip.to_string(),
         IpAddr::V6(ip) => format!("[{ip}]"),
@@ -26,7 +26,11 @@ pub(super) fn in_brackets(ip: IpAddr) -> String {
 }
 
 /// lighttpd with these settings beside those that it needs; it serves a file called `page`.
-pub(super) fn lighttpd(host: &Netns, at: SocketAddr, settings: &str) -> Result<Program> {
+pub(in crate::laboratory) fn lighttpd(
+    host: &Netns,
+    at: SocketAddr,
+    settings: &str,
+) -> Result<Program> {
     let folder = Folder::new()?;
     folder.write("page", "hello\n")?;
     let here = folder.path("");
@@ -43,7 +47,7 @@ pub(super) fn lighttpd(host: &Netns, at: SocketAddr, settings: &str) -> Result<P
 }
 
 /// A server in JavaScript at the scenario's port; it gets the address and the port as arguments.
-pub(super) fn node(scene: &Scene<'_>, script: &str) -> Result<Program> {
+pub(in crate::laboratory) fn node(scene: &Scene<'_>, script: &str) -> Result<Program> {
     let host = &scene.lab.server;
     let mut node = command("node");
     node.args(["-e", script]).args(target(scene));
@@ -51,14 +55,18 @@ pub(super) fn node(scene: &Scene<'_>, script: &str) -> Result<Program> {
 }
 
 /// A program in Perl inside a host, with these arguments.
-pub(super) fn perl(host: &Netns, script: &str, arguments: &[String]) -> Result<Program> {
+pub(in crate::laboratory) fn perl(
+    host: &Netns,
+    script: &str,
+    arguments: &[String],
+) -> Result<Program> {
     let mut perl = command("perl");
     perl.args(["-MIO::Socket::IP", "-MSocket=:all", "-e", script]).args(arguments);
     Folder::new()?.start(host, &mut perl)
 }
 
 /// The client says something, and all of it is acknowledged.
-pub(super) fn tell(
+pub(in crate::laboratory) fn tell(
     scene: &Scene<'_>,
     (client, connection): &(TcpStream, Connection),
     what: &[u8],
@@ -68,14 +76,14 @@ pub(super) fn tell(
 }
 
 /// A table of nft's in a host, in force until the value is dropped.
-pub(super) struct Ruleset<'a> {
+pub(in crate::laboratory) struct Ruleset<'a> {
     host: &'a Netns,
     table: String,
 }
 
 impl<'a> Ruleset<'a> {
     /// Puts a table of this kind (inet, netdev) with these sets and chains in force.
-    pub(super) fn put(
+    pub(in crate::laboratory) fn put(
         scene: &Scene<'_>,
         host: &'a Netns,
         kind: &str,
@@ -90,7 +98,7 @@ impl<'a> Ruleset<'a> {
     }
 
     /// Adds an element to a set of the table.
-    pub(super) fn add(&self, set: &str, element: &str) -> Result<()> {
+    pub(in crate::laboratory) fn add(&self, set: &str, element: &str) -> Result<()> {
         self.order(&format!("add element {} {set} {{ {element} }}", self.table))
     }
 
@@ -108,6 +116,6 @@ impl Drop for Ruleset<'_> {
 }
 
 /// The words of nft for the scenario's family: the protocol, and the type of its addresses.
-pub(super) fn nft_words(scene: &Scene<'_>) -> [&'static str; 2] {
+pub(in crate::laboratory) fn nft_words(scene: &Scene<'_>) -> [&'static str; 2] {
     if scene.server.is_ipv4() { ["ip", "ipv4_addr"] } else { ["ip6", "ipv6_addr"] }
 }

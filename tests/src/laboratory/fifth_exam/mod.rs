@@ -6,7 +6,7 @@
 //! second one is open ([`OPEN`]); of the results of the others only sums are looked at.
 
 mod capacity;
-mod common;
+pub(super) mod common;
 mod endings;
 mod intruders;
 mod javascript;

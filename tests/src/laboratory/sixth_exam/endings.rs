@@ -1,0 +1,203 @@
+//! Ends that are meant: pools that are trimmed, downloads that are too large, certificates that nobody knows.
+
+use anyhow::Result;
+use nix::errno::Errno;
+use rst_tracer::demo::lab::Place;
+use rst_tracer::demo::scenarios::{ANSWER, Listed, REQUEST, Scene, settle};
+use rst_tracer::demo::truth::{GroundTruth, Reset, Sender, Stage};
+use rst_tracer::demo::{sockets, wait};
+
+use super::super::fifth_exam::common::{NODE, PERL, in_brackets, perl};
+use super::super::second_exam::daemons::clients::{called, hear_until};
+use super::super::second_exam::filter::{Cause, broken, only};
+use super::super::servers::openssl;
+use super::super::servers::program::{Folder, command};
+use super::super::servers::the_caller;
+use super::super::third_exam::common::{CANCEL, LINGER0, UNREAD, passed, source, target, with};
+use super::common::{await_words, curl, from, python, words};
+
+pub(super) const LISTED: &[Listed] = &[
+    Listed::new(
+        "pool_trimmed",
+        "A pool is trimmed",
+        "A program in JavaScript has three connections in a pool, over each of which it has asked \
+         something; it keeps one and throws the others away (resetAndDestroy).",
+        pool_trimmed,
+    )
+    .needs(NODE),
+    Listed::new(
+        "picture_too_large_over_tls",
+        "A picture is too large",
+        "curl reads in the head of an answer over TLS that it is larger than wanted \
+         (--max-filesize), says goodbye (close_notify) and closes, the rest unread.",
+        picture_too_large_over_tls,
+    )
+    .needs(&["python3", "openssl", "curl"])
+    .slow(),
+    Listed::new(
+        "certificate_of_nobody",
+        "A certificate that nobody has signed",
+        "curl finds that a TLS server's certificate is signed by nobody it knows, says so (an alert) \
+         and closes, the end of the handshake unread.",
+        certificate_of_nobody,
+    )
+    .needs(&["python3", "openssl", "curl"])
+    .slow(),
+    Listed::new(
+        "meter_saves_its_memory",
+        "A meter saves its memory",
+        "A meter (in Perl) reports, closes its direction, reads that the report was taken and, to \
+         keep nothing in memory, closes the rest with SO_LINGER 0.",
+        meter_saves_its_memory,
+    )
+    .needs(PERL),
+];
+
+const AFTER_FIN: Cause = ("normal_abortive_close", "rst_after_fin");
+
+fn pool_trimmed(scene: &Scene<'_>) -> Result<GroundTruth> {
+    const CLIENT: &str = "\
+const net = require('net'), [host, port, localAddress] = process.argv.slice(1);
+const pool = [];
+const dial = () => {
+    const one = net.connect({ host, port: +port, localAddress });
+    one.write('GET / HTTP/1.1\\r\\nHost: server.lab\\r\\n\\r\\n');
+    one.once('data', () => { pool.push(one); console.log('answered ' + pool.length + '.');
+                             if (pool.length < 3) dial(); });
+};
+dial();
+process.stdin.once('data', () => {
+    pool[0].resetAndDestroy();
+    pool[1].resetAndDestroy();
+    process.stdin.once('data', () => { pool[2].end(); process.stdin.destroy(); });
+});
+";
+    let listener = scene.listen(8)?;
+    let mut node = command("node");
+    node.args(["-e", CLIENT]).args(target(scene)).arg(source(scene));
+    let mut node = Folder::new()?.start(&scene.lab.client, &mut node)?;
+    let mut pool = Vec::new();
+    for number in 1..=3 {
+        let (server, connection) = called(scene, &listener)?;
+        sockets::hear(&server, REQUEST)?;
+        scene.lab.server.run(|| sockets::say(&server, ANSWER))?;
+        wait::until("the answer", || Ok(node.said().contains(&format!("answered {number}."))))?;
+        settle(scene.lab, &connection)?;
+        pool.push((server, connection));
+    }
+    node.tell(b"trim\n")?;
+    let mut connections = Vec::new();
+    for (server, connection) in pool.drain(..2) {
+        broken(&server)?;
+        let reset = Reset::by(Sender::Client, Stage::PostData, LINGER0);
+        connections.push(with(connection, vec![reset]));
+    }
+    node.tell(b"end\n")?;
+    for (server, connection) in pool {
+        sockets::await_end(&server)?;
+        settle(scene.lab, &connection)?;
+        scene.lab.server.run(|| sockets::close(server))?;
+        connections.push(connection);
+    }
+    node.wait()?;
+    Ok(GroundTruth { connections, done: "twice the server got ECONNRESET" })
+}
+
+fn picture_too_large_over_tls(scene: &Scene<'_>) -> Result<GroundTruth> {
+    const SERVER: &str = "\
+import socket, ssl, sys
+context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+context.load_cert_chain('server.pem')
+family = socket.AF_INET6 if ':' in sys.argv[1] else socket.AF_INET
+server = socket.create_server((sys.argv[1], int(sys.argv[2])), family=family)
+client = context.wrap_socket(server.accept()[0], server_side=True)
+client.recv(4000)
+print('asked', flush=True)
+sys.stdin.readline()
+client.sendall(b'HTTP/1.1 200 OK\\r\\nContent-Length: 900000\\r\\n\\r\\n')
+for _ in range(3):
+    client.sendall(b'p' * 9000)
+print('sent', flush=True)
+sys.stdin.readline()
+";
+    let mut server = python(scene, openssl::with_certificate(scene)?, SERVER)?;
+    let url = format!("https://{}:{}/picture", in_brackets(scene.server.ip()), scene.server.port());
+    let options = ["--insecure", "--http1.1", "--max-filesize", "100000"];
+    let mut curl = curl(scene, from(scene), &options, &url)?;
+    wait::until("the question", || Ok(server.said().contains("asked")))?;
+    let connection = the_caller(scene)?;
+    settle(scene.lab, &connection)?;
+    // All of it arrives before curl looks.
+    curl.halt()?;
+    server.tell(b"go on\n")?;
+    wait::until("the answer", || Ok(server.said().contains("sent")))?;
+    settle(scene.lab, &connection)?;
+    curl.carry_on()?;
+    curl.wait()?;
+    // It did not want the rest; that this lay unread is why its kernel reset.
+    let reset = Reset::by(Sender::Client, Stage::PostData, CANCEL);
+    let reset = reset.or_as_truly(&["closed_with_unread_data", "tls_close_then_rst"]);
+    passed(scene, vec![with(connection, vec![reset])], "the reset reached the server")
+}
+
+fn certificate_of_nobody(scene: &Scene<'_>) -> Result<GroundTruth> {
+    const SERVER: &str = "\
+import select, socket, ssl, sys
+context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+context.load_cert_chain('server.pem')
+family = socket.AF_INET6 if ':' in sys.argv[1] else socket.AF_INET
+server = socket.create_server((sys.argv[1], int(sys.argv[2])), family=family)
+client, _ = server.accept()
+client = context.wrap_socket(client, server_side=True, do_handshake_on_connect=False)
+client.setblocking(False)
+select.select([client], [], [])
+try:
+    client.do_handshake()
+except ssl.SSLWantReadError:
+    pass
+sys.stdin.readline()
+";
+    let mut server = python(scene, openssl::with_certificate(scene)?, SERVER)?;
+    let url = format!("https://{}:{}/", in_brackets(scene.server.ip()), scene.server.port());
+    curl(scene, from(scene), &[], &url)?.wait()?;
+    let connection = the_caller(scene)?;
+    // The kernel resets because something lies unread; that the certificate is unknown is why curl closed.
+    let reset = Reset::by(Sender::Client, Stage::PostData, UNREAD);
+    let reset = reset.or_as_truly(&["client_cancel", "tls_close_then_rst"]);
+    let truth = passed(scene, vec![with(connection, vec![reset])], "the reset reached the server")?;
+    server.tell(b"enough\n")?;
+    server.wait()?;
+    Ok(truth)
+}
+
+fn meter_saves_its_memory(scene: &Scene<'_>) -> Result<GroundTruth> {
+    const METER: &str = "\
+my ($server, $port, $source) = @ARGV;
+my $call = IO::Socket::IP->new(PeerHost => $server, PeerPort => $port, LocalHost => $source,
+                               Type => SOCK_STREAM) or die $@;
+$call->syswrite(\"meter 7: 1234 kWh\\n\");
+shutdown($call, 1);
+$call->sysread(my $taken, 100);
+<STDIN>;
+setsockopt($call, SOL_SOCKET, SO_LINGER, pack('ii', 1, 0));
+close $call;
+";
+    let listener = scene.listen(8)?;
+    let arguments = [&target(scene)[..], &[source(scene)]].concat();
+    let mut meter = perl(&scene.lab.client, METER, &arguments)?;
+    let (server, connection) = called(scene, &listener)?;
+    hear_until(&server, b"kWh\n")?;
+    sockets::await_end(&server)?;
+    settle(scene.lab, &connection)?;
+    let before = words(scene, Place::Client, &connection, connection.server);
+    scene.lab.server.run(|| sockets::say(&server, b"taken\n"))?;
+    await_words(scene, Place::Client, &connection, connection.server, before)?;
+    settle(scene.lab, &connection)?;
+    meter.tell(b"close\n")?;
+    meter.wait()?;
+    // It had closed its direction; SO_LINGER 0 is how it closed the rest.
+    let reset =
+        Reset::by(Sender::Client, Stage::PostFin, AFTER_FIN).or_as_truly(&["linger0_close"]);
+    sockets::await_error(&server, Errno::EPIPE)?;
+    Ok(only(connection, vec![reset], "the server's socket got EPIPE"))
+}
