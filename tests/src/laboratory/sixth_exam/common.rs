@@ -63,6 +63,21 @@ pub(super) fn memcached(scene: &Scene<'_>, settings: &[&str]) -> Result<Program>
     Folder::new()?.start(host, &mut memcached)?.await_listening(host, scene.server)
 }
 
+/// tinyproxy on the client, and where it listens.
+pub(super) fn tinyproxy(scene: &Scene<'_>) -> Result<(Program, SocketAddr)> {
+    let (host, front, folder) = (&scene.lab.client, front(scene), Folder::new()?);
+    let text = format!(
+        "User root\nGroup root\nPort {}\nListen 127.0.0.1\nBind {}\nTimeout 10\nMaxClients 20\n\
+         LogLevel Info\n",
+        front.port(),
+        source(scene)
+    );
+    let path = folder.write("tinyproxy.conf", text)?;
+    let mut tinyproxy = command("tinyproxy");
+    let tinyproxy = folder.start(host, tinyproxy.arg("-d").arg("-c").arg(path))?;
+    Ok((tinyproxy.await_listening(host, front)?, front))
+}
+
 /// A server in Python at the scenario's port.
 pub(super) fn python(scene: &Scene<'_>, folder: Folder, script: &str) -> Result<Program> {
     let host = &scene.lab.server;

@@ -40,11 +40,10 @@ pub(super) const LISTED: &[Listed] = &[
     Listed::new(
         "dropbear_replaced_with_callers_waiting",
         "Dropbear replaced with callers waiting",
-        "Dropbear hangs (SIGSTOP) while two clients of its own kind call, name their versions and \
-         wait; it is killed (SIGKILL) and started again, and a third one is greeted.",
+        "Dropbear hangs (SIGSTOP) while two callers with ssh name their versions and wait; it is killed (SIGKILL) and started again, and a third one is greeted.",
         dropbear_replaced_with_callers_waiting,
     )
-    .needs(&["dropbear", "dropbearkey", "dbclient"]),
+    .needs(&["dropbear", "dropbearkey", "ssh"]),
     Listed::new(
         "cache_stays_down_after_an_outage",
         "A cache stays down after an outage",
@@ -66,7 +65,7 @@ pub(super) const LISTED: &[Listed] = &[
     Listed::new(
         "caller_comes_again_before_the_answer",
         "A caller that comes again before the answer",
-        "A program in JavaScript waits 600 ms for an answer, gives up (AbortSignal.timeout) and asks \
+        "A program in JavaScript waits a second for an answer, gives up (AbortSignal.timeout) and asks \
          anew, twice; the server answers each question when nobody is there any more.",
         caller_comes_again_before_the_answer,
     )
@@ -151,18 +150,10 @@ fn dropbear_replaced_with_callers_waiting(scene: &Scene<'_>) -> Result<GroundTru
     let [ip, port] = target(scene);
     let mut callers = Vec::new();
     for number in 0..2 {
-        let mut dbclient = command("dbclient");
-        dbclient.args([
-            "-y",
-            "-y",
-            "-p",
-            &port,
-            "-b",
-            &source(scene),
-            &format!("ops@{ip}"),
-            "true",
-        ]);
-        let program = Folder::new()?.start(&scene.lab.client, &mut dbclient)?;
+        let mut ssh = command("ssh");
+        ssh.args(["-F", "none", "-o", "BatchMode=yes", "-o", "UserKnownHostsFile=/dev/null"]);
+        ssh.args(["-b", &source(scene), "-p", &port, "-l", "ops", &ip, "true"]);
+        let program = Folder::new()?.start(&scene.lab.client, &mut ssh)?;
         let call = calls(scene, scene.server, number + 1)?.swap_remove(number);
         super::super::wishes::quiet(scene, &call)?;
         settle(scene.lab, &call)?;
@@ -240,7 +231,7 @@ fn caller_comes_again_before_the_answer(scene: &Scene<'_>) -> Result<GroundTruth
     const CALLER: &str = "\
 const http = require('http'), [host, port, from] = process.argv.slice(1);
 const ask = left => {
-    const signal = AbortSignal.timeout(600);
+    const signal = AbortSignal.timeout(1000);
     const options = { host, port, localAddress: from, path: '/price', signal, agent: false };
     http.get(options).on('error', () => { if (left) ask(left - 1); });
 };

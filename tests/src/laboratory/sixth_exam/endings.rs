@@ -1,20 +1,18 @@
 //! Ends that are meant: pools that are trimmed, downloads that are too large, certificates that nobody knows.
 
 use anyhow::Result;
-use nix::errno::Errno;
-use rst_tracer::demo::lab::Place;
 use rst_tracer::demo::scenarios::{ANSWER, Listed, REQUEST, Scene, settle};
 use rst_tracer::demo::truth::{GroundTruth, Reset, Sender, Stage};
 use rst_tracer::demo::{sockets, wait};
 
-use super::super::fifth_exam::common::{NODE, PERL, in_brackets, perl};
+use super::super::fifth_exam::common::{NODE, in_brackets};
 use super::super::second_exam::daemons::clients::{called, hear_until};
-use super::super::second_exam::filter::{Cause, broken, only};
+use super::super::second_exam::filter::{broken, only};
 use super::super::servers::openssl;
 use super::super::servers::program::{Folder, command};
 use super::super::servers::the_caller;
 use super::super::third_exam::common::{CANCEL, LINGER0, UNREAD, passed, source, target, with};
-use super::common::{await_words, curl, from, python, words};
+use super::common::{curl, from, python};
 
 pub(super) const LISTED: &[Listed] = &[
     Listed::new(
@@ -44,16 +42,14 @@ pub(super) const LISTED: &[Listed] = &[
     .needs(&["python3", "openssl", "curl"])
     .slow(),
     Listed::new(
-        "meter_saves_its_memory",
-        "A meter saves its memory",
-        "A meter (in Perl) reports, closes its direction, reads that the report was taken and, to \
-         keep nothing in memory, closes the rest with SO_LINGER 0.",
-        meter_saves_its_memory,
+        "error_page_unwanted",
+        "An error page that nobody wants",
+        "wget is answered 404 with a page of 20 kB that says so at length; it reads the head only, as \
+         it does with errors, and closes.",
+        error_page_unwanted,
     )
-    .needs(PERL),
+    .needs(&["wget"]),
 ];
-
-const AFTER_FIN: Cause = ("normal_abortive_close", "rst_after_fin");
 
 fn pool_trimmed(scene: &Scene<'_>) -> Result<GroundTruth> {
     const CLIENT: &str = "\
@@ -170,34 +166,26 @@ sys.stdin.readline()
     Ok(truth)
 }
 
-fn meter_saves_its_memory(scene: &Scene<'_>) -> Result<GroundTruth> {
-    const METER: &str = "\
-my ($server, $port, $source) = @ARGV;
-my $call = IO::Socket::IP->new(PeerHost => $server, PeerPort => $port, LocalHost => $source,
-                               Type => SOCK_STREAM) or die $@;
-$call->syswrite(\"meter 7: 1234 kWh\\n\");
-shutdown($call, 1);
-$call->sysread(my $taken, 100);
-<STDIN>;
-setsockopt($call, SOL_SOCKET, SO_LINGER, pack('ii', 1, 0));
-close $call;
-";
+fn error_page_unwanted(scene: &Scene<'_>) -> Result<GroundTruth> {
+    const HEAD: &[u8] = b"HTTP/1.1 404 Not Found\r\nContent-Length: 20000\r\n\r\n";
     let listener = scene.listen(8)?;
-    let arguments = [&target(scene)[..], &[source(scene)]].concat();
-    let mut meter = perl(&scene.lab.client, METER, &arguments)?;
+    let mut wget = command("wget");
+    wget.args(["--no-config", "--no-proxy", "--tries=1", "-O", "/dev/null"]);
+    wget.arg(format!("--bind-address={}", source(scene)));
+    wget.arg(format!("http://{}/report", scene.server));
+    let mut wget = Folder::new()?.start(&scene.lab.client, &mut wget)?;
     let (server, connection) = called(scene, &listener)?;
-    hear_until(&server, b"kWh\n")?;
-    sockets::await_end(&server)?;
+    hear_until(&server, b"\r\n\r\n")?;
+    // All of it arrives before wget looks.
+    wget.halt()?;
+    let page = [HEAD, &[b'e'; 20_000]].concat();
+    scene.lab.server.run(|| sockets::say(&server, &page))?;
     settle(scene.lab, &connection)?;
-    let before = words(scene, Place::Client, &connection, connection.server);
-    scene.lab.server.run(|| sockets::say(&server, b"taken\n"))?;
-    await_words(scene, Place::Client, &connection, connection.server, before)?;
-    settle(scene.lab, &connection)?;
-    meter.tell(b"close\n")?;
-    meter.wait()?;
-    // It had closed its direction; SO_LINGER 0 is how it closed the rest.
-    let reset =
-        Reset::by(Sender::Client, Stage::PostFin, AFTER_FIN).or_as_truly(&["linger0_close"]);
-    sockets::await_error(&server, Errno::EPIPE)?;
-    Ok(only(connection, vec![reset], "the server's socket got EPIPE"))
+    wget.carry_on()?;
+    broken(&server)?;
+    wget.wait()?;
+    // It did not want the rest; that this lay unread is why its kernel reset.
+    let reset = Reset::by(Sender::Client, Stage::PostData, CANCEL);
+    let reset = reset.or_as_truly(&["closed_with_unread_data"]);
+    Ok(only(connection, vec![reset], "the server got ECONNRESET"))
 }

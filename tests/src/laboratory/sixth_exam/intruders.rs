@@ -17,7 +17,7 @@ use super::super::second_exam::filter::{Cause, broken, late, port_after};
 use super::super::servers::nginx;
 use super::super::servers::program::{Folder, command};
 use super::super::third_exam::common::{calls, calls_with, passed, with};
-use super::traffic::tinyproxy;
+use super::common::tinyproxy;
 
 pub(super) const LISTED: &[Listed] = &[
     Listed::new(
@@ -108,7 +108,7 @@ fn injection_in_a_query(scene: &Scene<'_>) -> Result<GroundTruth> {
     const INJECTION: &[u8] =
         b"GET /search?q=1%27%20UNION%20SELECT%20password%20FROM%20users-- HTTP/1.1\r\n\
         Host: shop.lab\r\n\r\n";
-    let rules = "keepalive_timeout 2; default_type text/plain; return 200 welcome;";
+    let rules = "keepalive_timeout 3; default_type text/plain; return 200 welcome;";
     let _nginx = nginx::start_with(scene, 64, "", rules)?;
     let caller = scene.dial()?;
     for request in [REQUEST, INJECTION] {

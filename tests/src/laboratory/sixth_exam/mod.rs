@@ -1,7 +1,7 @@
 //! The engine's sixth exam: scenarios that are kept aside until their results are looked at.
 //!
 //! In: nothing. Out: scenarios of every class of the taxonomy, about as often each as operators meet such resets, told
-//! as they would tell them: replicas and bridges that call in vain, programs that run out of memory, pipelines that
+//! as they would tell them: replicas and automation that call in vain, programs that run out of memory, pipelines that
 //! outrun their end, guards before closed doors, administrators that lock themselves out; by somebody who read neither
 //! the engine's rules nor its results.
 

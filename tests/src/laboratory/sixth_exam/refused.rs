@@ -1,6 +1,10 @@
-//! Callers of services that are not there, not yet or no more: bridges, replicas, proxies, automation.
+//! Callers of services that are not there, not yet or no more: replicas, balancers, automation, guards.
+
+use std::net::TcpStream;
 
 use anyhow::{Result, ensure};
+use nix::sys::signal::Signal;
+use rst_tracer::demo::frame::RST;
 use rst_tracer::demo::lab::Place;
 use rst_tracer::demo::nft::{Only, Port};
 use rst_tracer::demo::scenarios::{Listed, REQUEST, Scene, settle};
@@ -13,24 +17,15 @@ use super::super::second_exam::daemons::clients::{called, dial_front, hear_until
 use super::super::second_exam::filter::{broken, port_after};
 use super::super::servers::program::{Folder, command};
 use super::super::third_exam::common::{
-    CLOSED, GAVE_UP, WENT_AWAY, calls, calls_with, passed, source, target, with,
+    CLOSED, GAVE_UP, WENT_AWAY, begin_call, calls, calls_with, passed, source, target, with,
 };
 use super::common::{REDIS, await_words, front, redis, replica, words};
 
 pub(super) const LISTED: &[Listed] = &[
     Listed::new(
-        "bridge_to_a_broker_not_there",
-        "A bridge to a broker that is not there",
-        "mosquitto on the client is to pass on what it hears to head office's broker (a bridge), \
-         which nobody has started; it calls once a second.",
-        bridge_to_a_broker_not_there,
-    )
-    .needs(&["mosquitto"])
-    .slow(),
-    Listed::new(
         "replica_loses_its_master",
         "A replica loses its master",
-        "A Redis on the client is a replica of the one on the server, which is killed (SIGKILL) \
+        "A Redis on the client is a replica of the one on the server, which is stopped (SIGTERM) \
          with nothing unread; the replica calls again, once a second.",
         replica_loses_its_master,
     )
@@ -67,30 +62,8 @@ fn refused_by_nobody() -> Reset {
     Reset::by(Sender::Server, Stage::PostSyn, CLOSED)
 }
 
-fn bridge_to_a_broker_not_there(scene: &Scene<'_>) -> Result<GroundTruth> {
-    let (host, front, folder) = (&scene.lab.client, front(scene), Folder::new()?);
-    let text = format!(
-        "user root\nlog_dest stderr\nallow_anonymous true\nlistener {} 127.0.0.1\n\
-         connection head-office\naddress {}:{}\nbridge_bind_address {}\ntopic # out\n\
-         restart_timeout 1\n",
-        front.port(),
-        scene.server.ip(),
-        scene.server.port(),
-        source(scene)
-    );
-    let path = folder.write("mosquitto.conf", text)?;
-    let mut mosquitto = command("mosquitto");
-    let mosquitto = folder.start(host, mosquitto.arg("-c").arg(path))?;
-    let mosquitto = mosquitto.await_listening(host, front)?;
-    calls(scene, scene.server, 3)?;
-    mosquitto.kill()?;
-    let connections = calls(scene, scene.server, 3)?;
-    let connections = connections.into_iter().map(|one| with(one, vec![refused_by_nobody()]));
-    passed(scene, connections.collect(), "each call of the bridge was refused")
-}
-
 fn replica_loses_its_master(scene: &Scene<'_>) -> Result<GroundTruth> {
-    let master = redis(&scene.lab.server, scene.server, &["--repl-diskless-sync-delay", "0"])?;
+    let mut master = redis(&scene.lab.server, scene.server, &["--repl-diskless-sync-delay", "0"])?;
     let replica = replica(scene)?;
     wait::until("the replica to be up to date", || {
         Ok(replica.said().contains("Finished with success"))
@@ -101,7 +74,9 @@ fn replica_loses_its_master(scene: &Scene<'_>) -> Result<GroundTruth> {
     let so_far = words(scene, at, &stood_by, stood_by.client);
     await_words(scene, at, &stood_by, stood_by.client, so_far)?;
     settle(scene.lab, &stood_by)?;
-    master.kill()?;
+    // It stops to listen before it closes the connection.
+    master.signal(Signal::SIGTERM)?;
+    master.wait()?;
     calls(scene, scene.server, 3)?;
     replica.kill()?;
     let gone = Reset::by(Sender::Server, Stage::PostSyn, WENT_AWAY);
@@ -185,7 +160,12 @@ fn guard_before_a_closed_port(scene: &Scene<'_>) -> Result<GroundTruth> {
     let _rules = Ruleset::put(scene, router, "inet", &contents)?;
     let mut connections = Vec::new();
     for _ in 0..2 {
-        let (client, connection) = scene.dial()?;
+        // The reset may come before the call has returned.
+        let (socket, connection) = begin_call(scene, 0)?;
+        let client = TcpStream::from(socket);
+        scene.lab.sniffer(Place::Client).wait_for("a reset", &connection, |seen| {
+            seen.iter().any(|one| one.segment.has(RST)).then_some(())
+        })?;
         broken(&client)?;
         // The guard said yes to the client; it was the server that refused.
         let reset = Reset::by(Sender::Server, Stage::PostAck, CLOSED);

@@ -1,6 +1,6 @@
 //! Proxies, monitors, firewalls that forget, administrators: whoever directs traffic and ends it.
 
-use std::net::{SocketAddr, TcpListener};
+use std::net::TcpListener;
 use std::thread;
 
 use anyhow::{Result, ensure};
@@ -11,18 +11,13 @@ use rst_tracer::demo::truth::{Connection, GroundTruth, Reset, Sender, Side, Stag
 use rst_tracer::demo::{sockets, wait};
 
 use super::super::fifth_exam::common::Ruleset;
-use super::super::second_exam::daemons::clients::{
-    balancer, called, dial_front, hear_until, served,
-};
-use super::super::second_exam::filter::{Cause, broken, by_router, only, port_after};
-use super::super::servers::haproxy::BY_PROXY;
+use super::super::second_exam::daemons::clients::{balancer, called, served};
+use super::super::second_exam::filter::{Cause, broken, by_router, port_after};
 use super::super::servers::iproute::kill;
-use super::super::servers::openssl;
-use super::super::servers::program::{Folder, Program, command, run};
-use super::super::servers::the_caller;
+use super::super::servers::program::{Program, command, run};
 use super::super::third_exam::balancers::order;
-use super::super::third_exam::common::{calls, ms, passed, source, target, with};
-use super::common::{Session, front, memcached, redis, replica};
+use super::super::third_exam::common::{calls, ms, passed, with};
+use super::common::{Session, memcached, redis, replica};
 
 pub(super) const LISTED: &[Listed] = &[
     Listed::new(
@@ -44,23 +39,6 @@ pub(super) const LISTED: &[Listed] = &[
     )
     .needs(&["haproxy"])
     .slow(),
-    Listed::new(
-        "stunnel_passes_an_abort_on",
-        "stunnel passes an abort on",
-        "A program on the client speaks through stunnel there to a TLS server and aborts (SO_LINGER \
-         0); stunnel does the same with the server.",
-        stunnel_passes_an_abort_on,
-    )
-    .needs(&["stunnel4", "openssl"])
-    .slow(),
-    Listed::new(
-        "tunnel_of_a_proxy_left",
-        "A tunnel through a proxy is left",
-        "A program on the client has a tunnel through tinyproxy there (CONNECT) and aborts while a \
-         part of a download waits in the proxy's socket; the proxy closes.",
-        tunnel_of_a_proxy_left,
-    )
-    .needs(&["tinyproxy"]),
     Listed::new(
         "replication_link_killed",
         "A link of a replication killed",
@@ -131,7 +109,7 @@ fn agent_takes_its_server_out(scene: &Scene<'_>) -> Result<GroundTruth> {
     };
     connections.push(ask(b"up 100%\n")?);
     let sessions = [served(scene, front, &listener)?, served(scene, front, &listener)?];
-    connections.push(ask(b"down#memory\n")?);
+    connections.push(ask(b"down #memory\n")?);
     let mut ended = Vec::new();
     for (_client, server, connection) in sessions {
         sockets::await_error(&server, Errno::EPIPE)?;
@@ -162,75 +140,6 @@ fn left_alone(
         further.push(connection);
     }
     Ok(further)
-}
-
-fn stunnel_passes_an_abort_on(scene: &Scene<'_>) -> Result<GroundTruth> {
-    let (host, front) = (&scene.lab.client, front(scene));
-    let mut server = command("openssl");
-    let folder = openssl::with_certificate(scene)?;
-    server.args(["s_server", "-quiet", "-accept", &scene.server.to_string(), "-cert"]);
-    server.arg(folder.path("server.pem"));
-    let server = folder.start(&scene.lab.server, &mut server)?;
-    let mut server = server.await_listening(&scene.lab.server, scene.server)?;
-    let folder = Folder::new()?;
-    let [ip, port] = target(scene);
-    let text = format!(
-        "foreground = yes\npid =\n[out]\nclient = yes\naccept = {front}\nconnect = {ip}:{port}\n\
-         local = {}\n",
-        source(scene)
-    );
-    let path = folder.write("stunnel.conf", text)?;
-    let mut stunnel = command("stunnel4");
-    let _stunnel = folder.start(host, stunnel.arg(path))?.await_listening(host, front)?;
-    let program = dial_front(scene, front)?;
-    sockets::say(&program, b"hello\n")?;
-    wait::until("the server to hear", || Ok(server.said().contains("hello")))?;
-    server.tell(b"welcome\n")?;
-    hear_until(&program, b"welcome\n")?;
-    let connection = the_caller(scene)?;
-    settle(scene.lab, &connection)?;
-    super::super::wishes::quiet(scene, &connection)?;
-    scene.lab.client.run(|| sockets::abort(program))?;
-    // SO_LINGER 0 is how stunnel does it.
-    let reset = Reset::by(Sender::Client, Stage::PostData, BY_PROXY);
-    let connections = vec![with(connection, vec![reset.or_as_truly(&["linger0_close"])])];
-    passed(scene, connections, "the reset reached the server")
-}
-
-/// tinyproxy on the client, and where it listens.
-pub(super) fn tinyproxy(scene: &Scene<'_>) -> Result<(Program, SocketAddr)> {
-    let (host, front, folder) = (&scene.lab.client, front(scene), Folder::new()?);
-    let text = format!(
-        "User root\nGroup root\nPort {}\nListen 127.0.0.1\nBind {}\nTimeout 10\nMaxClients 20\n\
-         LogLevel Info\n",
-        front.port(),
-        source(scene)
-    );
-    let path = folder.write("tinyproxy.conf", text)?;
-    let mut tinyproxy = command("tinyproxy");
-    let tinyproxy = folder.start(host, tinyproxy.arg("-d").arg("-c").arg(path))?;
-    Ok((tinyproxy.await_listening(host, front)?, front))
-}
-
-fn tunnel_of_a_proxy_left(scene: &Scene<'_>) -> Result<GroundTruth> {
-    let listener = scene.listen(8)?;
-    let (tinyproxy, front) = tinyproxy(scene)?;
-    let program = dial_front(scene, front)?;
-    sockets::say(&program, format!("CONNECT {} HTTP/1.0\r\n\r\n", scene.server).as_bytes())?;
-    let (server, connection) = called(scene, &listener)?;
-    hear_until(&program, b"\r\n\r\n")?;
-    sockets::say(&program, b"RETR backup\r\n")?;
-    sockets::hear(&server, b"RETR backup\r\n")?;
-    tinyproxy.halt()?;
-    scene.lab.server.run(|| sockets::say(&server, &[b'b'; 40_000]))?;
-    settle(scene.lab, &connection)?;
-    scene.lab.client.run(|| sockets::abort(program))?;
-    tinyproxy.carry_on()?;
-    broken(&server)?;
-    // The proxy closed because its own client had gone; what lay unread is why its kernel reset.
-    let reset = Reset::by(Sender::Client, Stage::PostData, BY_PROXY);
-    let reset = reset.or_as_truly(&["closed_with_unread_data"]);
-    Ok(only(connection, vec![reset], "the server got ECONNRESET"))
 }
 
 fn replication_link_killed(scene: &Scene<'_>) -> Result<GroundTruth> {

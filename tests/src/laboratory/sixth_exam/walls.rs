@@ -44,14 +44,6 @@ pub(super) const LISTED: &[Listed] = &[
          sides, twice; a plain request over a third connection passes.",
         websocket_not_for_guests,
     ),
-    Listed::new(
-        "metrics_only_for_the_monitor",
-        "Metrics only for the monitor",
-        "The server's nft lets one address have its metrics and rejects every other; somebody asks \
-         for them three times with curl, the last time from the address that may.",
-        metrics_only_for_the_monitor,
-    )
-    .needs(&["nft", "curl", "lighttpd"]),
 ];
 
 const DPI: Cause = ("policy_enforcement", "dpi_block");
@@ -123,27 +115,4 @@ fn websocket_not_for_guests(scene: &Scene<'_>) -> Result<GroundTruth> {
     connections.push(pair.connection.clone());
     pair.part()?;
     Ok(GroundTruth { connections, done: "both sides of two connections got ECONNRESET" })
-}
-
-fn metrics_only_for_the_monitor(scene: &Scene<'_>) -> Result<GroundTruth> {
-    let [protocol, _] = nft_words(scene);
-    let (other, monitor) = (from(scene), Place::Client.ip(scene.family));
-    let contents = format!(
-        "chain input {{ type filter hook input priority 0; policy accept;\n\
-         tcp dport {} {protocol} saddr != {monitor} reject with tcp reset\n}}",
-        scene.server.port()
-    );
-    let _rules = Ruleset::put(scene, &scene.lab.server, "inet", &contents)?;
-    let _lighttpd = lighttpd(&scene.lab.server, scene.server, "")?;
-    let url = format!("http://{}:{}/page", in_brackets(scene.server.ip()), scene.server.port());
-    for _ in 0..2 {
-        curl(scene, other, &[], &url)?.wait()?;
-    }
-    let reset = by_host(Sender::Server, Stage::PostSyn);
-    let mut connections = calls_with(scene, scene.server, 2, reset)?;
-    curl(scene, monitor, &[], &url)?.wait()?;
-    let served = calls(scene, scene.server, 3)?.swap_remove(2);
-    settle(scene.lab, &served)?;
-    connections.push(served);
-    passed(scene, connections, "curl was refused twice and served once")
 }
