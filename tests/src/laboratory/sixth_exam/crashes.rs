@@ -40,7 +40,8 @@ pub(super) const LISTED: &[Listed] = &[
     Listed::new(
         "dropbear_replaced_with_callers_waiting",
         "Dropbear replaced with callers waiting",
-        "Dropbear hangs (SIGSTOP) while two callers with ssh name their versions and wait; it is killed (SIGKILL) and started again, and a third one is greeted.",
+        "Dropbear hangs (SIGSTOP) while two callers with ssh name their versions and wait; it is \
+         killed (SIGKILL) and started again, and a third one is greeted.",
         dropbear_replaced_with_callers_waiting,
     )
     .needs(&["dropbear", "dropbearkey", "ssh"]),
