@@ -4,7 +4,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use proptest::prelude::*;
 use rst_tracer::event::{
-    Event, Finding, FindingKind, RstEvent, Severity, Source, StatsEvent, Timestamp,
+    Event, Finding, FindingKind, FindingState, RstEvent, Severity, Source, StatsEvent, Timestamp,
 };
 use serde_json::Value;
 
