@@ -310,13 +310,7 @@ impl Correlator {
         joined.crowd.reset_alike = self.crowd.leave(&joined, arrival);
         let other_leg = |process: &Process| self.crowd.other_leg_ns(process.pid, &joined);
         joined.crowd.other_leg_ns = sender.as_ref().and_then(other_leg);
-        // The process at this host's own end; where it has none or both, rather who sent it.
-        let [src_here, dst_here] = hearing::ends_here(&joined);
-        joined.process = match (src_here, dst_here) {
-            (true, false) => sender,
-            (false, true) => receiver,
-            _ => sender.or(receiver),
-        };
+        joined.process = statements::named(hearing::ends_here(&joined), sender, receiver);
         Some(joined)
     }
 

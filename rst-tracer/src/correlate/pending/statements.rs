@@ -13,9 +13,25 @@ use crate::{
         early::Heard,
         hearing::{self, Part, part},
     },
-    event::Process,
+    event::{KnownBy, Process},
     source::Notice,
 };
+
+/// Of the processes at both ends the one that the event names: whose task closed the socket, also in a container of this
+/// host; else the one at this host's own end; where it has none or both, rather who sent it.
+pub(super) fn named(
+    [src_here, dst_here]: [bool; 2],
+    sender: Option<Process>,
+    receiver: Option<Process>,
+) -> Option<Process> {
+    let closed = sender.as_ref().is_some_and(|process| process.known_by == KnownBy::ActiveClose);
+    match (src_here, dst_here) {
+        _ if closed => sender,
+        (true, false) => sender,
+        (false, true) => receiver,
+        _ => sender.or(receiver),
+    }
+}
 
 impl Correlator {
     /// Whether a statement counts, by the network namespace that it comes from.

@@ -4,8 +4,11 @@ use rst_tracer_common::{event::Hook, notice::Point};
 
 use super::{on_the_client, on_the_server};
 use crate::{
-    correlate::story::{Client, ELSEWHERE, Server},
-    event::{Basis, Initiator, Kernel, SentBy},
+    correlate::{
+        Rules,
+        story::{Client, ELSEWHERE, Server},
+    },
+    event::{Basis, Initiator, Kernel, KnownBy, Process, SentBy},
 };
 
 #[test]
@@ -81,4 +84,26 @@ fn a_statement_about_a_reset_to_another_is_not_this_ones() {
     notice.wire.flow_hash ^= 0x5555;
     story.hear(notice);
     assert_eq!(story.first().kernel, None);
+}
+
+#[test]
+fn who_closed_in_a_container_is_named_on_the_host_that_receives() {
+    let told = |rules: Rules, known_by| {
+        let process =
+            |pid, known_by| Some(Process { known_by, ..Process::bare(pid, "python3".into()) });
+        let mut story = on_the_client().by(rules);
+        story.handshake().exchange().wait(30).abort(Server);
+        let mut notice = story.statement(Point::SEND_RESET, Server, "TCP_ABORT_ON_CLOSE");
+        notice.wire.netns = ELSEWHERE;
+        story.hear_of(notice, process(7, known_by));
+        let believed = story.statement(Point::RECEIVE_RESET, Server, "");
+        story.hear_of(believed, process(8, KnownBy::SocketOwner));
+        let process = story.first().process.unwrap();
+        (process.pid, process.known_by)
+    };
+    let (closed, owner) = (KnownBy::ActiveClose, KnownBy::SocketOwner);
+    assert_eq!(told(super::rules(), closed), (7, closed));
+    // Who merely has the other socket is not known to have done anything.
+    assert_eq!(told(super::rules(), owner), (8, owner));
+    assert_eq!(told(Rules { only_netns: true, ..super::rules() }, closed), (8, owner));
 }

@@ -181,11 +181,11 @@ fn traffic(event: &RstEvent) -> Value {
     })
 }
 
-/// Whether it is the process that reset: of the sender, not of the receiver. On one host it may be either's, unless
-/// it closed the socket.
+/// Whether it is the process that reset: of the sender, not of the receiver. Who closed the socket is, wherever it stands;
+/// on one host it may else be either's.
 fn is_actor(process: &Process, event: &RstEvent) -> bool {
-    event.local_role == LocalRole::Sender
-        && (process.known_by == KnownBy::ActiveClose || !words::is_within_host(event))
+    process.known_by == KnownBy::ActiveClose
+        || event.local_role == LocalRole::Sender && !words::is_within_host(event)
 }
 
 fn actor(process: &Process) -> Value {

@@ -165,7 +165,9 @@ fn the_direction_in_ocsf_is_that_of_the_connection() {
 #[test]
 fn only_the_process_of_the_sender_is_an_actor() {
     assert_eq!(ocsf(&reset())["actor"]["process"]["pid"], 812);
-    let event = RstEvent { local_role: LocalRole::Receiver, ..reset() };
+    let mut event = RstEvent { local_role: LocalRole::Receiver, ..reset() };
+    assert_eq!(ocsf(&event)["actor"]["process"]["pid"], 812, "it closed in a container");
+    event.process.as_mut().unwrap().known_by = KnownBy::SocketOwner;
     assert!(ocsf(&event).get("actor").is_none());
     assert_eq!(ocsf(&event)["unmapped"]["process"]["pid"], 812);
     assert_eq!(ecs(&event)["process"]["pid"], 812);

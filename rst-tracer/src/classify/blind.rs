@@ -1,0 +1,144 @@
+//! Resets with a number that the receiver does not expect: somebody guesses, or something was missed here.
+//!
+//! In: a reset that its receiver does not believe, or is not to. Out: an opinion, and whether a number is a guess.
+
+use rst_tracer_common::{
+    flow::{Slot, flag},
+    wire::{Flags, Seq},
+};
+
+use super::{Case, Form, Opinion, Past, Rule, past::end_of, security::hand};
+use crate::event::{Cause, Stage};
+
+pub(super) const RULES: &[Rule] = &[blind_reset];
+
+/// A reset that is not where the receiver expects it: RFC 5961 was made against such.
+fn blind_reset(case: &Case<'_>) -> Vec<Opinion> {
+    let Some(past) = case.established().or(case.answered_handshake()) else { return vec![] };
+    let Some(expected) = past.their_ack().filter(|_| case.known.disbelieved) else {
+        return vec![];
+    };
+    let off = case.segment().tcp.seq.since(expected);
+    let tells = case.forgery();
+    if off == 0 || tells.genuine || case.found_no_socket() {
+        return vec![];
+    }
+    if !tells.proven && leads_up_to(case, expected) {
+        return vec![];
+    }
+    // One who sees the connection shoots several, ahead of what is under way; who is blind has no
+    // hit among so few.
+    let by_habit = tells.habit.is_some_and(|habit| habit.surely > 0.5);
+    if hits(case, &past, expected) || by_habit && !is_guess(case, &past) {
+        return vec![];
+    }
+    // An answer to a segment that was acknowledged meanwhile is stale, but honest.
+    let honest = case.form == Form::Passive && acknowledged_before(case, &past);
+    // Where segments were not recorded it may have stood in one of them, and who wrote it seen that.
+    let perhaps_seen = off < 0 && past.state().has_holes();
+    let probability = match (tells.proven, honest) {
+        (true, _) if perhaps_seen => 0.6,
+        (true, _) => 0.93,
+        (false, true) => 0.15,
+        (false, false) if off < 0 => 0.7,
+        (false, false) => if_unproven(tells.sum()),
+    };
+    let text = format!(
+        "its sequence number is {} bytes {} the last one that {} was seen here to expect",
+        off.unsigned_abs(),
+        if off < 0 { "behind" } else { "ahead of" },
+        case.receiver()
+    );
+    let opinion = Opinion::new(Cause::BlindResetAttempt, probability)
+        .made_by(hand(case))
+        .because("wrong_seq", 2.0, text)
+        .and(tells.signs.iter().cloned());
+    vec![if tells.proven { opinion.whatever_came_before() } else { opinion }]
+}
+
+/// How likely a number that is not the expected one was guessed, by what else speaks for and against another hand: a
+/// frame that was lost or came late makes an honest reset look so.
+fn if_unproven(sum: f64) -> f64 {
+    match sum {
+        ..=-1.5 => 0.12,
+        ..0.0 => 0.45,
+        _ => 0.7,
+    }
+}
+
+/// Whether what lay between the expected number and that of the reset came right behind it, overtaken by it.
+fn leads_up_to(case: &Case<'_>, expected: Seq) -> bool {
+    let seq = case.segment().tcp.seq;
+    case.sequel.mine().any(|after| {
+        let segment = &after.head.segment;
+        segment.seq_end() == seq && segment.tcp.payload_len > 0 && seq.is_after(expected)
+    })
+}
+
+impl<'a> Case<'a> {
+    /// Whether the receiver's kernel had no socket for it any more.
+    fn found_no_socket(&self) -> bool {
+        let dropped = self.testimony().dropped.as_ref();
+        dropped.is_some_and(|dropped| dropped.is_because("NO_SOCKET"))
+    }
+
+    /// The connection, while its handshake lacks the last ACK, of its client: the SYN-ACK said which number the server
+    /// expects.
+    fn answered_handshake(&self) -> Option<Past<'a>> {
+        let past = self.past.filter(|past| past.has(flag::SYN | flag::SYN_ACK))?;
+        let amid = self.known.stage == Stage::PostSynack && past.i_opened() == Some(true);
+        (amid && self.form != Form::PassiveToSyn).then_some(past)
+    }
+}
+
+/// Whether nobody who sees the connection would write it: its number stood in no segment, and the claimed
+/// sender's last data was acknowledged so long ago that everybody on the path knew the right one. Where segments were
+/// not recorded nobody knows what stood in them.
+pub(super) fn is_guess(case: &Case<'_>, past: &Past<'_>) -> bool {
+    const MARGIN_NS: u64 = 5_000_000;
+    let seq = case.segment().tcp.seq;
+    let stood_in = |slot: &Slot| match past.is_mine(slot) {
+        true => slot.seq == seq || end_of(slot) == seq,
+        false => slot.ack == seq,
+    };
+    let was_read = past.slots().filter(|slot| !slot.flags.has(Flags::RST)).any(stood_in);
+    if was_read || past.state().has_holes() {
+        return false;
+    }
+    let settled = past.rtt_ns().map_or(u64::MAX, |rtt| rtt.saturating_mul(2).max(MARGIN_NS));
+    let quiet = past.my_last_data().is_none_or(|data| case.since(data) > settled);
+    quiet && past.their_ack() == Some(past.my_end())
+}
+
+/// Whether it is one shot of several, of which another hits.
+pub(super) fn in_volley(case: &Case<'_>, past: &Past<'_>) -> bool {
+    past.their_ack().is_some_and(|expected| hits(case, past, expected))
+}
+
+/// Whether resets in the same name were shot before that answer nothing: somebody guesses.
+pub(super) fn is_guessed(case: &Case<'_>, past: &Past<'_>) -> bool {
+    const RECENT_NS: u64 = 10_000_000_000;
+    let answers = |seq: Seq| past.their_slots().any(|slot| slot.ack == seq);
+    past.my_slots()
+        .filter(|slot| slot.flags.has(Flags::RST) && case.since(slot) < RECENT_NS)
+        .any(|slot| slot.seq != case.segment().tcp.seq && !answers(slot.seq))
+}
+
+/// Whether a reset right before or behind this one, of the same hand, has the number that the receiver
+/// expects.
+fn hits(case: &Case<'_>, past: &Past<'_>, expected: Seq) -> bool {
+    const VOLLEY_NS: u64 = 1_000_000_000;
+    const FEW: usize = 16;
+    let before = past
+        .my_slots()
+        .filter(|slot| slot.flags.has(Flags::RST) && case.since(slot) < VOLLEY_NS)
+        .map(|slot| slot.seq);
+    let after = case.later_resets(VOLLEY_NS).map(|rst| rst.head.segment.tcp.seq);
+    let all: Vec<Seq> = before.chain(after).collect();
+    all.len() < FEW && all.contains(&expected)
+}
+
+/// Whether the sequence number is one that the receiver acknowledged a moment ago.
+fn acknowledged_before(case: &Case<'_>, past: &Past<'_>) -> bool {
+    past.their_slots().any(|slot| slot.flags.has(Flags::ACK) && slot.ack == case.segment().tcp.seq)
+}
