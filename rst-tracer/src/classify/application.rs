@@ -144,7 +144,7 @@ pub(super) fn shut_then_closed(case: &Case<'_>, past: &Past<'_>) -> bool {
     let fin = past.my_slots().rfind(|slot| slot.flags.has(Flags::FIN));
     let soon = fin.is_some_and(|fin| case.since(fin) <= AT_ONCE_NS);
     let asked = past.i_opened() == Some(false) && past.theirs().bytes > 0;
-    let open = !past.they(flag::FIN) && past.earlier_reset().is_none() && !case.forgery().proven;
+    let open = !past.they(flag::FIN) && case.known_reset().is_none() && !case.forgery().proven;
     soon && asked && open && case.form == Form::Active
 }
 
@@ -219,12 +219,15 @@ pub(super) fn head(facts: &Facts) -> &[u8] {
 /// The sender had closed in order; the other side went on sending, or its data crossed the FIN.
 fn data_after_close(case: &Case<'_>) -> Vec<Opinion> {
     let Some(past) = case.established() else { return vec![] };
-    let closed = past.i(flag::FIN) && past.earlier_reset().is_none();
+    let closed = past.i(flag::FIN) && case.known_reset().is_none();
     let trigger = case.trigger().filter(|slot| slot.len > 0);
     let (true, Form::Passive, Some(data)) = (closed, case.form, trigger) else { return vec![] };
     let knew = case.segment().tcp.seq == past.my_end();
     let fin = past.my_slots().rfind(|slot| slot.flags.has(Flags::FIN));
-    let crossed = fin.is_some_and(|fin| case.segment().tcp.seq.since(fin.seq) >= 0);
+    // With or without what the sender had said right before its FIN.
+    let had_all = fin.is_some_and(|fin| case.segment().tcp.seq.since(fin.seq) >= 0);
+    let taken = past.turned().their_ack();
+    let crossed = fin.is_some() && taken.is_none_or(|taken| end_of(data).is_after(taken));
     if !(knew || crossed) || case.forgery().proven {
         return vec![];
     }
@@ -251,7 +254,10 @@ fn data_after_close(case: &Case<'_>) -> Vec<Opinion> {
             )
         }
         _ if knew => (0.95, format!("{sender} had closed with a FIN; {receiver} sent {len} bytes")),
-        _ => (0.85, format!("{len} bytes of {receiver} and the FIN of {sender} crossed")),
+        _ => {
+            let text = format!("{len} bytes of {receiver} and the FIN of {sender} crossed");
+            (if had_all { 0.85 } else { 0.8 }, text)
+        }
     };
     let opinion = Opinion::new(Cause::DataAfterClose, probability);
     vec![opinion.because("data_behind_fin", 2.5, text).and(case.said_twice_in_words())]
@@ -262,7 +268,7 @@ fn stale_state(case: &Case<'_>) -> Vec<Opinion> {
     const JUST_NOW_NS: u64 = 1_000_000_000;
     const RECENT_NS: u64 = 10_000_000_000;
     let Some(past) = case.established() else { return vec![] };
-    let open = !past.i(flag::FIN) && past.heeded_reset().is_none();
+    let open = !past.i(flag::FIN) && case.heeded_reset().is_none();
     let was_alive = past.mine().data_segments > 0 || past.i(flag::ACKED);
     let Some(trigger) = case.trigger() else { return vec![] };
     if case.form != Form::Passive || !open || !was_alive || case.forgery().proven {

@@ -152,11 +152,6 @@ impl<'a> Case<'a> {
         self.past.filter(|_| stages.contains(&self.known.stage))
     }
 
-    /// The segment that it answers, if it is of a form that answers one.
-    pub fn trigger(&self) -> Option<&'a Slot> {
-        self.past?.trigger(self.form, self.segment())
-    }
-
     /// Nanoseconds since a recorded segment.
     pub fn since(&self, slot: &Slot) -> u64 {
         self.now_ns().saturating_sub(slot.time_ns)

@@ -4,6 +4,7 @@
 //! [`Opinion`] with its reasons, or none; the verdict weighs them and never invents one.
 #![forbid(unsafe_code)]
 
+mod answered;
 mod application;
 mod author;
 mod block_page;

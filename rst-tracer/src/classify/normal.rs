@@ -77,7 +77,7 @@ fn cancelled(case: &Case<'_>) -> Vec<Opinion> {
 
 /// A side that has said FIN resets the rest; or both have, and something late is answered.
 fn behind_fin(case: &Case<'_>) -> Vec<Opinion> {
-    let Some(past) = case.established().filter(|past| past.earlier_reset().is_none()) else {
+    let Some(past) = case.established().filter(|_| case.known_reset().is_none()) else {
         return vec![];
     };
     let (mine, theirs) = (past.i(flag::FIN), past.they(flag::FIN));
@@ -175,7 +175,7 @@ fn tls_closed(case: &Case<'_>) -> Vec<Opinion> {
         .iter()
         .all(|facts| facts.head_len >= 2 && matches!(facts.head[..2], [0x16, 0x03]));
     let ended = matches!(case.known.stage, Stage::PostData | Stage::PostFin);
-    if !is_tls || !ended || past.earlier_reset().is_some() || case.forgery().proven {
+    if !is_tls || !ended || case.known_reset().is_some() || case.forgery().proven {
         return vec![];
     }
     if let Some(LastWords::TlsAlert { description: None | Some(0), .. }) = past.my_last_words() {

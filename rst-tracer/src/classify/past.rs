@@ -5,10 +5,10 @@
 
 use rst_tracer_common::{
     flow::{Facts, Side, Slot, flag, ns_of_ticks, side_trait, slot_trait, ticks},
-    wire::{Flags, NO_SCALE, Segment, Seq},
+    wire::{Flags, NO_SCALE, Seq},
 };
 
-use super::{Form, LastWords};
+use super::LastWords;
 use crate::source::FlowState;
 
 /// A connection as it stood, and which of its sides the reset claims to come from.
@@ -233,18 +233,6 @@ impl<'a> Past<'a> {
         ids.len() >= 3 && ids.windows(2).all(rises)
     }
 
-    /// The recorded segment of the receiver that a reset of a passive form answers: a bare RST
-    /// takes its sequence number from that segment's acknowledgment, a RST+ACK acknowledges it
-    /// (RFC 9293 section 3.10.7.1).
-    pub fn trigger(&self, form: Form, segment: &Segment) -> Option<&'a Slot> {
-        let answered = |slot: &&Slot| match form {
-            Form::Passive => slot.flags.has(Flags::ACK) && slot.ack == segment.tcp.seq,
-            Form::PassiveToSyn => !slot.flags.has(Flags::ACK) && end_of(slot) == segment.tcp.ack,
-            Form::Active | Form::Other => false,
-        };
-        self.their_slots().rev().filter(|slot| !slot.flags.has(Flags::RST)).find(answered)
-    }
-
     /// Keepalive or window probes of the claimed sender at the very end, none of them answered.
     pub fn unanswered_probes(&self) -> usize {
         self.slots().rev().take_while(|slot| self.is_probe(slot)).count()
@@ -275,26 +263,6 @@ impl<'a> Past<'a> {
     pub(super) fn is_probe(&self, slot: &Slot) -> bool {
         let plain = slot.flags.0 & (Flags::SYN.0 | Flags::FIN.0 | Flags::RST.0) == 0;
         self.is_mine(slot) && plain && slot.len <= 1 && slot.seq + 1 == self.my_end()
-    }
-
-    /// The last reset that was seen before this one, and whether the claimed sender sent it.
-    pub fn earlier_reset(&self) -> Option<(&'a Slot, bool)> {
-        let slot = self.slots().rfind(|slot| slot.flags.has(Flags::RST))?;
-        Some((slot, self.is_mine(slot)))
-    }
-
-    /// The same, unless the claimed sender went on after it, later than what was under way then: it neither
-    /// sent that reset nor believed it.
-    pub fn heeded_reset(&self) -> Option<(&'a Slot, bool)> {
-        const MARGIN_NS: u64 = 200_000;
-        let (reset, mine) = self.earlier_reset()?;
-        let under_way = self.rtt_ns().unwrap_or(200_000_000).saturating_add(MARGIN_NS);
-        let speaks = |slot: &&Slot| slot.flags.0 & (Flags::SYN.0 | Flags::RST.0) == 0;
-        let went_on = self
-            .my_slots()
-            .filter(speaks)
-            .any(|slot| slot.time_ns > reset.time_ns.saturating_add(under_way));
-        (!went_on).then_some((reset, mine))
     }
 
     /// How far the receiver's window may reach: at least and at most so many bytes. The two

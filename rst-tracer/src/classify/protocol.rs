@@ -76,7 +76,7 @@ fn one_probe(case: &Case<'_>, past: &Past<'_>, probe: &Slot) -> Vec<Opinion> {
 /// The sender had repeated its last data in vain, and then it does not know the connection any more.
 fn gave_up(case: &Case<'_>) -> Vec<Opinion> {
     const SEVERAL: usize = 3;
-    let Some(past) = case.established().filter(|past| past.heeded_reset().is_none()) else {
+    let Some(past) = case.established().filter(|_| case.heeded_reset().is_none()) else {
         return vec![];
     };
     let passive = case.form == Form::Passive && case.trigger().is_some();
@@ -92,8 +92,7 @@ fn gave_up(case: &Case<'_>) -> Vec<Opinion> {
 
 /// The connection was reset before; what still comes is answered.
 fn after_reset(case: &Case<'_>) -> Vec<Opinion> {
-    let Some(past) = case.past.filter(|past| past.has(flag::RST_SEEN)) else { return vec![] };
-    let (Some((reset, mine)), Some(trigger)) = (past.heeded_reset(), case.trigger()) else {
+    let (Some((reset, mine)), Some(trigger)) = (case.heeded_reset(), case.trigger()) else {
         return vec![];
     };
     let is_late_syn_ack = trigger.flags.has(Flags::SYN) && trigger.flags.has(Flags::ACK) && !mine;

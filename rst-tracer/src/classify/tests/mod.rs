@@ -5,6 +5,7 @@ mod answers;
 mod consequences;
 mod context;
 mod corners;
+mod crossing;
 mod forged;
 mod genuine;
 mod habits;

@@ -116,7 +116,7 @@ fn no_connection(case: &Case<'_>, sent: &Notice) -> Vec<Opinion> {
             told(sent, Cause::HalfOpenStaleState, stale, meaning),
         ];
     }
-    if let Some((_, mine)) = past.heeded_reset() {
+    if let Some((_, mine)) = case.heeded_reset() {
         let meaning = match mine {
             true => "it had reset the connection before and answers what still came",
             false => "it had believed a reset before, of which the other side knew nothing",
@@ -174,7 +174,7 @@ fn unexpected_by_listener(case: &Case<'_>, sent: &Notice) -> Vec<Opinion> {
         let meaning = "a listener got a segment that belongs to no connection";
         return vec![told(sent, Cause::StraySegment, 0.93, meaning)];
     };
-    if past.earlier_reset().is_some() {
+    if case.known_reset().is_some() {
         let meaning = "a listener got a segment of a connection that was reset before";
         return vec![told(sent, Cause::SegmentAfterReset, 0.95, meaning)];
     }
