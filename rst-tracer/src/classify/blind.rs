@@ -20,10 +20,7 @@ fn blind_reset(case: &Case<'_>) -> Vec<Opinion> {
     };
     let off = case.segment().tcp.seq.since(expected);
     let tells = case.forgery();
-    if off == 0 || tells.genuine || case.found_no_socket() {
-        return vec![];
-    }
-    if !tells.proven && leads_up_to(case, expected) {
+    if off == 0 || tells.genuine {
         return vec![];
     }
     // One who sees the connection shoots several, ahead of what is under way; who is blind has no
@@ -40,11 +37,10 @@ fn blind_reset(case: &Case<'_>) -> Vec<Opinion> {
         (true, _) if perhaps_seen => 0.6,
         (true, _) => 0.93,
         (false, true) => 0.15,
-        (false, false) if off < 0 => 0.7,
-        (false, false) => if_unproven(tells.sum()),
+        (false, false) => 0.7,
     };
     let text = format!(
-        "its sequence number is {} bytes {} the last one that {} was seen here to expect",
+        "its sequence number is {} bytes {} the one that {} expects",
         off.unsigned_abs(),
         if off < 0 { "behind" } else { "ahead of" },
         case.receiver()
@@ -56,32 +52,7 @@ fn blind_reset(case: &Case<'_>) -> Vec<Opinion> {
     vec![if tells.proven { opinion.whatever_came_before() } else { opinion }]
 }
 
-/// How likely a number that is not the expected one was guessed, by what else speaks for and against another hand: a
-/// frame that was lost or came late makes an honest reset look so.
-fn if_unproven(sum: f64) -> f64 {
-    match sum {
-        ..=-1.5 => 0.12,
-        ..0.0 => 0.45,
-        _ => 0.7,
-    }
-}
-
-/// Whether what lay between the expected number and that of the reset came right behind it, overtaken by it.
-fn leads_up_to(case: &Case<'_>, expected: Seq) -> bool {
-    let seq = case.segment().tcp.seq;
-    case.sequel.mine().any(|after| {
-        let segment = &after.head.segment;
-        segment.seq_end() == seq && segment.tcp.payload_len > 0 && seq.is_after(expected)
-    })
-}
-
 impl<'a> Case<'a> {
-    /// Whether the receiver's kernel had no socket for it any more.
-    fn found_no_socket(&self) -> bool {
-        let dropped = self.testimony().dropped.as_ref();
-        dropped.is_some_and(|dropped| dropped.is_because("NO_SOCKET"))
-    }
-
     /// The connection, while its handshake lacks the last ACK, of its client: the SYN-ACK said which number the server
     /// expects.
     fn answered_handshake(&self) -> Option<Past<'a>> {

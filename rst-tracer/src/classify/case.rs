@@ -26,8 +26,10 @@ pub struct Known {
     pub initiator: Initiator,
     /// How far the connection had come.
     pub stage: Stage,
-    /// What the receiver did with it.
+    /// What the receiver did with it, as far as that was seen.
     pub effect: Effect,
+    /// Whether it did not believe it, or by RFC 5961 is not to: a forecast where the effect is not known.
+    pub disbelieved: bool,
     /// What the observing host is to it.
     pub role: LocalRole,
     /// Whether its source address is one of the observing host's own; `None` when that host's

@@ -7,6 +7,7 @@
 mod answered;
 mod application;
 mod author;
+mod blind;
 mod block_page;
 mod case;
 mod consequence;
@@ -51,11 +52,12 @@ pub use verdict::Verdict;
 type Rule = fn(&Case<'_>) -> Vec<Opinion>;
 
 /// The rules: what the sender's kernel told, what the reset says itself, then one file per class.
-const CLASSES: [&[Rule]; 12] = [
+const CLASSES: [&[Rule]; 13] = [
     told::RULES,
     payload::RULES,
     refused::RULES,
     policy::RULES,
+    blind::RULES,
     security::RULES,
     block_page::RULES,
     scan::RULES,

@@ -6,7 +6,7 @@ use rst_tracer_common::{
 };
 
 use super::{
-    Case, Form, Maker, Opinion, Past, Rule, opinion::reason, refused, security::is_guessed, ttl,
+    Case, Form, Maker, Opinion, Past, Rule, blind::is_guessed, opinion::reason, refused, ttl,
 };
 use crate::event::{Cause, Effect, Evidence, Origin};
 
@@ -67,7 +67,8 @@ fn rejected_syn(case: &Case<'_>) -> Vec<Opinion> {
 /// socket that it speaks for lives on.
 fn rejected_in_use(case: &Case<'_>) -> Vec<Opinion> {
     let Some(past) = case.established() else { return vec![] };
-    if case.form != Form::Passive || case.known.effect == Effect::Challenged {
+    let is_challenged = case.known.disbelieved && case.known.effect != Effect::Ignored;
+    if case.form != Form::Passive || is_challenged {
         return vec![];
     }
     let tells = case.forgery();

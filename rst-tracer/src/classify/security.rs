@@ -1,20 +1,15 @@
 //! Attacks, scans, and defences against them.
 
-use rst_tracer_common::{
-    flow::{Slot, flag},
-    wire::{Flags, Seq},
-};
-
 use super::{
-    Case, Form, Opinion, Past, Rule,
+    Case, Form, Opinion, Rule,
     application::head,
+    blind::{in_volley, is_guess, is_guessed},
     opinion::{reason, span},
-    past::end_of,
     ttl,
 };
 use crate::event::{Cause, Effect, Initiator, LocalRole, Origin, SentBy, Stage};
 
-pub(super) const RULES: &[Rule] = &[blind_reset, injected, injected_on_syn, dpi_block, backscatter];
+pub(super) const RULES: &[Rule] = &[injected, injected_on_syn, dpi_block, backscatter];
 
 /// What wrote a reset that is not its claimed sender's.
 pub(super) fn hand(case: &Case<'_>) -> Origin {
@@ -27,107 +22,6 @@ pub(super) fn hand(case: &Case<'_>) -> Origin {
     }
 }
 
-/// A reset that is not where the receiver expects it: RFC 5961 was made against such.
-fn blind_reset(case: &Case<'_>) -> Vec<Opinion> {
-    let Some(past) = case.established().or(case.answered_handshake()) else { return vec![] };
-    let unbelieved = matches!(case.known.effect, Effect::Challenged | Effect::Ignored);
-    let Some(expected) = past.their_ack().filter(|_| unbelieved) else { return vec![] };
-    let off = case.segment().tcp.seq.since(expected);
-    let tells = case.forgery();
-    if off == 0 || tells.genuine {
-        return vec![];
-    }
-    // One who sees the connection shoots several, ahead of what is under way; who is blind has no
-    // hit among so few.
-    let by_habit = tells.habit.is_some_and(|habit| habit.surely > 0.5);
-    if hits(case, &past, expected) || by_habit && !is_guess(case, &past) {
-        return vec![];
-    }
-    // An answer to a segment that was acknowledged meanwhile is stale, but honest.
-    let honest = case.form == Form::Passive && acknowledged_before(case, &past);
-    // Where segments were not recorded it may have stood in one of them, and who wrote it seen that.
-    let perhaps_seen = off < 0 && past.state().has_holes();
-    let probability = match (tells.proven, honest) {
-        (true, _) if perhaps_seen => 0.6,
-        (true, _) => 0.93,
-        (false, true) => 0.15,
-        (false, false) => 0.7,
-    };
-    let text = format!(
-        "its sequence number is {} bytes {} the one that {} expects",
-        off.unsigned_abs(),
-        if off < 0 { "behind" } else { "ahead of" },
-        case.receiver()
-    );
-    let opinion = Opinion::new(Cause::BlindResetAttempt, probability)
-        .made_by(hand(case))
-        .because("wrong_seq", 2.0, text)
-        .and(tells.signs.iter().cloned());
-    vec![if tells.proven { opinion.whatever_came_before() } else { opinion }]
-}
-
-impl<'a> Case<'a> {
-    /// The connection, while its handshake lacks the last ACK, of its client: the SYN-ACK said which number the server
-    /// expects.
-    fn answered_handshake(&self) -> Option<Past<'a>> {
-        let past = self.past.filter(|past| past.has(flag::SYN | flag::SYN_ACK))?;
-        let amid = self.known.stage == Stage::PostSynack && past.i_opened() == Some(true);
-        (amid && self.form != Form::PassiveToSyn).then_some(past)
-    }
-}
-
-/// Whether nobody who sees the connection would write it: its number stood in no segment, and the claimed
-/// sender's last data was acknowledged so long ago that everybody on the path knew the right one. Where segments were
-/// not recorded nobody knows what stood in them.
-fn is_guess(case: &Case<'_>, past: &Past<'_>) -> bool {
-    const MARGIN_NS: u64 = 5_000_000;
-    let seq = case.segment().tcp.seq;
-    let stood_in = |slot: &Slot| match past.is_mine(slot) {
-        true => slot.seq == seq || end_of(slot) == seq,
-        false => slot.ack == seq,
-    };
-    let was_read = past.slots().filter(|slot| !slot.flags.has(Flags::RST)).any(stood_in);
-    if was_read || past.state().has_holes() {
-        return false;
-    }
-    let settled = past.rtt_ns().map_or(u64::MAX, |rtt| rtt.saturating_mul(2).max(MARGIN_NS));
-    let quiet = past.my_last_data().is_none_or(|data| case.since(data) > settled);
-    quiet && past.their_ack() == Some(past.my_end())
-}
-
-/// Whether it is one shot of several, of which another hits.
-fn in_volley(case: &Case<'_>, past: &Past<'_>) -> bool {
-    past.their_ack().is_some_and(|expected| hits(case, past, expected))
-}
-
-/// Whether resets in the same name were shot before that answer nothing: somebody guesses.
-pub(super) fn is_guessed(case: &Case<'_>, past: &Past<'_>) -> bool {
-    const RECENT_NS: u64 = 10_000_000_000;
-    let answers = |seq: Seq| past.their_slots().any(|slot| slot.ack == seq);
-    past.my_slots()
-        .filter(|slot| slot.flags.has(Flags::RST) && case.since(slot) < RECENT_NS)
-        .any(|slot| slot.seq != case.segment().tcp.seq && !answers(slot.seq))
-}
-
-/// Whether a reset right before or behind this one, of the same hand, has the number that the receiver
-/// expects.
-fn hits(case: &Case<'_>, past: &Past<'_>, expected: Seq) -> bool {
-    const VOLLEY_NS: u64 = 1_000_000_000;
-    const FEW: usize = 16;
-    let before = past
-        .my_slots()
-        .filter(|slot| slot.flags.has(Flags::RST) && case.since(slot) < VOLLEY_NS)
-        .map(|slot| slot.seq);
-    let after = case.later_resets(VOLLEY_NS).map(|rst| rst.head.segment.tcp.seq);
-    let all: Vec<Seq> = before.chain(after).collect();
-    all.len() < FEW && all.contains(&expected)
-}
-
-/// Whether the sequence number is one that the receiver acknowledged a moment ago.
-fn acknowledged_before(case: &Case<'_>, past: &Past<'_>) -> bool {
-    past.their_slots().any(|slot| slot.flags.has(Flags::ACK) && slot.ack == case.segment().tcp.seq)
-}
-
 /// A reset amid a connection that another hand wrote.
 fn injected(case: &Case<'_>) -> Vec<Opinion> {
     let tells = case.forgery();
@@ -136,7 +30,7 @@ fn injected(case: &Case<'_>) -> Vec<Opinion> {
     if !amid || !tells.suspected() || case.known.stage == Stage::PostSyn {
         return vec![];
     }
-    let unbelieved = matches!(case.known.effect, Effect::Challenged | Effect::Ignored);
+    let unbelieved = case.known.disbelieved;
     // A packet filter, and a host without the socket, write answers just so.
     let is_answer = case.form.is_passive()
         && tells.habit.is_none()

@@ -64,13 +64,24 @@ impl<'a> Sequel<'a> {
         })
     }
 
-    /// A pure ACK of the receiver that repeats where it stands, as RFC 5961 section 3.2 asks for.
-    pub fn challenge_ack(&self, expected: Seq) -> Option<&'a After> {
+    /// A pure ACK of the receiver that repeats where it stands, as RFC 5961 section 3.2 asks for: it has acknowledged
+    /// no less before, and the reset can have reached it by then.
+    pub fn challenge_ack(&self, past: &Past<'a>, expected: Seq) -> Option<&'a After> {
         const SOON_NS: u64 = 1_000_000_000;
+        let least = past.trip_to_the_receiver_ns().unwrap_or(0) / 2;
+        let (mut acked, mut stood) = (expected, past.their_ack().is_some());
         self.theirs().find(|after| {
             let tcp = &after.head.segment.tcp;
+            if !tcp.flags.has(Flags::ACK) {
+                return false;
+            }
             let is_pure = tcp.flags == Flags::ACK && tcp.payload_len == 0;
-            is_pure && tcp.ack.since(expected) >= 0 && self.delay_ns(after) < SOON_NS
+            let repeats = stood && tcp.ack == acked;
+            if tcp.ack.since(acked) >= 0 {
+                (acked, stood) = (tcp.ack, true);
+            }
+            let delay = self.delay_ns(after);
+            is_pure && repeats && (least..SOON_NS).contains(&delay)
         })
     }
 }

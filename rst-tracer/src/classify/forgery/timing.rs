@@ -102,6 +102,13 @@ pub fn handshake(past: &Past<'_>) -> Option<u64> {
     (from != 0).then(|| to.checked_sub(from)).flatten()
 }
 
+impl Past<'_> {
+    /// The round trip between here and the receiver that the handshake took.
+    pub(in crate::classify) fn trip_to_the_receiver_ns(&self) -> Option<u64> {
+        handshake(&self.turned())
+    }
+}
+
 /// Later round trips, as far as the recorder shows them: new data of the receiver, and the first
 /// segment back that acknowledges it.
 fn round_trips(past: &Past<'_>) -> Vec<u64> {

@@ -80,7 +80,7 @@ fn a_forged_reset_that_nobody_believed_did_no_harm() {
             ..usual
         });
         if effect == Effect::Challenged {
-            story.ack(Client);
+            story.wait(10).ack(Client);
         }
         story.wait(10).exchange();
         let event = expect(&mut story, Cause::BlindResetAttempt);

@@ -2,7 +2,7 @@
 
 use super::{gives, sane};
 use crate::correlate::story::{ACK, Client, FIN, PSH, Packet, RST, Server, Story, Who};
-use crate::event::Cause;
+use crate::event::{Cause, Effect};
 
 /// So long a segment takes from here to the server.
 const ONE_WAY_MS: u64 = 30;
@@ -45,4 +45,30 @@ fn what_comes_behind_a_reset_is_still_answered_for_its_sake() {
     let event = sane(story.told().remove(1));
     assert_eq!(event.cause, Cause::SegmentAfterReset);
     assert!(gives(&event, "earlier_reset"));
+}
+
+#[test]
+fn an_ack_that_was_under_way_is_no_challenge() {
+    let challenged = |ms, times: usize| {
+        let mut story = far();
+        let usual = story.packet(Client, RST | ACK);
+        story.send(Packet { seq: usual.seq.wrapping_add(500), ..usual });
+        for _ in 0..times {
+            story.wait(ms).ack(Server);
+        }
+        story.first().effect
+    };
+    assert_eq!(challenged(2 * ONE_WAY_MS, 0), Effect::Unknown, "nothing was seen of it");
+    assert_eq!(challenged(3, 1), Effect::Unknown, "the reset had not come there yet");
+    assert_eq!(challenged(2 * ONE_WAY_MS, 1), Effect::Challenged);
+}
+
+#[test]
+fn an_ack_of_what_was_sent_right_before_is_no_challenge() {
+    let mut story = far();
+    story.say(Client, b"more");
+    let usual = story.packet(Client, RST | ACK);
+    story.send(Packet { seq: usual.seq.wrapping_add(500), ..usual });
+    story.wait(2 * ONE_WAY_MS).ack(Server);
+    assert_eq!(story.first().effect, Effect::Unknown);
 }

@@ -49,7 +49,7 @@ fn without_a_proof_strange_headers_only_raise_a_suspicion() {
 fn a_reset_inside_the_window_is_challenged() {
     for mut story in both() {
         story.handshake().exchange();
-        story.send(forged(&story, 1000)).ack(Client).wait(10).exchange();
+        story.send(forged(&story, 1000)).wait(10).ack(Client).wait(10).exchange();
         let event = expect(&mut story, Cause::BlindResetAttempt);
         assert_eq!(event.effect, Effect::Challenged);
         assert!(event.confidence.percent() >= 90);

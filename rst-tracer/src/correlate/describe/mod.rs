@@ -51,11 +51,13 @@ pub fn describe(joined: &Joined, scene: &Scene) -> RstEvent {
     let own = |address: Address| scene.addresses.as_ref().map(|own| own.contains(&address.to_ip()));
     let (src_is_local, dst_is_local) = (own(segment.src.address), own(segment.dst.address));
     let role = vantage::role_among(joined, dst_is_local);
+    let (effect, disbelieved) = effect::of(joined, past.as_ref(), role);
     let known = Known {
         sent_by: roles.sent_by(),
         initiator: roles.initiator,
         stage: stage(past.as_ref()),
-        effect: effect::of(joined, past.as_ref(), role),
+        effect,
+        disbelieved,
         role,
         src_is_local,
         dst_is_local,

@@ -20,12 +20,18 @@ use crate::{
 use place::{Place, Window};
 use receiver::State;
 
-/// The value of the key `effect`.
-pub(super) fn of(joined: &Joined, past: Option<&Past<'_>>, role: LocalRole) -> Effect {
+/// The value of the key `effect`, and whether a receiver that follows RFC 5961 does not believe the reset, be that
+/// seen or not.
+pub(super) fn of(joined: &Joined, past: Option<&Past<'_>>, role: LocalRole) -> (Effect, bool) {
     let state = past.map_or(State::Unknown, State::of);
-    testimony::of(joined, role, state)
-        .or_else(|| past.map(|past| Wire { joined, past, role }.effect(state)))
-        .unwrap_or(Effect::Unknown)
+    let wire = past.map(|past| Wire { joined, past, role });
+    let told = testimony::of(joined, role, state);
+    let effect = told.or_else(|| wire.as_ref().map(|wire| wire.effect(state)));
+    let disbelieved = match effect {
+        None | Some(Effect::Unknown) => wire.is_some_and(|wire| wire.is_misplaced(state)),
+        Some(effect) => matches!(effect, Effect::Challenged | Effect::Ignored),
+    };
+    (effect.unwrap_or(Effect::Unknown), disbelieved)
 }
 
 /// What is on the wire before and after a reset.
@@ -42,10 +48,7 @@ impl<'a> Wire<'a> {
             State::SynReceived => self.in_syn_received(),
             // A receiver that has stopped answering may not even have got it.
             _ if self.past.unanswered_probes() > 1 => Effect::Unknown,
-            State::Synchronised => self.in_window(Effect::Challenged),
-            // Closed, it kept but a small socket, which believes all of its window; only half
-            // closed, it challenges like any other (`tcp_timewait_state_process`).
-            State::FinWait2 => self.in_window(Effect::Unknown),
+            State::Synchronised | State::FinWait2 => self.in_window(),
             State::TimeWait => self.in_time_wait(),
             // It could not end what had ended, and nothing went on.
             State::Gone | State::Unknown => Effect::Unknown,
@@ -90,7 +93,7 @@ impl<'a> Wire<'a> {
         if !(0..=window).contains(&ahead) {
             return Effect::Ignored;
         }
-        if ahead > 0 && self.challenge_ack(expected) {
+        if ahead > 0 && self.is_challenged(expected) {
             return Effect::Challenged;
         }
         if self.repeats_its_syn(|after| after.head.segment.tcp.flags.has(Flags::ACK)) {
@@ -99,22 +102,29 @@ impl<'a> Wire<'a> {
         if ahead == 0 { Effect::Accepted } else { Effect::Unknown }
     }
 
-    /// A synchronised connection; `inside` is what it makes of a number in its window that is not
-    /// the expected one, as far as nothing else shows it.
-    fn in_window(&self, inside: Effect) -> Effect {
+    /// A synchronised connection. What it makes of a number in its window that is not the expected one is known only
+    /// once it shows.
+    fn in_window(&self) -> Effect {
         let Some(window) = Window::of(self.past, self.role) else { return Effect::Unknown };
-        let challenged = self.challenge_ack(window.acknowledged);
+        let challenged = self.is_challenged(window.acknowledged);
         match window.place(self.tcp()) {
             Place::Exact if self.goes_on() => Effect::Ignored,
             Place::Exact if self.stays_behind() => Effect::Challenged,
             Place::Exact => Effect::Accepted,
-            Place::Inside if challenged => Effect::Challenged,
-            Place::Inside => inside,
             Place::Outside => Effect::Ignored,
-            Place::Unclear if challenged => Effect::Challenged,
-            Place::Unclear if self.goes_on() => Effect::Ignored,
-            Place::Unclear => Effect::Unknown,
+            Place::Inside | Place::Unclear if challenged => Effect::Challenged,
+            Place::Inside | Place::Unclear if self.goes_on() => Effect::Ignored,
+            Place::Inside | Place::Unclear => Effect::Unknown,
         }
+    }
+
+    /// Whether its number is elsewhere in the receiver's window than where it expects it: then it is to be challenged
+    /// (RFC 5961 section 3.2). Closed, a receiver that waits for the other FIN kept but a small socket, which believes
+    /// all of its window (`tcp_timewait_state_process`).
+    fn is_misplaced(&self, state: State) -> bool {
+        let window = || Window::of(self.past, self.role);
+        let listens = state == State::Synchronised && self.past.unanswered_probes() <= 1;
+        listens && window().is_some_and(|window| window.place(self.tcp()) == Place::Inside)
     }
 
     /// What remains of a closed connection believes the very next number, unless its host follows
@@ -127,8 +137,8 @@ impl<'a> Wire<'a> {
         Sequel::of(self.joined).receiver_goes_on(self.past).is_some()
     }
 
-    fn challenge_ack(&self, expected: Seq) -> bool {
-        Sequel::of(self.joined).challenge_ack(expected).is_some()
+    fn is_challenged(&self, expected: Seq) -> bool {
+        Sequel::of(self.joined).challenge_ack(self.past, expected).is_some()
     }
 
     /// Whether, here where the receiver itself stands, it acknowledged afterwards that it has not
