@@ -20,7 +20,7 @@ fn blind_reset(case: &Case<'_>) -> Vec<Opinion> {
     };
     let off = case.segment().tcp.seq.since(expected);
     let tells = case.forgery();
-    if off == 0 || tells.genuine {
+    if off == 0 || tells.genuine || case.found_no_socket() {
         return vec![];
     }
     // One who sees the connection shoots several, ahead of what is under way; who is blind has no
@@ -53,6 +53,12 @@ fn blind_reset(case: &Case<'_>) -> Vec<Opinion> {
 }
 
 impl<'a> Case<'a> {
+    /// Whether the receiver's kernel had no socket for it any more.
+    fn found_no_socket(&self) -> bool {
+        let dropped = self.testimony().dropped.as_ref();
+        dropped.is_some_and(|dropped| dropped.is_because("NO_SOCKET"))
+    }
+
     /// The connection, while its handshake lacks the last ACK, of its client: the SYN-ACK said which number the server
     /// expects.
     fn answered_handshake(&self) -> Option<Past<'a>> {

@@ -188,7 +188,7 @@ pub(crate) fn verdict(event: &RstEvent) -> String {
     said.push_str(match event.effect {
         Effect::Accepted => " The receiver accepted it.",
         Effect::Challenged => " The receiver answered with a challenge ACK and went on.",
-        Effect::Ignored => " The receiver ignored it and went on.",
+        Effect::Ignored => ignored(event),
         Effect::Unknown => "",
     });
     said.push_str(match event.at_fault {
@@ -200,6 +200,19 @@ pub(crate) fn verdict(event: &RstEvent) -> String {
         AtFault::Unknown => "",
     });
     said
+}
+
+/// What became of a reset that was ignored: where it found no connection any more, nothing went on.
+fn ignored(event: &RstEvent) -> &'static str {
+    let kernel = event.kernel.as_ref().filter(|kernel| kernel.netns.is_none());
+    let reason = kernel.and_then(|kernel| kernel.reason.as_deref());
+    let no_socket = reason == Some("NO_SOCKET") && event.local_role == LocalRole::Receiver;
+    match event.stage {
+        Stage::NoFlow if no_socket => " The receiver knows no such connection.",
+        _ if no_socket => " It found the connection ended already.",
+        Stage::Closed => " The receiver ignored it.",
+        _ => " The receiver ignored it and went on.",
+    }
 }
 
 fn capital(text: &str) -> String {

@@ -455,6 +455,25 @@ fn it_is_said_whose_process_it_is_wherever_that_is_certain() {
     assert!(shown(&[received.into()], LINE).ends_with("  receiver nginx[812]\n"));
 }
 
+#[test]
+fn nothing_goes_on_where_a_reset_found_the_connection_ended() {
+    use crate::event::{Effect, Kernel, LocalRole};
+    let said = |stage, reason: Option<&'static str>| {
+        let mut event = unread_data();
+        (event.effect, event.stage) = (Effect::Ignored, stage);
+        event.local_role = LocalRole::Receiver;
+        event.kernel =
+            reason.map(|reason| Kernel { reason: Some(reason.into()), ..Kernel::default() });
+        words::verdict(&event)
+    };
+    let ended = " It found the connection ended already.";
+    assert!(said(Stage::PostFin, Some("NO_SOCKET")).contains(ended));
+    assert!(said(Stage::NoFlow, Some("NO_SOCKET")).contains("knows no such connection"));
+    let closed = said(Stage::Closed, None);
+    assert!(closed.contains(" ignored it.") && !closed.contains("went on"), "{closed}");
+    assert!(said(Stage::PostData, Some("TCP_OLD_SEQUENCE")).contains("ignored it and went on."));
+}
+
 proptest! {
     #[test]
     fn a_stranger_cannot_write_to_the_terminal(event in samples::event(), explain: bool) {
