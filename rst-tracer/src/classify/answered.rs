@@ -11,16 +11,47 @@ use rst_tracer_common::{
 use super::{Case, Form, Past, past::end_of};
 
 impl<'a> Past<'a> {
-    /// The recorded segment of the receiver that a reset of a passive form answers: a bare RST
+    /// The recorded segment of the receiver that a reset of a passive form, seen at `now`, answers: a bare RST
     /// takes its sequence number from that segment's acknowledgment, a RST+ACK acknowledges it
     /// (RFC 9293 section 3.10.7.1).
-    pub fn trigger(&self, form: Form, segment: &Segment) -> Option<&'a Slot> {
+    pub fn trigger(&self, form: Form, segment: &Segment, now: u64) -> Option<&'a Slot> {
         let answered = |slot: &&Slot| match form {
             Form::Passive => slot.flags.has(Flags::ACK) && slot.ack == segment.tcp.seq,
             Form::PassiveToSyn => !slot.flags.has(Flags::ACK) && end_of(slot) == segment.tcp.ack,
             Form::Active | Form::Other => false,
         };
-        self.their_slots().rev().filter(|slot| !slot.flags.has(Flags::RST)).find(answered)
+        let fitting =
+            || self.their_slots().filter(|slot| !slot.flags.has(Flags::RST)).filter(answered);
+        let last = fitting().next_back()?;
+        if form != Form::Passive {
+            return Some(last);
+        }
+        self.first_unanswered(fitting(), segment, now).or(Some(last))
+    }
+
+    /// Of several segments with one acknowledgment the first that was neither taken in nor answered by an earlier
+    /// reset. Only those count whose answer may be under way still, so the round trip must be known.
+    fn first_unanswered(
+        &self,
+        fitting: impl Iterator<Item = &'a Slot>,
+        segment: &Segment,
+        now: u64,
+    ) -> Option<&'a Slot> {
+        const MARGIN_NS: u64 = 20_000_000;
+        let soon = self.rtt_ns()?.saturating_mul(2).saturating_add(MARGIN_NS);
+        let taken = self.turned().their_ack();
+        let is_open = |slot: &&Slot| {
+            let takes_room = slot.len > 0 || slot.flags.has(Flags::FIN);
+            let is_new = taken.is_none_or(|taken| end_of(slot).is_after(taken));
+            takes_room && is_new && now.saturating_sub(slot.time_ns) <= soon
+        };
+        let mut open = fitting.filter(is_open).peekable();
+        let first = *open.peek()?;
+        let is_answer = |slot: &&Slot| {
+            slot.flags == Flags::RST && slot.seq == segment.tcp.seq && slot.time_ns >= first.time_ns
+        };
+        let answers = self.my_slots().filter(is_answer).count();
+        open.nth(answers)
     }
 
     /// The last reset that was seen before this one, and whether the claimed sender sent it.
@@ -55,7 +86,7 @@ impl<'a> Past<'a> {
 impl<'a> Case<'a> {
     /// The segment that it answers, if it is of a form that answers one.
     pub fn trigger(&self) -> Option<&'a Slot> {
-        self.past?.trigger(self.form, self.segment())
+        self.past?.trigger(self.form, self.segment(), self.now_ns())
     }
 
     /// The last reset before it that its claimed sender may have known, and whether it sent that one too.

@@ -48,6 +48,17 @@ fn what_comes_behind_a_reset_is_still_answered_for_its_sake() {
 }
 
 #[test]
+fn the_first_answer_is_to_the_data_and_not_to_the_fin_behind_it() {
+    let mut story = far();
+    story.fin(Server).ack(Client).wait(17).say(Client, b"more").fin(Client).wait(2 * ONE_WAY_MS);
+    story.disown(Server).disown(Server);
+    let told = story.told();
+    assert_eq!(told[0].cause, Cause::DataAfterClose, "{:#?}", told[0]);
+    assert!(told[0].evidence[0].text.contains("the client sent 4 bytes"));
+    assert_eq!(told[1].cause, Cause::SegmentAfterReset);
+}
+
+#[test]
 fn an_ack_that_was_under_way_is_no_challenge() {
     let challenged = |ms, times: usize| {
         let mut story = far();
