@@ -104,6 +104,7 @@ fn behind_fin(case: &Case<'_>) -> Vec<Opinion> {
     }
     let late_data = case.trigger().is_some_and(|slot| slot.len > 0);
     let (probability, text) = match (mine, theirs) {
+        _ if is_nobodys(case, &past) => (0.1, "it follows a FIN, but its number is nobody's here"),
         _ if mine && late_data => (0.1, "it follows a FIN of the same side"),
         (true, true) => (0.85, "both sides had sent their FIN"),
         (true, false) if application::shut_then_closed(case, &past) => {
@@ -118,6 +119,13 @@ fn behind_fin(case: &Case<'_>) -> Vec<Opinion> {
         (false, _) => (0.65, "the other side had sent its FIN, and this one does not wait"),
     };
     vec![Opinion::new(Cause::RstAfterFin, probability).because("behind_fin", 1.5, text)]
+}
+
+/// Whether no end of the connection would write this number: it answers nothing, and stands nowhere or behind the FIN
+/// with which its claimed sender had ended.
+fn is_nobodys(case: &Case<'_>, past: &Past<'_>) -> bool {
+    let beyond = past.i(flag::FIN) && case.segment().tcp.seq.is_after(past.my_end());
+    case.forgery().has("answers_nothing") || beyond && case.trigger().is_none()
 }
 
 /// Whether it answers a pure ACK that the other side had sent before, right behind old data of the sender's

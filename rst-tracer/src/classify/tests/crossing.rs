@@ -1,8 +1,8 @@
 //! Segments that cross on their way: a round trip lies between what passed and the answer to it.
 
-use super::{gives, sane};
+use super::{gives, sane, share};
 use crate::correlate::story::{ACK, Client, FIN, PSH, Packet, RST, Server, Story, Who};
-use crate::event::{Cause, Effect};
+use crate::event::{Cause, Effect, Origin};
 
 /// So long a segment takes from here to the server.
 const ONE_WAY_MS: u64 = 30;
@@ -82,4 +82,18 @@ fn an_ack_of_what_was_sent_right_before_is_no_challenge() {
     story.send(Packet { seq: usual.seq.wrapping_add(500), ..usual });
     story.wait(2 * ONE_WAY_MS).ack(Server);
     assert_eq!(story.first().effect, Effect::Unknown);
+}
+
+#[test]
+fn the_first_of_a_volley_behind_the_end_is_a_guess_like_the_others() {
+    let mut story = far();
+    story.fin(Client).wait(2 * ONE_WAY_MS).ack(Server).fin(Server).ack(Client).wait(300);
+    for off in [0x2000_0000, 0x1234_5678, 0x5000_0000] {
+        let usual = Packet { options: vec![], window: 0, ip_id: 77, ..story.packet(Server, RST) };
+        story.send(Packet { seq: usual.seq.wrapping_add(off), ack: 0, ..usual }).wait(20);
+    }
+    for event in story.told().into_iter().map(sane) {
+        assert!(share(&event, Cause::RstAfterFin) <= 15, "{event:#?}");
+        assert_ne!(event.origin, Origin::Endpoint);
+    }
 }
