@@ -169,19 +169,22 @@ fn half_open_discovery(case: &Case<'_>) -> Vec<Opinion> {
 
 impl Case<'_> {
     /// How likely the older connection that answers a SYN is one that lives, and one in TIME_WAIT.
-    /// One whose end was seen waits: the SYN began another one then. Linux writes the ACKs of TIME_WAIT with
-    /// identification 0 (`tcp_v4_send_ack`), but others too.
+    /// One whose end was seen waits, as a rule: the SYN began another one then; but a reset may have ended it for one side
+    /// only. Linux writes the ACKs of TIME_WAIT with identification 0 (`tcp_v4_send_ack`), but others too; those of a
+    /// socket that lives have one.
     pub(super) fn older_connection(&self) -> (f64, f64) {
         let began = self.past.is_some_and(|past| {
             let syn = past.my_slots().rfind(|slot| slot.flags.has(Flags::SYN));
             syn.is_none_or(|syn| syn.seq == past.my_facts().isn)
         });
         let ended = began && self.past.is_some_and(|past| past.state().flow.reuses > 0);
-        let waits = !self.is_v6() && self.trigger().is_some_and(|slot| slot.ip_id == 0);
-        match (ended, waits) {
-            (true, _) => (0.1, 0.87),
-            (false, true) => (0.55, 0.42),
-            (false, false) => (0.92, 0.05),
+        let ip_id = self.trigger().map(|slot| slot.ip_id).filter(|_| !self.is_v6());
+        match (ended, ip_id) {
+            (true, Some(0)) => (0.1, 0.87),
+            (true, None) => (0.25, 0.7),
+            (true, Some(_)) => (0.68, 0.28),
+            (false, Some(0)) => (0.55, 0.42),
+            (false, _) => (0.92, 0.05),
         }
     }
 }

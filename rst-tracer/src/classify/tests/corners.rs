@@ -99,7 +99,7 @@ fn an_old_connection_that_was_seen_to_end_waits_in_time_wait() {
     for mut story in both() {
         story.handshake().exchange().fin(Server).wait(5).ack(Client).fin(Client).wait(5);
         story.ack(Server).wait(500);
-        let old = story.packet(Server, ACK);
+        let old = Packet { ip_id: 0, ..story.packet(Server, ACK) };
         let usual = story.packet(Client, SYN);
         story.send(Packet { seq: usual.seq.wrapping_sub(100_000), ..usual }).wait(1);
         story.send(old).wait(1).disown(Client);

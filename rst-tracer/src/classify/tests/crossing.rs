@@ -1,7 +1,7 @@
 //! Segments that cross on their way: a round trip lies between what passed and the answer to it.
 
 use super::{gives, sane, share};
-use crate::correlate::story::{ACK, Client, FIN, PSH, Packet, RST, Server, Story, Who};
+use crate::correlate::story::{ACK, Client, FIN, PSH, Packet, RST, SYN, Server, Story, Who};
 use crate::event::{Cause, Effect, Origin};
 
 /// So long a segment takes from here to the server.
@@ -96,4 +96,20 @@ fn the_first_of_a_volley_behind_the_end_is_a_guess_like_the_others() {
         assert!(share(&event, Cause::RstAfterFin) <= 15, "{event:#?}");
         assert_ne!(event.origin, Origin::Endpoint);
     }
+}
+
+#[test]
+fn a_port_whose_old_connection_answers_with_a_number_is_no_time_wait() {
+    let cause = |ip_id| {
+        let mut story = far();
+        story.abort(Client).wait(400);
+        let syn = story.packet(Client, SYN);
+        story.send(Packet { seq: syn.seq.wrapping_add(1_000_000), ..syn }).wait(60);
+        let old = story.packet(Server, ACK);
+        story.send(Packet { ack: old.ack.wrapping_sub(1_000_000), ip_id, ..old });
+        let event = sane(story.disown(Client).told().remove(1));
+        event.cause
+    };
+    assert_eq!(cause(0), Cause::PortReuseTimewait);
+    assert_eq!(cause(4711), Cause::HalfOpenDiscovery);
 }
