@@ -62,7 +62,9 @@ fn identification(case: &Case<'_>, past: &Past<'_>, tells: &mut Tells) {
         let text = "don't-fragment is not set, as it is in the sender's other segments";
         tells.add("df_missing", 1.5, text);
     }
-    let last = past.my_slots().rfind(|slot| slot.ip_id != 0).map_or(mine.ip_id, |slot| slot.ip_id);
+    // A reset before this one may be another hand's.
+    let counted = |slot: &&Slot| slot.ip_id != 0 && !slot.flags.has(Flags::RST);
+    let last = past.my_slots().rfind(counted).map_or(mine.ip_id, |slot| slot.ip_id);
     let step = segment.ip_id.wrapping_sub(last);
     if segment.ip_id == 0 && !df {
         // The kernel fills in what a raw socket leaves 0; only frames written whole keep it.

@@ -113,3 +113,15 @@ fn a_port_whose_old_connection_answers_with_a_number_is_no_time_wait() {
     assert_eq!(cause(0), Cause::PortReuseTimewait);
     assert_eq!(cause(4711), Cause::HalfOpenDiscovery);
 }
+
+#[test]
+fn the_counter_of_a_forger_is_not_the_senders() {
+    let mut story = far();
+    story.say(Server, b"a").say(Server, b"b").ack(Client).wait(50);
+    let usual = Packet { options: vec![], ..story.packet(Server, RST | ACK) };
+    story.send(Packet { ip_id: 43_689, ttl: 90, ..usual.clone() }).wait(5);
+    story.send(Packet { ip_id: 12_345, seq: usual.seq.wrapping_add(1460), ttl: 90, ..usual });
+    for event in story.told() {
+        assert!(!event.evidence.iter().any(|e| e.text.contains("stood at 43689")), "{event:#?}");
+    }
+}
