@@ -85,6 +85,24 @@ fn an_ack_of_what_was_sent_right_before_is_no_challenge() {
 }
 
 #[test]
+fn what_follows_the_reset_that_overtook_it_explains_its_number() {
+    for late in [true, false] {
+        let mut story = far();
+        let words = Packet { payload: b"last words".to_vec(), ..story.packet(Server, PSH | ACK) };
+        let usual = story.packet(Server, RST | ACK);
+        let rst = Packet { seq: usual.seq.wrapping_add(10), ip_id: usual.ip_id + 1, ..usual };
+        story.send(rst);
+        if late {
+            story.send(words);
+        }
+        let event = sane(story.first());
+        assert_ne!(event.cause, Cause::BlindResetAttempt, "late: {late}");
+        assert!(share(&event, Cause::BlindResetAttempt) <= 12, "{event:#?}");
+        assert_ne!(event.origin, Origin::MiddleboxSuspected);
+    }
+}
+
+#[test]
 fn the_first_of_a_volley_behind_the_end_is_a_guess_like_the_others() {
     let mut story = far();
     story.fin(Client).wait(2 * ONE_WAY_MS).ack(Server).fin(Server).ack(Client).wait(300);
