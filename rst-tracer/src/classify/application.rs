@@ -35,6 +35,8 @@ pub(super) enum Abort<'a> {
     Answered,
     /// Data had come, and whose came last is recorded no more.
     Forgotten,
+    /// Whether any came was not seen.
+    Unseen,
 }
 
 impl<'a> Case<'a> {
@@ -53,7 +55,8 @@ impl<'a> Case<'a> {
         }
         let last = |slot: Option<&Slot>| slot.map_or(0, |slot| slot.time_ns);
         let abort = match past.their_last_data() {
-            None if past.theirs().bytes == 0 => Abort::NothingReceived,
+            None if past.theirs().bytes == 0 && self.had_nothing(&past) => Abort::NothingReceived,
+            None if past.theirs().bytes == 0 => Abort::Unseen,
             None if past.my_last_data().is_none() => Abort::Forgotten,
             Some(theirs) if theirs.time_ns >= last(past.my_last_data()) => {
                 last_came_tickets(&past).map_or(Abort::Unanswered(theirs), Abort::Tickets)
@@ -61,6 +64,16 @@ impl<'a> Case<'a> {
             _ => Abort::Answered,
         };
         Some((past, abort))
+    }
+
+    /// Whether it acknowledges nothing but the other side's SYN, which was seen, and its FIN at most: then no data had
+    /// come to its sender.
+    fn had_nothing(&self, past: &Past<'_>) -> bool {
+        let opening = if past.i_opened() == Some(true) { flag::SYN_ACK } else { flag::SYN };
+        let first = past.their_facts().isn + 1 + u32::from(past.they(flag::FIN));
+        let tcp = &self.segment().tcp;
+        let acked = [past.turned().their_ack(), tcp.flags.has(Flags::ACK).then_some(tcp.ack)];
+        past.has(opening) && acked.into_iter().flatten().all(|ack| ack.since(first) <= 0)
     }
 }
 
@@ -103,7 +116,7 @@ fn aborted(case: &Case<'_>) -> Vec<Opinion> {
         (Abort::Unanswered(_), _) => (0.45, 0.2),
         (Abort::Tickets(_), _) => (0.3, 0.08),
         (Abort::Answered, _) => (0.12, 0.1),
-        (Abort::Forgotten, _) => (0.2, 0.1),
+        (Abort::Forgotten | Abort::Unseen, _) => (0.2, 0.1),
     };
     let mut opinions = vec![Opinion::new(Cause::ProcessCrashOrKill, crash)];
     if let Abort::Unanswered(data) = abort {
@@ -117,7 +130,7 @@ fn aborted(case: &Case<'_>) -> Vec<Opinion> {
         let form = "it has the form of a live socket that its owner closes";
         let opinion = opinion.because("unanswered_data", 1.5, text);
         opinions.push(opinion.because("form_active", 1.0, form));
-    } else if past.theirs().bytes > 0 {
+    } else if past.theirs().bytes > 0 || matches!(abort, Abort::Unseen) {
         opinions.push(Opinion::new(Cause::ClosedWithUnreadData, unread));
     }
     opinions

@@ -117,6 +117,24 @@ fn the_first_of_a_volley_behind_the_end_is_a_guess_like_the_others() {
 }
 
 #[test]
+fn that_no_data_had_come_is_said_only_of_what_was_seen_from_the_beginning() {
+    let said = |story: &mut Story| {
+        let event = sane(story.abort(Client).first());
+        let text = |e: &crate::event::Evidence| e.text.contains("no data had come");
+        event.evidence.iter().any(text)
+    };
+    assert!(said(Story::v4().syn().wait(60).syn_ack().ack(Client).wait(100)));
+    assert!(!said(Story::v4().say(Client, b"amid").wait(60)), "it began amid");
+    let mut one_way = Story::v4();
+    one_way.syn().wait(60);
+    for seq in [1, 5000] {
+        let usual = one_way.packet(Client, ACK);
+        one_way.send(Packet { ack: seq, ..usual }).wait(30);
+    }
+    assert!(!said(&mut one_way), "one direction only");
+}
+
+#[test]
 fn a_port_whose_old_connection_answers_with_a_number_is_no_time_wait() {
     let cause = |ip_id| {
         let mut story = far();
