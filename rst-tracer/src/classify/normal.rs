@@ -104,6 +104,9 @@ fn behind_fin(case: &Case<'_>) -> Vec<Opinion> {
             Opinion::new(Cause::RstAfterFin, 0.2),
         ];
     }
+    if mine && !past.they(flag::HEARD) && case.form == Form::Passive {
+        return behind_fin_half_seen(case);
+    }
     let late_data = case.trigger().is_some_and(|slot| slot.len > 0);
     let (probability, text) = match (mine, theirs) {
         _ if is_nobodys(case, &past) => (0.1, "it follows a FIN, but its number is nobody's here"),
@@ -121,6 +124,19 @@ fn behind_fin(case: &Case<'_>) -> Vec<Opinion> {
         (false, _) => (0.65, "the other side had sent its FIN, and this one does not wait"),
     };
     vec![Opinion::new(Cause::RstAfterFin, probability).because("behind_fin", 1.5, text)]
+}
+
+/// A bare reset behind its own sender's FIN answers something; where nothing of the other side is seen, data as a rule.
+fn behind_fin_half_seen(case: &Case<'_>) -> Vec<Opinion> {
+    let text = format!(
+        "it is bare and follows a FIN of the same side: it answers something that {} sent, of which nothing was seen \
+         here; as a rule data",
+        case.receiver()
+    );
+    vec![
+        Opinion::new(Cause::DataAfterClose, 0.6).because("answers_the_unseen", 1.0, text),
+        Opinion::new(Cause::RstAfterFin, 0.25),
+    ]
 }
 
 /// Whether no end of the connection would write this number: it answers nothing, and stands nowhere or behind the FIN

@@ -1,6 +1,6 @@
 //! Segments that cross on their way: a round trip lies between what passed and the answer to it.
 
-use super::{gives, sane, share};
+use super::{expect, gives, sane, share};
 use crate::correlate::story::{ACK, Client, FIN, PSH, Packet, RST, SYN, Server, Story, Who};
 use crate::event::{Cause, Effect, Origin};
 
@@ -114,6 +114,17 @@ fn the_first_of_a_volley_behind_the_end_is_a_guess_like_the_others() {
         assert!(share(&event, Cause::RstAfterFin) <= 15, "{event:#?}");
         assert_ne!(event.origin, Origin::Endpoint);
     }
+}
+
+#[test]
+fn a_bare_reset_behind_a_fin_of_which_the_rest_was_not_seen_answers_something() {
+    let mut story = Story::v4();
+    story.syn().wait(60).ack(Client).say(Client, b"hello").wait(60).fin(Client).wait(200);
+    let rst = Packet { options: vec![], window: 0, ip_id: 0, ..story.packet(Client, RST) };
+    story.send(Packet { ack: 0, ..rst });
+    let event = expect(&mut story, Cause::DataAfterClose);
+    assert!(event.confidence.percent() <= 60);
+    assert!(share(&event, Cause::RstAfterFin) > 10);
 }
 
 #[test]
