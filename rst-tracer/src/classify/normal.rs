@@ -1,8 +1,8 @@
 //! Deliberate and harmless: abortive closes, cancelled answers, resets behind a FIN.
 
 use rst_tracer_common::{
-    flow::{Slot, flag},
-    wire::Flags,
+    flow::{Slot, flag, slot_trait},
+    wire::{Flags, Seq},
 };
 
 use super::{
@@ -169,6 +169,7 @@ pub(super) fn copy_behind_the_end(case: &Case<'_>) -> Option<&'static str> {
         );
     }
     let both = both && case.form == Form::Passive;
+    let is_like = is_like_the_first(&past, copy);
     let mut before = past.my_slots().filter(|slot| slot.time_ns < copy.time_ns);
     let mut fins = past.my_slots().filter(|slot| slot.flags.has(Flags::FIN));
     let closed_last = fins.any(|fin| fin.ack == past.their_end());
@@ -178,8 +179,28 @@ pub(super) fn copy_behind_the_end(case: &Case<'_>) -> Option<&'static str> {
     }
     let end = past::end_of(copy);
     let is_old = both && copy.len > 0 && past.their_end().is_after(end);
-    (is_old && before.any(|slot| slot.flags.has(Flags::ACK) && slot.ack.since(end) >= 0))
-        .then_some("a copy of an older segment came by a slower way")
+    let is_had = before.any(|slot| slot.flags.has(Flags::ACK) && slot.ack.since(end) >= 0);
+    (is_old && is_had).then_some(match is_like {
+        true => "a copy of an older segment came by a slower way",
+        false => {
+            "a segment with an old number came that is no copy of what that side had sent: its window or its \
+             options are others"
+        }
+    })
+}
+
+/// Whether what came late may be a copy of what its side had sent before: with or without a timestamp as that was, and
+/// with the same one and the same window, or repeated later.
+fn is_like_the_first(past: &Past<'_>, copy: &Slot) -> bool {
+    let stamp = |slot: &Slot| (slot.traits & slot_trait::TIMESTAMPS != 0).then_some(slot.tsval);
+    let is_plain = |slot: &&Slot| slot.flags.0 & (Flags::SYN.0 | Flags::RST.0) == 0;
+    let mut first = past.their_slots().filter(is_plain).filter(|slot| slot.time_ns < copy.time_ns);
+    first.any(|slot| match (stamp(slot), stamp(copy)) {
+        (Some(then), Some(now)) if then == now => slot.window == copy.window,
+        (Some(then), Some(now)) => Seq(now).is_after(Seq(then)),
+        (None, None) => slot.window == copy.window,
+        _ => false,
+    })
 }
 
 /// The time to live of the FIN in the sender's name, and that of its handshake, if they are so far apart that somebody

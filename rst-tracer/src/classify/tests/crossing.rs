@@ -146,6 +146,22 @@ fn that_no_data_had_come_is_said_only_of_what_was_seen_from_the_beginning() {
 }
 
 #[test]
+fn what_has_another_form_than_the_first_is_called_no_copy() {
+    let text = |forged: bool| {
+        let mut story = far();
+        let old = Packet { payload: b"GET /".to_vec(), ..story.packet(Client, PSH | ACK) };
+        story.send(old.clone()).wait(60).ack(Server).wait(60);
+        story.fin(Client).wait(60).ack(Server).fin(Server).ack(Client).wait(1400);
+        let forgery = Packet { options: vec![], window: 8192, ..old.clone() };
+        story.send(if forged { forgery } else { old }).disown(Server);
+        let event = expect(&mut story, Cause::StraySegment);
+        event.evidence[0].text.to_string()
+    };
+    assert!(text(false).contains("a copy of an older segment"));
+    assert!(text(true).contains("no copy of what"));
+}
+
+#[test]
 fn a_port_whose_old_connection_answers_with_a_number_is_no_time_wait() {
     let cause = |ip_id| {
         let mut story = far();
