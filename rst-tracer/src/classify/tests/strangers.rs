@@ -4,6 +4,7 @@ use rst_tracer_common::{event::Hook, notice::Point};
 
 use super::{expect, gives, sane, share, with};
 use crate::correlate::story::{ACK, Client, PSH, Packet, RST, SYN, Server, Story};
+use crate::correlate::{Rules, SendReset, Witnesses};
 use crate::event::{Cause, Origin};
 
 /// A call by a SYN with a segment size and a window scale, answered, and the answer refused.
@@ -188,4 +189,20 @@ fn a_syn_that_is_nobodys_may_be_anybodys() {
     let event = sane(story.first());
     assert!(event.confidence.percent() < 60, "{event:#?}");
     assert!(share(&event, Cause::Backscatter) >= 20 && share(&event, Cause::ScannerProbe) >= 20);
+}
+
+#[test]
+fn a_programs_bare_reset_with_a_number_that_answers_nothing_is_no_filters() {
+    let (send_reset, drops) = (SendReset::Always, true);
+    let witnesses = Witnesses { send_reset, drops, ..Witnesses::default() };
+    let cause = |off: u32| {
+        let mut story = Story::v4().by(Rules { witnesses, ..Rules::default() });
+        (story.hook, story.ifindex) = (Hook::TC_EGRESS, 2);
+        story.handshake().exchange().wait(60).say(Client, b"more");
+        let answer = story.answer(Server);
+        story.send(Packet { seq: answer.seq.wrapping_add(off), ..answer });
+        sane(story.first()).cause
+    };
+    assert_eq!(cause(0), Cause::HostFirewallReject);
+    assert_eq!(cause(0x1234_5678), Cause::InjectedReset);
 }

@@ -39,6 +39,14 @@ pub(super) fn by_filter(case: &Case<'_>) -> Vec<Opinion> {
     opinions.into_iter().map(Opinion::whatever_came_before).collect()
 }
 
+/// Whether it is written as Linux' packet filter rejects, with the number of a segment that passed here; where segments
+/// were not recorded, of any.
+fn is_of_the_filter(case: &Case<'_>) -> bool {
+    let is_written = case.form.is_passive() && Form::is_written_by_linux(case.segment());
+    let saw_all = case.past.is_some_and(|past| !past.state().has_holes());
+    is_written && (case.trigger().is_some() || !saw_all)
+}
+
 /// A raw socket, a packet socket or a BPF program of this host wrote it.
 pub(super) fn by_program(case: &Case<'_>) -> Vec<Opinion> {
     if case.author() != Author::Program {
@@ -69,7 +77,7 @@ pub(super) fn by_program(case: &Case<'_>) -> Vec<Opinion> {
         }
         Some(_) => vec![opinion(Cause::InjectedReset, 0.85)],
         // The filter's drop is not told where its reset had to wait for the next hop's address.
-        None if case.form.is_passive() && Form::is_written_by_linux(case.segment()) => {
+        None if is_of_the_filter(case) => {
             let text = "this host's TCP did not write it, and it has the form in which Linux' packet \
                         filter rejects";
             let (cause, origin) = if case.filters_for_itself() {
