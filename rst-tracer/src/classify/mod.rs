@@ -4,6 +4,7 @@
 //! [`Opinion`] with its reasons, or none; the verdict weighs them and never invents one.
 #![forbid(unsafe_code)]
 
+mod again;
 mod answered;
 mod application;
 mod author;
@@ -71,7 +72,8 @@ const CLASSES: [&[Rule]; 13] = [
 /// Explains a reset.
 pub fn explain(case: &Case<'_>) -> Verdict {
     let mut opinions = Vec::new();
-    for rule in CLASSES.iter().copied().flatten() {
+    let is_new = !case.is_seen_again();
+    for rule in CLASSES.iter().copied().flatten().filter(|_| is_new) {
         opinions.append(&mut rule(case));
     }
     Verdict::of(case, opinions)

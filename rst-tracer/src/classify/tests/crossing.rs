@@ -146,6 +146,16 @@ fn that_no_data_had_come_is_said_only_of_what_was_seen_from_the_beginning() {
 }
 
 #[test]
+fn the_frame_of_another_place_has_no_verdict_of_its_own() {
+    let mut story = far();
+    story.fin(Server).ack(Client).wait(200).say(Client, b"more").disown(Server);
+    let again = Packet { ttl: 56, ..story.answer(Server) };
+    let told: Vec<_> = story.send(again).told().into_iter().map(sane).collect();
+    let causes: Vec<Cause> = told.iter().map(|event| event.cause).collect();
+    assert_eq!(causes, [Cause::DataAfterClose, Cause::Unknown]);
+}
+
+#[test]
 fn what_has_another_form_than_the_first_is_called_no_copy() {
     let text = |forged: bool| {
         let mut story = far();
