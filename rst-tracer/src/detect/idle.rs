@@ -47,12 +47,12 @@ struct Timeout {
 impl Detector for Idles {
     fn see(&mut self, event: &RstEvent, now: u64, out: &mut Vec<Finding>) {
         let (Some(server), Some(ms)) = (event.server, silence_ms(event)) else { return };
-        if let Some(timeout) = self.ongoing.get_mut(&server) {
-            if alike(timeout.usual_ms, ms) {
-                timeout.take(ms);
-                self.ongoing.go_on(&server, now);
-                return;
-            }
+        if let Some(timeout) = self.ongoing.get_mut(&server)
+            && alike(timeout.usual_ms, ms)
+        {
+            timeout.take(ms);
+            self.ongoing.go_on(&server, now);
+            return;
         }
         let services = self.services.get_or_insert_with(|| Bounded::new(MOST));
         let waits = services.at(server, Vec::new);

@@ -24,7 +24,7 @@ const FORMATS: [Format; 2] = [
 
 fn written(event: &Event, format: Format) -> String {
     let mut out = BytesMut::new();
-    line(event, |event| format(event), &mut out);
+    line(event, format, &mut out);
     String::from_utf8(out.to_vec()).unwrap()
 }
 
