@@ -156,11 +156,13 @@ impl SkbFrame {
     /// Has the first `len` bytes of `to` filled with those at `at`; `false` where there are none. `to` is written to only.
     #[inline(always)]
     fn load<const N: usize>(&self, at: u32, len: u32, to: *mut [u8; N]) -> bool {
-        // As in `peek`: the register that is bounded is the one that is passed on.
-        let len = opaque(u64::from(len));
-        if len == 0 || len > N as u64 {
+        // As in `peek`: the register that is bounded is the one that is passed on. Before Linux 6.8 a verifier does not
+        // conclude from a comparison with zero that it is at least one.
+        let less = opaque(u64::from(len).wrapping_sub(1));
+        if less >= N as u64 {
             return false;
         }
+        let len = less + 1;
         let from = at + self.skipped;
         // SAFETY: the context is that of the running program, and `len` bytes fit.
         0 == unsafe { bpf_skb_load_bytes(self.context.cast(), from, to.cast(), len as u32) }
