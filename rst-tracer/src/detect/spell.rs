@@ -3,6 +3,8 @@
 
 use std::{borrow::Cow, collections::BTreeMap, fmt::Display};
 
+use sha1::{Digest, Sha1};
+
 use crate::event::{Finding, FindingKind, FindingState, Severity, Source, Text, Timestamp};
 
 pub(super) const SECOND: u64 = 1_000_000_000;
@@ -162,7 +164,7 @@ fn finding<S: Subject>(
     sources.sort_by_key(|source| (std::cmp::Reverse(source.resets), source.ip, source.port));
     sources.truncate(SOURCES);
     Finding {
-        id: format!("{}-{:x}-{key}", S::KIND.id(), spell.began),
+        id: id::<S>(key, spell),
         seq: 0,
         time: Timestamp(now),
         host: String::new(),
@@ -179,6 +181,13 @@ fn finding<S: Subject>(
         sources,
         truncated: false,
     }
+}
+
+/// The same each time, and short: in CEF an id has forty characters at most.
+fn id<S: Subject>(key: &S::Key, spell: &Spell) -> String {
+    let hash = Sha1::digest(format!("{}-{key}", spell.began));
+    let short: String = hash[..8].iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("{}-{short}", S::KIND.id())
 }
 
 /// A length of time in words, from nanoseconds.

@@ -71,7 +71,12 @@ impl Stream {
     /// Waits for a line.
     #[track_caller]
     pub fn await_line(&self, what: &str, is_it: impl Fn(&str) -> bool) -> String {
-        self.await_in(what, |lines| lines.iter().find(|line| is_it(line)).cloned())
+        // Each line is looked at once: the reader of the stream waits meanwhile.
+        let mut passed = 0;
+        self.await_in(what, |lines| {
+            passed += lines[passed..].iter().take_while(|line| !is_it(line)).count();
+            lines.get(passed).cloned()
+        })
     }
 
     /// Waits until there are so many lines.

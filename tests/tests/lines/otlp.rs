@@ -310,6 +310,9 @@ fn finding(event: &Value, keys: &mut Keys) {
         &[
             ("id", "log.record.uid"),
             ("kind", "rst_tracer.finding.kind"),
+            ("state", "rst_tracer.finding.state"),
+            ("start", "rst_tracer.finding.start"),
+            ("end", "rst_tracer.finding.end"),
             ("severity", "rst_tracer.severity"),
         ],
     );

@@ -97,7 +97,7 @@ fn the_manager_hears_of_the_start_of_life_of_a_reload_and_of_the_end() {
 fn a_tracer_that_cannot_start_never_is_ready() {
     in_namespace(|| {
         let manager = Manager::new();
-        let ended = manager.start(&["-i", "no-such"], Duration::from_secs(1)).wait();
+        let ended = manager.start(&["-i", "no-such", "--strict"], Duration::from_secs(1)).wait();
         ended.assert_code(1);
         manager.socket.set_nonblocking(true).expect("set");
         assert!(manager.socket.recv(&mut [0; 64]).is_err(), "nothing was said");
@@ -182,7 +182,7 @@ fn the_unit_is_valid_and_no_more_exposed_than_it_was() {
     // Programs and manual pages are not installed here; all else must be known.
     let folder = Folder::new();
     let text = fs::read_to_string(contrib("systemd/rst-tracer.service")).expect("the unit");
-    let here = text.replace("/usr/bin/rst-tracer", "/bin/true").replace("man:rst-tracer(1) ", "");
+    let here = text.replace("/usr/bin/rst-tracer", "/bin/true").replace("man:rst-tracer(8) ", "");
     let unit = folder.file("rst-tracer.service", here.as_bytes());
     let verified = Command::new("systemd-analyze").args(["verify", &unit]).output();
     let verified = verified.expect("it runs");

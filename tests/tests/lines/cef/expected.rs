@@ -177,6 +177,10 @@ fn owner(process: &Value, event: &Value, keys: &mut Keys) {
 }
 
 fn finding(event: &Value, keys: &mut Keys) {
+    for key in ["start", "end"] {
+        keys.put(key, &(nanoseconds(&event[key]) / 1_000_000).to_string());
+    }
+    keys.of("rstTracerState", event.get("state"));
     keys.put("cat", "finding").of("msg", event.get("text"));
     let sources = event["sources"].as_array().expect("a list");
     if let Some(first) = sources.first() {

@@ -140,7 +140,7 @@ fn check(key: &str, value: &str) -> Result<(), String> {
         "smac" => is_mac(value),
         "deviceDirection" => ["0", "1"].contains(&value),
         "cnt" | "in" | "out" | "spid" | "dpid" => value.parse::<i32>().is_ok_and(|n| n >= 0),
-        "rt" | "start" | "cn1" | "cn2" | "cn3" => value.parse::<i64>().is_ok(),
+        "rt" | "start" | "end" | "cn1" | "cn2" | "cn3" => value.parse::<i64>().is_ok(),
         "cfp1" => value.parse::<f32>().is_ok(),
         "proto"
         | "app"
