@@ -22,9 +22,8 @@ const LATEST: usize = 16;
 /// How many services are remembered.
 const MOST: usize = 1_024;
 
-#[derive(Default)]
 pub(super) struct Idles {
-    services: Option<Bounded<Endpoint, Vec<Wait>>>,
+    services: Bounded<Endpoint, Vec<Wait>>,
     ongoing: Ongoing<Timeout>,
 }
 
@@ -44,6 +43,12 @@ struct Timeout {
     longest_ms: u64,
 }
 
+impl Default for Idles {
+    fn default() -> Self {
+        Self { services: Bounded::new(MOST), ongoing: Ongoing::default() }
+    }
+}
+
 impl Detector for Idles {
     fn see(&mut self, event: &RstEvent, now: u64, out: &mut Vec<Finding>) {
         let (Some(server), Some(ms)) = (event.server, silence_ms(event)) else { return };
@@ -54,8 +59,7 @@ impl Detector for Idles {
             self.ongoing.go_on(&server, now);
             return;
         }
-        let services = self.services.get_or_insert_with(|| Bounded::new(MOST));
-        let waits = services.at(server, Vec::new);
+        let waits = self.services.at(server, Vec::new);
         if waits.len() >= LATEST {
             waits.remove(0);
         }

@@ -19,7 +19,7 @@ mod window;
 use self::spell::Spells;
 use crate::{
     correlate::Bounded,
-    event::{Finding, RstEvent},
+    event::{Finding, Process, RstEvent},
 };
 
 /// Watches for findings of one kind.
@@ -31,10 +31,17 @@ trait Detector {
     fn ongoing(&mut self) -> &mut dyn Spells;
 }
 
+/// A process in the text of a finding.
+fn named(process: &Process) -> String {
+    format!("{}[{}]", process.name, process.pid)
+}
+
 /// Watches the events that are written. Its time is theirs: nanoseconds since the epoch.
 pub struct Watch {
     detectors: [Box<dyn Detector>; 6],
     now: u64,
+    /// When it was last looked for what is due.
+    looked: u64,
 }
 
 /// Events come a little out of order, as they are settled. Further back begins another capture.
@@ -50,7 +57,7 @@ impl Default for Watch {
             Box::<overflow::Overflows>::default(),
             Box::<restart::Restarts>::default(),
         ];
-        Self { detectors, now: 0 }
+        Self { detectors, now: 0, looked: 0 }
     }
 }
 
@@ -62,7 +69,10 @@ impl Watch {
         if time.saturating_add(ANOTHER_TIME) < self.now {
             out = self.end();
         }
-        out.extend(self.look(time));
+        self.now = self.now.max(time);
+        if self.now.saturating_sub(self.looked) >= spell::SECOND {
+            out.extend(self.look(time));
+        }
         for detector in &mut self.detectors {
             detector.see(event, self.now, &mut out);
         }
@@ -73,6 +83,7 @@ impl Watch {
     pub fn look(&mut self, now: u64) -> Vec<Finding> {
         let mut out = Vec::new();
         self.now = self.now.max(now);
+        self.looked = self.now;
         for detector in &mut self.detectors {
             detector.ongoing().look(self.now, &mut out);
         }

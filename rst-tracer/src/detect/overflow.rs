@@ -1,7 +1,7 @@
 //! Accept queues that overflow: a listener refuses what its program does not accept fast enough.
 
 use super::{
-    Bounded, Detector,
+    Bounded, Detector, named,
     spell::{Ongoing, SECOND, Spell, Spells, Subject, Words, span},
     window::Window,
 };
@@ -12,9 +12,8 @@ const ENOUGH: usize = 3;
 const WIDTH: u64 = 60 * SECOND;
 const MOST: usize = 1_024;
 
-#[derive(Default)]
 pub(super) struct Overflows {
-    listeners: Option<Bounded<Endpoint, Window<Endpoint, ENOUGH>>>,
+    listeners: Bounded<Endpoint, Window<Endpoint, ENOUGH>>,
     ongoing: Ongoing<Overflow>,
 }
 
@@ -22,6 +21,12 @@ pub(super) struct Overflows {
 struct Overflow {
     resets: u64,
     process: Option<String>,
+}
+
+impl Default for Overflows {
+    fn default() -> Self {
+        Self { listeners: Bounded::new(MOST), ongoing: Ongoing::default() }
+    }
 }
 
 impl Detector for Overflows {
@@ -34,8 +39,7 @@ impl Detector for Overflows {
         if let Some(overflow) = self.ongoing.go_on(&server, now) {
             return overflow.take(event);
         }
-        let lately =
-            self.listeners.get_or_insert_with(|| Bounded::new(MOST)).at(server, Window::default);
+        let lately = self.listeners.at(server, Window::default);
         lately.see(now, WIDTH, client);
         if lately.len() < ENOUGH {
             return;
@@ -55,9 +59,8 @@ impl Detector for Overflows {
 impl Overflow {
     fn take(&mut self, event: &RstEvent) {
         self.resets += 1;
-        let of_server = event.process.as_ref().filter(|_| Some(event.src) == event.server);
-        if let Some(process) = of_server {
-            self.process = Some(format!(" ({}[{}])", process.name, process.pid));
+        if self.process.is_none() && Some(event.src) == event.server {
+            self.process = event.process.as_ref().map(|process| format!(" ({})", named(process)));
         }
     }
 }

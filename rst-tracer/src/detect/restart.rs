@@ -3,7 +3,7 @@
 //! In a moment several connections are cut, and what asks again is refused.
 
 use super::{
-    Bounded, Detector,
+    Bounded, Detector, named,
     spell::{Ongoing, SECOND, Spell, Spells, Subject, Words, some, span},
     window::Window,
 };
@@ -16,9 +16,8 @@ const TELLING: usize = 2;
 const MOST: usize = 1_024;
 const MOST_CUT: usize = 32;
 
-#[derive(Default)]
 pub(super) struct Restarts {
-    services: Option<Bounded<Endpoint, Window<Lost, MOST_CUT>>>,
+    services: Bounded<Endpoint, Window<Lost, MOST_CUT>>,
     ongoing: Ongoing<Restart>,
 }
 
@@ -55,14 +54,19 @@ struct Restart {
     process: Option<String>,
 }
 
+impl Default for Restarts {
+    fn default() -> Self {
+        Self { services: Bounded::new(MOST), ongoing: Ongoing::default() }
+    }
+}
+
 impl Detector for Restarts {
     fn see(&mut self, event: &RstEvent, now: u64, out: &mut Vec<Finding>) {
         let (Some((server, lost)), SentBy::Server) = (lost(event), event.sent_by) else { return };
         if let Some(restart) = self.ongoing.go_on(&server, now) {
             return restart.take(event, lost);
         }
-        let lately =
-            self.services.get_or_insert_with(|| Bounded::new(MOST)).at(server, Window::default);
+        let lately = self.services.at(server, Window::default);
         lately.see(now, WIDTH, lost);
         let telling = lately.iter().filter(|lost| lost.is_telling).count();
         let is_cut = lately.iter().any(|lost| lost.fate != Fate::Refused);
@@ -105,9 +109,8 @@ impl Restart {
             Fate::Waiting => self.waiting += 1,
             Fate::Refused => self.refused += 1,
         }
-        let of_server = event.process.as_ref().filter(|_| Some(event.src) == event.server);
-        if let Some(process) = of_server {
-            self.process = Some(format!(" ({}[{}])", process.name, process.pid));
+        if self.process.is_none() && Some(event.src) == event.server {
+            self.process = event.process.as_ref().map(|process| format!(" ({})", named(process)));
         }
     }
 }

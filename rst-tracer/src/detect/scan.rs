@@ -7,7 +7,7 @@
 use std::{collections::BTreeSet, net::IpAddr};
 
 use super::{
-    Bounded, Detector,
+    Bounded, Detector, named,
     spell::{Ongoing, SECOND, Spell, Spells, Subject, Words, some, span},
     window::Window,
 };
@@ -25,9 +25,8 @@ const MOST_ASKED: usize = 40;
 /// A scan's hosts and ports are told apart up to so many of each.
 const MOST_TOLD: usize = 4_096;
 
-#[derive(Default)]
 pub(super) struct Scans {
-    askers: Option<Bounded<IpAddr, Window<Asked, MOST_ASKED>>>,
+    askers: Bounded<IpAddr, Window<Asked, MOST_ASKED>>,
     ongoing: Ongoing<Scan>,
 }
 
@@ -49,14 +48,19 @@ struct Scan {
     process: Option<String>,
 }
 
+impl Default for Scans {
+    fn default() -> Self {
+        Self { askers: Bounded::new(MOST), ongoing: Ongoing::default() }
+    }
+}
+
 impl Detector for Scans {
     fn see(&mut self, event: &RstEvent, now: u64, out: &mut Vec<Finding>) {
         let Some((asker, asked)) = asked_in_vain(event) else { return };
         if let Some(scan) = self.ongoing.go_on(&asker, now) {
             return scan.take(event, asked);
         }
-        let askers = self.askers.get_or_insert_with(|| Bounded::new(MOST));
-        let lately = askers.at(asker, Window::default);
+        let lately = self.askers.at(asker, Window::default);
         lately.see(now, WIDTH, asked);
         if !is_scan(lately.iter(), asked.server) {
             return;
@@ -118,8 +122,8 @@ impl Scan {
             LocalRole::Forwarder | LocalRole::Observer => false,
         };
         self.by_this_host |= asks_from_here;
-        if asks_from_here && let Some(process) = &event.process {
-            self.process = Some(format!("{}[{}]", process.name, process.pid));
+        if asks_from_here && self.process.is_none() {
+            self.process = event.process.as_ref().map(named);
         }
     }
 }

@@ -24,9 +24,8 @@ const LONGEST: u64 = 1_800 * SECOND;
 /// How many services are remembered.
 const MOST: usize = 4_096;
 
-#[derive(Default)]
 pub(super) struct Surges {
-    services: Option<Bounded<Endpoint, Service>>,
+    services: Bounded<Endpoint, Service>,
     ongoing: Ongoing<Surge>,
     /// When the first reset of all was seen.
     since: Option<u64>,
@@ -52,12 +51,17 @@ struct Surge {
     severity: Severity,
 }
 
+impl Default for Surges {
+    fn default() -> Self {
+        Self { services: Bounded::new(MOST), ongoing: Ongoing::default(), since: None }
+    }
+}
+
 impl Detector for Surges {
     fn see(&mut self, event: &RstEvent, now: u64, out: &mut Vec<Finding>) {
         let since = *self.since.get_or_insert(now);
         let Some(server) = event.server.filter(|_| concerns_service(event.cause)) else { return };
-        let services = self.services.get_or_insert_with(|| Bounded::new(MOST));
-        let service = services.at(server, Service::default);
+        let service = self.services.at(server, Service::default);
         let much = service.count(
             now,
             self.ongoing.get(&server).is_none_or(|surge| now.saturating_sub(surge.began) > LONGEST),

@@ -1,6 +1,9 @@
 //! Which hooks each kind of interface gets, and what `Attached` says about it.
 
-use aya::programs::{TcAttachType, Xdp, XdpMode as ForeignMode};
+use aya::{
+    Ebpf,
+    programs::{TcAttachType, Xdp, XdpMode as ForeignMode},
+};
 use rst_tracer::{
     exit::Code,
     links::{self, Layer, Link, XdpPlace},
@@ -68,16 +71,22 @@ fn jumbo_frames_do_not_prevent_native_xdp() {
     });
 }
 
+/// Lets somebody else's program have the XDP hook: who owns it, the program's id, and its tag.
+fn occupy(name: &str, mode: ForeignMode) -> (Ebpf, u32, u64) {
+    let mut foreign = programs();
+    let xdp: &mut Xdp =
+        foreign.program_mut("xdp_ingress").expect("in the object").try_into().expect("XDP");
+    xdp.load().expect("loads");
+    xdp.attach(name, mode).expect("attaches");
+    let tag = xdp.info().expect("its information").tag();
+    (foreign, link(name).xdp.expect("an occupant").program_id, tag)
+}
+
 #[test]
 fn an_occupied_xdp_hook_is_left_to_its_owner_who_is_named() {
     in_namespace(|| {
         let (v0, _) = veth("v0", "v1");
-        let mut foreign = programs();
-        let xdp: &mut Xdp =
-            foreign.program_mut("xdp_ingress").expect("in the object").try_into().expect("XDP");
-        xdp.load().expect("loads");
-        xdp.attach("v0", ForeignMode::Driver).expect("attaches");
-        let owner = link("v0").xdp.expect("an occupant").program_id;
+        let (_foreign, owner, _) = occupy("v0", ForeignMode::Driver);
 
         for mode in [XdpMode::Native, XdpMode::Generic] {
             let attached = hooks().attach(&v0, mode).expect("attached");
@@ -97,13 +106,7 @@ fn an_occupied_xdp_hook_is_left_to_its_owner_who_is_named() {
 fn an_occupant_is_named_where_its_place_is_not_wanted() {
     in_namespace(|| {
         let (v0, _) = veth("v0", "v1");
-        let mut foreign = programs();
-        let xdp: &mut Xdp =
-            foreign.program_mut("xdp_ingress").expect("in the object").try_into().expect("XDP");
-        xdp.load().expect("loads");
-        xdp.attach("v0", ForeignMode::Skb).expect("attaches");
-        let owner = link("v0").xdp.expect("an occupant").program_id;
-        let tag = xdp.info().expect("its information").tag();
+        let (_foreign, owner, tag) = occupy("v0", ForeignMode::Skb);
         let who = format!("XDP program {owner} (xdp_ingress, tag {tag:016x})");
 
         for mode in [XdpMode::Auto, XdpMode::Off] {

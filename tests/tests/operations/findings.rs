@@ -36,18 +36,22 @@ fn ended(tracer: Tracer, begun: &Value) -> Value {
     last.clone()
 }
 
+/// Calls thirty closed ports of the traced host.
+fn ask_thirty_closed_ports(pair: &Pair) {
+    let ask = || {
+        for port in 2_000..2_030 {
+            TcpStream::connect((IpAddr::from(HERE), port)).expect_err("it is closed");
+        }
+        Ok(())
+    };
+    pair.there.run(ask).expect("asked");
+}
+
 #[test]
 fn whoever_asks_thirty_closed_ports_scans() {
     let Some(pair) = Pair::beside_others() else { return };
     let tracer = pair.trace(&[]);
-    pair.there
-        .run(|| {
-            for port in 2_000..2_030 {
-                TcpStream::connect((IpAddr::from(HERE), port)).expect_err("it is closed");
-            }
-            Ok(())
-        })
-        .expect("asked");
+    ask_thirty_closed_ports(&pair);
     let first = begun(&tracer, "port_scan");
     assert_eq!(first["counts"]["ports"], 15, "{first:#}");
     tracer.out.await_count(31);
@@ -89,14 +93,7 @@ fn a_listener_that_closes_with_callers_waiting_went_down() {
 fn findings_can_be_left_out() {
     let Some(pair) = Pair::beside_others() else { return };
     let tracer = pair.trace(&["--no-findings"]);
-    pair.there
-        .run(|| {
-            for port in 2_000..2_030 {
-                TcpStream::connect((IpAddr::from(HERE), port)).expect_err("it is closed");
-            }
-            Ok(())
-        })
-        .expect("asked");
+    ask_thirty_closed_ports(&pair);
     tracer.out.await_count(30);
     let ended = tracer.interrupt();
     assert_eq!(of_type(&lines(&ended), "finding"), [] as [&Value; 0]);

@@ -4,13 +4,16 @@ use std::net::{IpAddr, SocketAddr, TcpStream};
 
 use anyhow::Result;
 use rst_tracer::demo::netns::Netns;
-use rst_tracer::demo::scenarios::{Scene, settle};
-use rst_tracer::demo::sockets;
-use rst_tracer::demo::truth::Connection;
+use rst_tracer::demo::scenarios::{REQUEST, Scene, settle};
+use rst_tracer::demo::truth::{Connection, GroundTruth, Reset, Sender, Stage};
+use rst_tracer::demo::{sockets, wait};
 use rst_tracer::exit::{Code, Failure};
 
+use super::super::second_exam::daemons::clients::hear_until;
+use super::super::second_exam::filter::broken;
+use super::super::servers::DIED;
 use super::super::servers::program::{Folder, Program, command, run};
-use super::super::third_exam::common::target;
+use super::super::third_exam::common::{source, target, with};
 
 pub(in crate::laboratory) const LIGHTTPD: &[&str] = &["lighttpd"];
 pub(in crate::laboratory) const PERL: &[&str] = &["perl"];
@@ -118,4 +121,53 @@ impl Drop for Ruleset<'_> {
 /// The words of nft for the scenario's family: the protocol, and the type of its addresses.
 pub(in crate::laboratory) fn nft_words(scene: &Scene<'_>) -> [&'static str; 2] {
     if scene.server.is_ipv4() { ["ip", "ipv4_addr"] } else { ["ip6", "ipv6_addr"] }
+}
+
+/// Where a program on the client listens to others there, whom nobody on the way sees.
+pub(in crate::laboratory) fn front(scene: &Scene<'_>) -> SocketAddr {
+    SocketAddr::from(([127, 0, 0, 1], scene.server.port()))
+}
+
+/// tinyproxy on the client, and where it listens.
+pub(in crate::laboratory) fn tinyproxy(scene: &Scene<'_>) -> Result<(Program, SocketAddr)> {
+    let (host, front, folder) = (&scene.lab.client, front(scene), Folder::new()?);
+    let text = format!(
+        "User root\nGroup root\nPort {}\nListen 127.0.0.1\nBind {}\nTimeout 10\nMaxClients 20\n\
+         LogLevel Info\n",
+        front.port(),
+        source(scene)
+    );
+    let path = folder.write("tinyproxy.conf", text)?;
+    let mut tinyproxy = command("tinyproxy");
+    let tinyproxy = folder.start(host, tinyproxy.arg("-d").arg("-c").arg(path))?;
+    Ok((tinyproxy.await_listening(host, front)?, front))
+}
+
+/// A server that dies over the first of two requests, `over` it, once it has said that it is at it: `busy`. That client
+/// and another one have asked for more.
+pub(in crate::laboratory) fn dies_over_a_request(
+    scene: &Scene<'_>,
+    mut server: Program,
+    over: &[u8],
+    busy: &str,
+) -> Result<GroundTruth> {
+    let other = scene.dial()?;
+    tell(scene, &other, REQUEST)?;
+    hear_until(&other.0, b"hello")?;
+    let cause = scene.dial()?;
+    tell(scene, &cause, over)?;
+    wait::until("the server to begin", || Ok(server.said().contains(busy)))?;
+    for one in [&other, &cause] {
+        tell(scene, one, b"GET /more HTTP/1.1\r\nHost: a.lab\r\n\r\n")?;
+    }
+    server.tell(b"go on\n")?;
+    let mut connections = Vec::new();
+    for (client, connection) in [cause, other] {
+        broken(&client)?;
+        // It died; that a request lay unread is why its kernel reset.
+        let reset = Reset::by(Sender::Server, Stage::PostData, DIED);
+        connections.push(with(connection, vec![reset.or_as_truly(&["closed_with_unread_data"])]));
+    }
+    server.wait()?;
+    Ok(GroundTruth { connections, done: "both clients got ECONNRESET" })
 }

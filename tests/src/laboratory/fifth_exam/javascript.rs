@@ -13,12 +13,11 @@ use rst_tracer::demo::{sockets, wait};
 
 use super::super::second_exam::daemons::clients::{await_fin, called, hear_until};
 use super::super::second_exam::filter::{broken, only};
-use super::super::servers::DIED;
 use super::super::servers::program::{Folder, command};
 use super::super::third_exam::common::{
     AFTER_CLOSE, CANCEL, LINGER0, UNREAD, ms, passed, source, target, with,
 };
-use super::common::{NODE, node, tell};
+use super::common::{NODE, dies_over_a_request, node, tell};
 
 pub(super) const LISTED: &[Listed] = &[
     Listed::new(
@@ -110,26 +109,8 @@ http.createServer((asked, answer) => {
     answer.end('hello');
 }).listen(+port, host);
 ";
-    let mut node = node(scene, SERVER)?;
-    let other = scene.dial()?;
-    tell(scene, &other, REQUEST)?;
-    hear_until(&other.0, b"hello")?;
-    let cause = scene.dial()?;
-    tell(scene, &cause, b"GET /total HTTP/1.1\r\nHost: a.lab\r\n\r\n")?;
-    wait::until("Node.js to add", || Ok(node.said().contains("adding")))?;
-    for one in [&other, &cause] {
-        tell(scene, one, b"GET /more HTTP/1.1\r\nHost: a.lab\r\n\r\n")?;
-    }
-    node.tell(b"go on\n")?;
-    let mut connections = Vec::new();
-    for (client, connection) in [cause, other] {
-        broken(&client)?;
-        // It crashed; that a request lay unread is why its kernel reset.
-        let reset = Reset::by(Sender::Server, Stage::PostData, DIED);
-        connections.push(with(connection, vec![reset.or_as_truly(&["closed_with_unread_data"])]));
-    }
-    node.wait()?;
-    Ok(GroundTruth { connections, done: "both clients got ECONNRESET" })
+    let total = b"GET /total HTTP/1.1\r\nHost: a.lab\r\n\r\n";
+    dies_over_a_request(scene, node(scene, SERVER)?, total, "adding")
 }
 
 fn node_waits_less_than_its_balancer(scene: &Scene<'_>) -> Result<GroundTruth> {

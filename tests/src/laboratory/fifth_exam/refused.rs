@@ -1,6 +1,6 @@
 //! Callers of services that are not there, not yet or no more: proxies, monitors, scripts, resolvers.
 
-use std::net::{SocketAddr, TcpStream};
+use std::net::TcpStream;
 use std::thread;
 
 use anyhow::{Result, ensure};
@@ -17,7 +17,7 @@ use super::super::servers::program::{Folder, command};
 use super::super::third_exam::common::{
     CLOSED, GAVE_UP, WENT_AWAY, calls, calls_with, ms, passed, source, target, with,
 };
-use super::common::{LIGHTTPD, PERL, in_brackets, lighttpd, perl};
+use super::common::{LIGHTTPD, PERL, front, in_brackets, lighttpd, perl, tinyproxy};
 
 pub(super) const LISTED: &[Listed] = &[
     Listed::new(
@@ -99,19 +99,7 @@ fn went_away() -> Reset {
 }
 
 fn proxy_before_a_closed_door(scene: &Scene<'_>) -> Result<GroundTruth> {
-    let host = &scene.lab.client;
-    let front = SocketAddr::from(([127, 0, 0, 1], scene.server.port()));
-    let folder = Folder::new()?;
-    let text = format!(
-        "User root\nGroup root\nPort {}\nListen 127.0.0.1\nBind {}\nTimeout 10\nMaxClients 4\n\
-         LogLevel Info\n",
-        front.port(),
-        source(scene)
-    );
-    let path = folder.write("tinyproxy.conf", text)?;
-    let mut tinyproxy = command("tinyproxy");
-    let tinyproxy = folder.start(host, tinyproxy.arg("-d").arg("-c").arg(path))?;
-    let _tinyproxy = tinyproxy.await_listening(host, front)?;
+    let (_tinyproxy, front) = tinyproxy(scene)?;
     let page = format!("GET http://{}/news HTTP/1.0\r\n\r\n", scene.server);
     for _ in 0..2 {
         let client = dial_front(scene, front)?;
@@ -126,7 +114,7 @@ fn proxy_before_a_closed_door(scene: &Scene<'_>) -> Result<GroundTruth> {
 fn backend_gone_with_its_pod(scene: &Scene<'_>) -> Result<GroundTruth> {
     const PAGE: &[u8] = b"HTTP/1.0 200 OK\r\nContent-Length: 3\r\n\r\npod";
     let listener = scene.listen(8)?;
-    let front = SocketAddr::from(([127, 0, 0, 1], scene.server.port()));
+    let front = front(scene);
     let backend = format!(
         "server.modules += ( \"mod_proxy\" )\n\
          proxy.server = ( \"\" => (( \"host\" => \"{}\", \"port\" => {} )) )",

@@ -10,6 +10,7 @@ use rst_tracer::demo::scenarios::{Scene, settle};
 use rst_tracer::demo::truth::Connection;
 use rst_tracer::demo::wait;
 
+use super::super::fifth_exam::common::front;
 use super::super::servers::program::{Folder, Program, command};
 use super::super::servers::{sshd, the_caller};
 use super::super::third_exam::common::{source, target};
@@ -29,11 +30,6 @@ pub(super) fn replica(scene: &Scene<'_>) -> Result<Program> {
     let [ip, port] = target(scene);
     let settings = ["--replicaof", &format!("{ip} {port}"), "--bind-source-addr", &source(scene)];
     redis(&scene.lab.client, front(scene), &settings)
-}
-
-/// Where a program on the client listens to others there, whom nobody on the way sees.
-pub(super) fn front(scene: &Scene<'_>) -> SocketAddr {
-    SocketAddr::from(([127, 0, 0, 1], scene.server.port()))
 }
 
 /// mosquitto at the scenario's port.
@@ -61,21 +57,6 @@ pub(super) fn memcached(scene: &Scene<'_>, settings: &[&str]) -> Result<Program>
     let mut memcached = command("memcached");
     memcached.args(["-u", "root", "-t", "1", "-l", &ip, "-p", &port]).args(settings);
     Folder::new()?.start(host, &mut memcached)?.await_listening(host, scene.server)
-}
-
-/// tinyproxy on the client, and where it listens.
-pub(super) fn tinyproxy(scene: &Scene<'_>) -> Result<(Program, SocketAddr)> {
-    let (host, front, folder) = (&scene.lab.client, front(scene), Folder::new()?);
-    let text = format!(
-        "User root\nGroup root\nPort {}\nListen 127.0.0.1\nBind {}\nTimeout 10\nMaxClients 20\n\
-         LogLevel Info\n",
-        front.port(),
-        source(scene)
-    );
-    let path = folder.write("tinyproxy.conf", text)?;
-    let mut tinyproxy = command("tinyproxy");
-    let tinyproxy = folder.start(host, tinyproxy.arg("-d").arg("-c").arg(path))?;
-    Ok((tinyproxy.await_listening(host, front)?, front))
 }
 
 /// A server in Python at the scenario's port.

@@ -5,11 +5,11 @@ use std::thread;
 use anyhow::Result;
 use nix::errno::Errno;
 use rst_tracer::demo::lab::Place;
-use rst_tracer::demo::scenarios::{Listed, REQUEST, Scene, settle};
+use rst_tracer::demo::scenarios::{Listed, Scene, settle};
 use rst_tracer::demo::truth::{Connection, GroundTruth, Reset, Sender, Stage};
 use rst_tracer::demo::{sockets, wait};
 
-use super::super::fifth_exam::common::{NODE, tell};
+use super::super::fifth_exam::common::{NODE, dies_over_a_request, tell};
 use super::super::second_exam::daemons::clients::{await_fin, called, hear_until};
 use super::super::second_exam::filter::{Cause, Rule, broken, only};
 use super::super::servers::DIED;
@@ -112,26 +112,9 @@ http.createServer((asked, answer) => {
     let host = &scene.lab.server;
     let mut node = command("node");
     node.args(["--max-old-space-size=24", "-e", SERVER]).args(target(scene));
-    let mut node = Folder::new()?.start(host, &mut node)?.await_listening(host, scene.server)?;
-    let other = scene.dial()?;
-    tell(scene, &other, REQUEST)?;
-    hear_until(&other.0, b"hello")?;
-    let cause = scene.dial()?;
-    tell(scene, &cause, b"GET /report HTTP/1.1\r\nHost: a.lab\r\n\r\n")?;
-    wait::until("Node.js to build", || Ok(node.said().contains("building")))?;
-    for one in [&other, &cause] {
-        tell(scene, one, b"GET /news HTTP/1.1\r\nHost: a.lab\r\n\r\n")?;
-    }
-    node.tell(b"go on\n")?;
-    let mut connections = Vec::new();
-    for (client, connection) in [cause, other] {
-        broken(&client)?;
-        // It was aborted; that a request lay unread is why its kernel reset.
-        let reset = Reset::by(Sender::Server, Stage::PostData, DIED);
-        connections.push(with(connection, vec![reset.or_as_truly(&["closed_with_unread_data"])]));
-    }
-    node.wait()?;
-    Ok(GroundTruth { connections, done: "both clients got ECONNRESET" })
+    let node = Folder::new()?.start(host, &mut node)?.await_listening(host, scene.server)?;
+    let report = b"GET /report HTTP/1.1\r\nHost: a.lab\r\n\r\n";
+    dies_over_a_request(scene, node, report, "building")
 }
 
 fn dropbear_replaced_with_callers_waiting(scene: &Scene<'_>) -> Result<GroundTruth> {

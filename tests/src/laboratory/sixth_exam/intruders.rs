@@ -9,6 +9,7 @@ use rst_tracer::demo::sockets;
 use rst_tracer::demo::truth::{Family, GroundTruth, Reset, Sender, Side, Stage};
 
 use super::super::fifth_exam::common::tell;
+use super::super::fifth_exam::common::tinyproxy;
 use super::super::injected::forged;
 use super::super::injected::recipes::noise;
 use super::super::injected::watcher::{heard_at_rest, shoot};
@@ -17,7 +18,6 @@ use super::super::second_exam::filter::{Cause, broken, late, port_after};
 use super::super::servers::nginx;
 use super::super::servers::program::{Folder, command};
 use super::super::third_exam::common::{calls, calls_with, passed, with};
-use super::common::tinyproxy;
 
 pub(super) const LISTED: &[Listed] = &[
     Listed::new(

@@ -13,13 +13,14 @@ use rst_tracer::demo::truth::{GroundTruth, Reset, Sender, Stage};
 use rst_tracer::demo::wait;
 
 use super::super::fifth_exam::common::Ruleset;
+use super::super::fifth_exam::common::front;
 use super::super::second_exam::daemons::clients::{called, dial_front, hear_until};
 use super::super::second_exam::filter::{broken, port_after};
 use super::super::servers::program::{Folder, command};
 use super::super::third_exam::common::{
     CLOSED, GAVE_UP, WENT_AWAY, begin_call, calls, calls_with, passed, source, target, with,
 };
-use super::common::{REDIS, await_words, front, redis, replica, words};
+use super::common::{REDIS, await_words, redis, replica, words};
 
 pub(super) const LISTED: &[Listed] = &[
     Listed::new(
