@@ -80,7 +80,7 @@ impl Bench {
             .map_max_entries("TABLE", slots)
             .load(objects.baselines)
             .context("loading the baselines")?;
-        let options = all_told(slots, Cut::one(8 << 20))?;
+        let options = Options::all_told(slots, Cut::one(8 << 20))?;
         let mut ours = kernel::load(objects.ours, &options)?;
         let mut unrecorded =
             kernel::load(objects.ours, &Options { recorder: Recording::Off, ..options.clone() })?;
@@ -274,18 +274,4 @@ fn fd_of<'a>(of: &'a Ebpf, name: &str) -> Result<&'a ProgramFd> {
 fn cpu_ns() -> Result<u64> {
     let now = clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID)?;
     Ok(now.tv_sec() as u64 * 1_000_000_000 + now.tv_nsec() as u64)
-}
-
-/// What rst-tracer is loaded with by itself, but that every reset of no known connection is handed over.
-pub(crate) fn all_told(flows: u32, rings: Cut) -> Result<Options> {
-    Ok(Options {
-        flows,
-        rings,
-        no_flow_rate: 0,
-        wanted: None,
-        tunnels: true,
-        clock: Default::default(),
-        recorder: Default::default(),
-        keys: kernel::random_keys()?,
-    })
 }

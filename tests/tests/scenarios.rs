@@ -23,16 +23,8 @@ fn options(xdp_mode: XdpMode) -> live::Options {
     live::Options {
         interfaces: Default::default(),
         xdp_mode,
-        kernel: kernel::Options {
-            flows: 8192,
-            rings: Cut::for_this_host(4 << 20),
-            no_flow_rate: 0,
-            wanted: None,
-            tunnels: true,
-            clock: Default::default(),
-            recorder: Default::default(),
-            keys: kernel::random_keys().expect("random numbers"),
-        },
+        kernel: kernel::Options::all_told(8192, Cut::for_this_host(4 << 20))
+            .expect("random numbers"),
         scope: Default::default(),
         object: None,
     }

@@ -19,7 +19,6 @@ use rst_tracer::source::live::{
 use rst_tracer_tests::frames::{rst, tcp};
 
 use super::stay_on;
-use crate::loaded::all_told;
 
 /// Between two looks into the rings that were empty.
 const NAP: Duration = Duration::from_millis(1);
@@ -33,7 +32,7 @@ pub(super) struct Ran {
 
 /// Runs the XDP program at a rate, from one CPU, while another drains the rings.
 pub(super) fn from_the_kernel(ring_mib: u32, rate: f64, time: Duration) -> Result<Ran> {
-    let options = all_told(1 << 16, Cut::for_this_host(ring_mib << 20))?;
+    let options = kernel::Options::all_told(1 << 16, Cut::for_this_host(ring_mib << 20))?;
     let mut ours = kernel::load(OBJECT, &options)?;
     let counters = CounterMap::take(&mut ours)?;
     let mut rings = Rings::make(&mut ours, options.rings)?;

@@ -80,16 +80,7 @@ pub fn run(args: &DemoArgs) -> Result<Code> {
         interfaces: Default::default(),
         // The point is diagnosis, not throughput.
         xdp_mode: XdpMode::Native,
-        kernel: kernel::Options {
-            flows: 1024 * WAYS,
-            rings: Cut::for_this_host(4 << 20),
-            no_flow_rate: 0,
-            wanted: None,
-            tunnels: true,
-            clock: Default::default(),
-            recorder: Default::default(),
-            keys: kernel::random_keys()?,
-        },
+        kernel: kernel::Options::all_told(1024 * WAYS, Cut::for_this_host(4 << 20))?,
         scope: Scope::Netns,
         object: args.bpf_object.clone(),
     };

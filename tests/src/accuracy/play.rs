@@ -91,16 +91,7 @@ fn options(xdp_mode: XdpMode) -> Result<live::Options> {
     Ok(live::Options {
         interfaces: Default::default(),
         xdp_mode,
-        kernel: kernel::Options {
-            flows: 1 << 16,
-            rings: Cut::for_this_host(8 << 20),
-            no_flow_rate: 0,
-            wanted: None,
-            tunnels: true,
-            clock: Default::default(),
-            recorder: Default::default(),
-            keys: kernel::random_keys()?,
-        },
+        kernel: kernel::Options::all_told(1 << 16, Cut::for_this_host(8 << 20))?,
         scope: Default::default(),
         object: None,
     })

@@ -73,14 +73,8 @@ pub(crate) fn options(interfaces: &[&str], xdp_mode: XdpMode, scope: Scope) -> l
         },
         xdp_mode,
         kernel: kernel::Options {
-            flows: 8192,
-            rings: Cut::for_this_host(8 << 20),
-            no_flow_rate: 0,
-            wanted: None,
             tunnels: false,
-            clock: Default::default(),
-            recorder: Default::default(),
-            keys: kernel::random_keys().expect("random numbers"),
+            ..kernel::Options::all_told(8192, Cut::for_this_host(8 << 20)).expect("random numbers")
         },
         scope,
         object: None,

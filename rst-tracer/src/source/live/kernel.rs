@@ -46,6 +46,16 @@ pub struct Options {
 }
 
 impl Options {
+    /// What a trace has by itself, but that every reset of no known connection is handed over.
+    ///
+    /// # Errors
+    /// When the kernel has no random numbers to give.
+    pub fn all_told(flows: u32, rings: Cut) -> std::io::Result<Self> {
+        let (wanted, clock, recorder) = Default::default();
+        let keys = random_keys()?;
+        Ok(Self { flows, rings, no_flow_rate: 0, wanted, tunnels: true, clock, recorder, keys })
+    }
+
     /// Connections that the table has room for.
     pub fn table_size(&self) -> u32 {
         self.buckets() * WAYS
