@@ -15,7 +15,10 @@ mod resets;
 mod rounds;
 mod subject;
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
 use anyhow::{Context, Result, ensure};
 use clap::{Parser, ValueEnum};
@@ -110,16 +113,26 @@ impl Part {
     }
 }
 
-fn main() -> Result<()> {
-    let arguments = Arguments::parse();
+fn main() -> ExitCode {
+    match measure(&Arguments::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        // In one line, and without a backtrace: whoever reads the end of a log is to find it there.
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn measure(arguments: &Arguments) -> Result<()> {
     let machine = machine()?;
     let kernel = nix::sys::utsname::uname()?.release().to_string_lossy().into_owned();
     let all = Part::value_variants();
     let parts = if arguments.part.is_empty() { all } else { &arguments.part };
     let mut broken = Vec::new();
     for part in parts {
-        let section = part.measure(&arguments)?;
-        let once_more = || Ok(part.measure(&arguments)?.floors);
+        let section = part.measure(arguments)?;
+        let once_more = || Ok(part.measure(arguments)?.floors);
         broken.extend(floors::broken(&section.floors, once_more)?);
         let (machine, kernel, commit) = (machine.clone(), kernel.clone(), arguments.commit.clone());
         let section = Section { machine, kernel, commit, ..section };

@@ -93,8 +93,8 @@ impl Hot {
             Goal::at_most(format!("{what}, {}", hook.name()), most, measured)
         };
         [
-            floor("data segment: × textbook", 0.9, textbook(Kind::Data)),
-            floor("pure ACK: × textbook", 0.9, textbook(Kind::Ack)),
+            floor("data segment: × textbook", 1.05, textbook(Kind::Data)),
+            floor("pure ACK: × textbook", 1.05, textbook(Kind::Ack)),
             floor("data segment: IPv6 × IPv4", 1.6, beside_plain(Road::V6)),
             floor("data segment: in a VLAN × without", 1.7, beside_plain(Road::V4Tagged)),
             floor("UDP × data segment, net of empty", 0.5, net(Kind::Udp) / net(Kind::Data)),
