@@ -16,4 +16,5 @@ pub mod shared_captures;
 pub mod skip;
 pub mod story;
 pub mod summary;
+pub mod tap;
 pub mod tracer;

@@ -3,11 +3,7 @@
 //! Interfaces are made and looked at with the rtnetlink crate, whose parser is not the agent's:
 //! what the agent claims is checked against it.
 
-use std::{
-    fs::{File, OpenOptions},
-    os::fd::AsRawFd,
-    thread,
-};
+use std::{fs::File, thread};
 
 use aya::{
     Ebpf,
@@ -19,6 +15,7 @@ use rst_tracer::{
     links::{self, Link},
     source::live::{attach::Hooks, object::OBJECT},
 };
+use rst_tracer_tests::tap;
 use rtnetlink::{
     Handle, LinkUnspec, LinkVeth,
     packet_route::{link::LinkAttribute, tc::TcAttribute},
@@ -77,17 +74,7 @@ pub(crate) fn link(name: &str) -> Link {
 
 /// A layer-3 tun device; it lives as long as the file.
 pub(crate) fn tun(name: &str) -> (File, Link) {
-    let file =
-        OpenOptions::new().read(true).write(true).open("/dev/net/tun").expect("/dev/net/tun");
-    // SAFETY: all-zero is a valid ifreq.
-    let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
-    for (to, from) in request.ifr_name.iter_mut().zip(name.bytes()) {
-        *to = from as libc::c_char;
-    }
-    request.ifr_ifru.ifru_flags = (libc::IFF_TUN | libc::IFF_NO_PI) as libc::c_short;
-    // SAFETY: the request outlives the call.
-    let made = unsafe { libc::ioctl(file.as_raw_fd(), libc::TUNSETIFF, &raw mut request) };
-    assert_eq!(made, 0, "{}", std::io::Error::last_os_error());
+    let file = tap::open(name, libc::IFF_TUN).expect("a tun device");
     set_up(name);
     (file, link(name))
 }

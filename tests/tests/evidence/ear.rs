@@ -1,4 +1,4 @@
-//! A tracer at the server's loopback that keeps every record instead of judging it.
+//! A tracer at an interface of the server that keeps every record instead of judging it.
 
 use std::{
     sync::mpsc,
@@ -39,13 +39,18 @@ pub(crate) struct Heard {
 impl Ear {
     /// Starts it in a namespace, at its loopback device.
     pub(crate) fn open(netns: &Netns, scope: Scope) -> Self {
+        Self::open_at(netns, "lo", scope)
+    }
+
+    /// Starts it in a namespace, at one of its interfaces.
+    pub(crate) fn open_at(netns: &Netns, interface: &'static str, scope: Scope) -> Self {
         let fd = netns.fd().try_clone_to_owned().expect("a descriptor");
         let (stop, stopped) = oneshot::channel();
         let (ready, is_ready) = mpsc::channel();
         let thread = thread::spawn(move || {
             nix::sched::setns(&fd, nix::sched::CloneFlags::CLONE_NEWNET).expect("the namespace");
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-            runtime.expect("a runtime").block_on(listen(scope, &ready, stopped))
+            runtime.expect("a runtime").block_on(listen(interface, scope, &ready, stopped))
         });
         let witnesses = is_ready.recv().expect("the tracer starts");
         Self { stop, thread, witnesses }
@@ -82,11 +87,12 @@ pub(crate) fn options(interfaces: &[&str], xdp_mode: XdpMode, scope: Scope) -> l
 }
 
 async fn listen(
+    interface: &str,
     scope: Scope,
     ready: &mpsc::Sender<Witnesses>,
     mut stopped: oneshot::Receiver<()>,
 ) -> Heard {
-    let options = options(&["lo"], XdpMode::Off, scope);
+    let options = options(&[interface], XdpMode::Off, scope);
     let mut live = Live::start(options, |line| println!("{line}")).expect("the tracer starts");
     ready.send(live.witnesses()).expect("somebody waits");
     let mut records = Vec::new();

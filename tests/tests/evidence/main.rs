@@ -7,6 +7,7 @@ mod listeners;
 mod owners;
 mod resets;
 mod scattered;
+mod split;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
 
