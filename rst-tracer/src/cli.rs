@@ -12,8 +12,8 @@ use rst_tracer_common::{
     wire::Address,
 };
 
-pub(crate) use parse::duration;
-use parse::{cause_parser, interval, listen_address, network, place, port, probability, user};
+use parse::{cause_parser, interval, listen_address, place, port, probability, user};
+pub(crate) use parse::{duration, network};
 
 use crate::{
     demo::DemoArgs,
@@ -221,6 +221,10 @@ pub struct OutputArgs {
     /// Write no findings, which tell what shows only over many resets: scans, surges, restarts and the like
     #[arg(long)]
     pub no_findings: bool,
+    /// Judge each reset by the rules of this file (TOML): what a firewall is to deny, what is harmless, what must never
+    /// be. Findings tell what violates a rule, and the summary what every rule matched
+    #[arg(long, value_name = "FILE")]
+    pub policy: Option<PathBuf>,
     /// How long a reset waits for what proves or refutes it: 0s, 500ms, 1s
     #[arg(long, value_name = "TIME", default_value = "1s", value_parser = duration)]
     pub settle: Duration,

@@ -33,6 +33,7 @@ fn start(Loaded { cli, in_use, odd }: Loaded) -> anyhow::Result<Code> {
     odd.iter().for_each(|line| run::tell(format_args!("rst-tracer: {line}")));
     match cli.command.unwrap_or(Command::Trace(cli.trace)) {
         Command::Trace(args) if args.service.check_config => {
+            run::policy(&args.output)?;
             config::show(&in_use, &mut out)?;
             Ok(Code::OK)
         }

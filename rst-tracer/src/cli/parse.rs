@@ -56,7 +56,7 @@ pub(super) fn listen_address(text: &str) -> Result<SocketAddr, String> {
 
 /// A network in CIDR notation, or a single address. An IPv4 address may be written as sockets of IPv6 show it
 /// (`::ffff:10.0.0.1`, RFC 4291 section 2.5.5.2): on the wire it is IPv4.
-pub(super) fn network(text: &str) -> Result<IpNet, String> {
+pub(crate) fn network(text: &str) -> Result<IpNet, String> {
     const MAPPED: u8 = 96;
     let net = text
         .parse::<IpNet>()

@@ -1,15 +1,16 @@
 //! Options from a file: TOML, a key an option.
 
-use std::{ffi::OsString, fs, ops::Range, path::Path};
+use std::{ffi::OsString, path::Path};
 
 use anyhow::Result;
 use clap::Arg;
-use toml::de::{DeTable, DeValue};
+use toml::de::DeValue;
 
 use super::{
     TRACE,
     nearest::nearest_option,
-    setting::{Origin, Setting},
+    setting::Setting,
+    text::{self, Document},
     wrong,
 };
 
@@ -18,9 +19,7 @@ use super::{
 /// # Errors
 /// Names the file, and the line where there is one.
 pub(super) fn read(path: &Path, options: &[Arg]) -> Result<Vec<Setting>> {
-    let cannot = |error| wrong(format_args!("cannot read {}: {error}", path.display()));
-    let text = fs::read_to_string(path).map_err(cannot)?;
-    parse(&text, path, options)
+    parse(&text::read(path)?, path, options)
 }
 
 /// Reads the text of the file.
@@ -28,19 +27,12 @@ pub(super) fn read(path: &Path, options: &[Arg]) -> Result<Vec<Setting>> {
 /// # Errors
 /// Names the file and the line.
 pub(super) fn parse(text: &str, path: &Path, options: &[Arg]) -> Result<Vec<Setting>> {
-    let at = |span: Range<usize>| {
-        let line = text.as_bytes()[..span.start].iter().filter(|&&byte| byte == b'\n').count() + 1;
-        Origin::File(path.to_owned(), line)
-    };
-    let table = DeTable::parse(text).map_err(|error| {
-        let origin = at(error.span().unwrap_or_default());
-        wrong(format_args!("{origin}: {}", error.message()))
-    })?;
+    let document = Document { text, path };
     // In the order of the file.
-    let mut entries: Vec<_> = table.into_inner().into_iter().collect();
+    let mut entries: Vec<_> = document.table()?.into_iter().collect();
     entries.sort_by_key(|(key, _)| key.span().start);
     let settings = entries.into_iter().map(|(key, value)| {
-        let origin = at(key.span());
+        let origin = document.at(key.span());
         let name = key.get_ref();
         let Some(option) = options.iter().find(|option| option.get_long() == Some(name)) else {
             return Err(wrong(format_args!("{origin}: {}", unknown(name, options))));
@@ -62,7 +54,7 @@ fn unknown(key: &str, options: &[Arg]) -> String {
 }
 
 /// One value, or those of a list.
-fn values(value: &DeValue<'_>) -> Option<Vec<OsString>> {
+pub(super) fn values(value: &DeValue<'_>) -> Option<Vec<OsString>> {
     match value {
         DeValue::Array(list) => list.iter().map(|value| scalar(value.get_ref())).collect(),
         one => scalar(one).map(|value| vec![value]),

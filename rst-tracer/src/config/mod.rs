@@ -7,9 +7,11 @@
 mod environment;
 mod file;
 mod nearest;
+mod policy;
 mod setting;
 #[cfg(test)]
 mod tests;
+mod text;
 
 use std::{
     ffi::OsString,
@@ -22,6 +24,7 @@ use clap::{Arg, ArgMatches, Command, CommandFactory, FromArgMatches, parser::Val
 
 use self::environment::Environment;
 pub(crate) use self::nearest::nearest;
+pub use self::policy::read as read_policy;
 pub use self::setting::{Origin, Setting};
 use crate::{
     cli::{self, Cli, OutputArgs},

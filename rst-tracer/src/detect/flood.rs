@@ -141,6 +141,7 @@ impl Flood {
             host: host.to_owned(),
             kind: FindingKind::RstFlood,
             state: self.state,
+            rule: None,
             start,
             end: Timestamp(start.0.saturating_add(self.lasted_ns).min(time.0)),
             // What is lost may have been somebody's only trace.

@@ -8,6 +8,7 @@ pub mod flood;
 mod idle;
 mod injection;
 mod overflow;
+pub mod policy;
 mod restart;
 mod scan;
 mod spell;
@@ -38,7 +39,7 @@ fn named(process: &Process) -> String {
 
 /// Watches the events that are written. Its time is theirs: nanoseconds since the epoch.
 pub struct Watch {
-    detectors: [Box<dyn Detector>; 6],
+    detectors: [Box<dyn Detector>; 7],
     now: u64,
     /// When it was last looked for what is due.
     looked: u64,
@@ -49,13 +50,14 @@ const ANOTHER_TIME: u64 = 60 * spell::SECOND;
 
 impl Default for Watch {
     fn default() -> Self {
-        let detectors: [Box<dyn Detector>; 6] = [
+        let detectors: [Box<dyn Detector>; 7] = [
             Box::<scan::Scans>::default(),
             Box::<surge::Surges>::default(),
             Box::<injection::Injections>::default(),
             Box::<idle::Idles>::default(),
             Box::<overflow::Overflows>::default(),
             Box::<restart::Restarts>::default(),
+            Box::<policy::violations::Violations>::default(),
         ];
         Self { detectors, now: 0, looked: 0 }
     }

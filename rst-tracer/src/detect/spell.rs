@@ -64,6 +64,11 @@ pub(super) trait Subject {
     /// Nothing seen for so long, it is over.
     const QUIET: u64;
 
+    /// The rule of the policy file that it is about.
+    fn rule(&self, _: &Self::Key) -> Option<Text> {
+        None
+    }
+
     /// What there is to say now.
     fn say(&self, key: &Self::Key, spell: &Spell) -> Words;
 }
@@ -170,6 +175,7 @@ fn finding<S: Subject>(
         host: String::new(),
         kind: S::KIND,
         state,
+        rule: subject.rule(key),
         start: Timestamp(spell.began),
         end: Timestamp(spell.seen),
         severity,

@@ -7,15 +7,15 @@ use crate::event::{
 };
 
 /// Events are watched from here on.
-const START: u64 = 1_700_000_000 * SECOND;
+pub(super) const START: u64 = 1_700_000_000 * SECOND;
 
-fn at(address: &str) -> Endpoint {
+pub(super) fn at(address: &str) -> Endpoint {
     let (ip, port) = address.rsplit_once(':').unwrap();
     Endpoint { ip: ip.parse().unwrap(), port: port.parse().unwrap() }
 }
 
 /// A reset that the server sent to the client.
-fn by_server(cause: Cause, client: &str, server: &str) -> RstEvent {
+pub(super) fn by_server(cause: Cause, client: &str, server: &str) -> RstEvent {
     let Event::Rst(rst) = samples::unread_data() else { panic!("the example is a reset") };
     let (client, server) = (at(client), at(server));
     RstEvent {
@@ -34,7 +34,7 @@ fn by_server(cause: Cause, client: &str, server: &str) -> RstEvent {
     }
 }
 
-fn refused(client: &str, server: &str) -> RstEvent {
+pub(super) fn refused(client: &str, server: &str) -> RstEvent {
     let usual = by_server(Cause::ClosedPort, client, server);
     RstEvent { conn_state: Some(ConnState::Rej), stage: Stage::PostSyn, ..usual }
 }

@@ -26,6 +26,9 @@ pub struct Finding {
     pub host: String,
     pub kind: FindingKind,
     pub state: FindingState,
+    /// The rule of the policy file that it is about, by its name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rule: Option<Text>,
     /// When what was found began.
     pub start: Timestamp,
     /// When it was last seen to go on.

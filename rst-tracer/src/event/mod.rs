@@ -31,7 +31,7 @@ pub use number::{Confidence, MAX_INTEGER, Weight};
 pub use parts::*;
 pub use read::read_enriched;
 pub use rst::RstEvent;
-pub use stats::{HookStats, OutputStats, StatsEvent};
+pub use stats::{HookStats, OutputStats, RuleStats, StatsEvent};
 pub use taxonomy::{Cause, Class};
 pub use time::Timestamp;
 pub use vocabulary::UnknownName;

@@ -261,6 +261,34 @@ vocabulary! {
 }
 
 vocabulary! {
+    /// What a rule of the policy file expects of the resets that it matches.
+    Expect {
+        /// A firewall denies these connections: its resets are the policy at work.
+        Denied = "denied",
+        /// They are part of how things work.
+        Harmless = "harmless",
+        /// There is none.
+        Never = "never",
+        /// No more than so many within a time.
+        AtMost = "at_most",
+    }
+}
+
+vocabulary! {
+    /// What a reset is by the rule that matches it.
+    PolicyVerdict {
+        /// The policy acted: a firewall denied the connection, as the rule says.
+        AsConfigured = "as_configured",
+        /// The rule expects it.
+        Expected = "expected",
+        /// The rule does not expect it, or it shows that the policy did not act.
+        Violated = "violated",
+        /// It shows neither that the policy acted nor that it did not.
+        Unclear = "unclear",
+    }
+}
+
+vocabulary! {
     /// What a finding is about.
     FindingKind {
         /// More resets than this service usually has.
@@ -292,6 +320,30 @@ vocabulary! {
         GoesOn = "goes_on",
         /// Nothing of it was seen for a while, or the trace ends.
         Over = "over",
+    }
+}
+
+impl Expect {
+    /// What is expected, in words.
+    pub const fn words(self) -> &'static str {
+        match self {
+            Self::Denied => "a firewall denies these connections",
+            Self::Harmless => "resets are harmless here",
+            Self::Never => "there is no reset here",
+            Self::AtMost => "resets are few here",
+        }
+    }
+}
+
+impl PolicyVerdict {
+    /// The verdict in words.
+    pub const fn words(self) -> &'static str {
+        match self {
+            Self::AsConfigured => "as configured",
+            Self::Expected => "expected",
+            Self::Violated => "violated",
+            Self::Unclear => "unclear",
+        }
     }
 }
 

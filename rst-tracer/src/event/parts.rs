@@ -11,8 +11,8 @@ use serde::{Deserialize, Serialize};
 use super::number::bounded;
 use super::schema::ip;
 use super::{
-    Cause, Class, Confidence, Direction, Flags, Hook, KnownBy, Mac, Speaker, Text, Timestamp,
-    Weight,
+    Cause, Class, Confidence, Direction, Expect, Flags, Hook, KnownBy, Mac, PolicyVerdict, Speaker,
+    Text, Timestamp, Weight,
 };
 
 /// One end of a connection.
@@ -258,6 +258,19 @@ pub struct Kernel {
     /// Network namespace that this comes from, when it is not the one of the tracer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub netns: Option<u32>,
+}
+
+/// What the first rule of the policy file that matches a reset says of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Policy {
+    /// Name of the rule.
+    pub rule: Text,
+    pub expect: Expect,
+    pub verdict: PolicyVerdict,
+    /// Why it is violated or unclear, in words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub text: Option<Text>,
 }
 
 /// One of several places where the same reset was seen.

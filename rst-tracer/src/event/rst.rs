@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 use super::number::{bounded, bounded_option, is_zero};
 use super::{
     Alternative, AtFault, Basis, Cause, Class, Confidence, ConnState, Direction, Effect, Endpoint,
-    Evidence, Flow, Hook, Initiator, Kernel, LocalRole, Origin, Process, Recent, Segment, SentBy,
-    SessionEndReason, Severity, Sighting, Speaker, Stage, Text, Timestamp,
+    Evidence, Flow, Hook, Initiator, Kernel, LocalRole, Origin, Policy, Process, Recent, Segment,
+    SentBy, SessionEndReason, Severity, Sighting, Speaker, Stage, Text, Timestamp,
 };
 
 /// A TCP reset and its explanation.
@@ -100,6 +100,9 @@ pub struct RstEvent {
     pub process: Option<Process>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kernel: Option<Kernel>,
+    /// What the policy file says of it; left out when no rule of it matches.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub policy: Option<Policy>,
     /// Community ID, version 1, of the connection.
     #[schemars(regex(pattern = r"^1:[A-Za-z0-9+/]{27}=$"))]
     pub community_id: String,
@@ -172,6 +175,7 @@ impl RstEvent {
             recent: Vec::new(),
             process: None,
             kernel: None,
+            policy: None,
             community_id: String::new(),
             vlan: Vec::new(),
             tunnel: None,

@@ -31,6 +31,8 @@ pub(crate) fn oversized(string: &str) -> Event {
     if let Some(kernel) = &mut rst.kernel {
         (kernel.reason, kernel.state) = (Some(long().into()), Some(long().into()));
     }
+    let (expect, verdict) = (Expect::Denied, PolicyVerdict::Violated);
+    rst.policy = Some(Policy { rule: long().into(), expect, verdict, text: Some(long().into()) });
     rst.evidence[0].id = long().into();
     rst.evidence[0].text = long().into();
     rst.evidence = vec![rst.evidence[0].clone(); 40];
@@ -67,6 +69,7 @@ pub(crate) fn oversized_finding(string: &str) -> Event {
         host: "web-1".into(),
         kind: FindingKind::PortScan,
         state: FindingState::Over,
+        rule: Some(string.to_owned().into()),
         start: Timestamp(0),
         end: Timestamp(0),
         severity: Severity::High,
@@ -87,7 +90,18 @@ pub(crate) fn oversized_stats() -> Event {
         untracked: [("set_full".into(), 0)].into(),
         malformed: [].into(),
     };
-    StatsEvent { rsts: 3, hooks: vec![hook; 200], ..StatsEvent::default() }.into()
+    let rule = RuleStats {
+        rule: "x".repeat(64).into(),
+        expect: Expect::AtMost,
+        rsts: u64::MAX,
+        as_configured: u64::MAX,
+        expected: u64::MAX,
+        violated: u64::MAX,
+        unclear: u64::MAX,
+        last: Some(Timestamp(0)),
+    };
+    let (policy, hooks) = (vec![rule; 200], vec![hook; 200]);
+    StatsEvent { rsts: 3, policy, hooks, ..StatsEvent::default() }.into()
 }
 
 /// Any event.
@@ -204,6 +218,11 @@ fn kernel() -> impl Strategy<Value = Kernel> {
     })
 }
 
+fn policy() -> impl Strategy<Value = Policy> {
+    (text(), one(Expect::ALL), one(PolicyVerdict::ALL), of(text()))
+        .prop_map(|(rule, expect, verdict, text)| Policy { rule, expect, verdict, text })
+}
+
 fn sighting() -> impl Strategy<Value = Sighting> {
     (of(wild()), one(Hook::ALL), of(one(Direction::ALL)))
         .prop_map(|(interface, hook, direction)| Sighting { interface, hook, direction })
@@ -228,7 +247,7 @@ pub(crate) fn rst() -> impl Strategy<Value = RstEvent> {
     let rest = (
         (of(wild()), of(text()), of(flow()), vec(recent(), 0..17), of(process()), of(kernel())),
         ("1:[A-Za-z0-9+/]{27}=", vec(any::<u16>(), 0..3), of(text()), any::<u64>()),
-        (vec(sighting(), 0..4), any::<bool>()),
+        (vec(sighting(), 0..4), any::<bool>(), of(policy())),
     );
     (bare, place, sides, words.boxed(), verdict.boxed(), rest.boxed()).prop_map(
         |(mut e, place, sides, words, verdict, rest)| {
@@ -248,7 +267,7 @@ pub(crate) fn rst() -> impl Strategy<Value = RstEvent> {
             (e.evidence, e.alternatives, e.signature) = verdict.1;
             (e.payload_text, e.mptcp_reason, e.flow, e.recent, e.process, e.kernel) = rest.0;
             (e.community_id, e.vlan, e.tunnel, e.repeats) = rest.1;
-            (e.sightings, e.truncated) = rest.2;
+            (e.sightings, e.truncated, e.policy) = rest.2;
             e
         },
     )
@@ -258,11 +277,11 @@ fn finding() -> impl Strategy<Value = Finding> {
     let source = any::<(std::net::IpAddr, Option<u16>, u64)>()
         .prop_map(|(ip, port, resets)| Source { ip, port, resets });
     let head = (wild(), time(), wild(), one(FindingKind::ALL), one(Severity::ALL), text());
-    let spell = (one(FindingState::ALL), time(), time());
+    let spell = (one(FindingState::ALL), of(text()), time(), time());
     (head, spell, btree_map(text(), any::<u64>(), 0..4), vec(source, 0..4), any::<bool>()).prop_map(
         |(
             (id, time, host, kind, severity, text),
-            (state, start, end),
+            (state, rule, start, end),
             counts,
             sources,
             truncated,
@@ -273,6 +292,7 @@ fn finding() -> impl Strategy<Value = Finding> {
             host,
             kind,
             state,
+            rule,
             start,
             end,
             severity,
@@ -296,8 +316,21 @@ fn stats() -> impl Strategy<Value = StatsEvent> {
             malformed,
         },
     );
-    (time(), wild(), any::<[u64; 12]>(), vec(hook, 0..3)).prop_map(|(time, host, n, hooks)| {
-        let mut s = StatsEvent { time, host, hooks, ..StatsEvent::default() };
+    let rule = (text(), one(Expect::ALL), any::<[u64; 5]>(), of(time())).prop_map(
+        |(rule, expect, [rsts, as_configured, expected, violated, unclear], last)| RuleStats {
+            rule,
+            expect,
+            rsts,
+            as_configured,
+            expected,
+            violated,
+            unclear,
+            last,
+        },
+    );
+    let lists = (vec(rule, 0..3), vec(hook, 0..3));
+    (time(), wild(), any::<[u64; 12]>(), lists).prop_map(|(time, host, n, (policy, hooks))| {
+        let mut s = StatsEvent { time, host, policy, hooks, ..StatsEvent::default() };
         [s.segments, s.rsts, s.events, s.merged, s.repeated, s.filtered, ..] =
             [n[0], n[1], n[2], n[3], n[4], n[5]];
         [s.pending, s.suppressed, s.lost, s.malformed, s.flows, s.evictions] =

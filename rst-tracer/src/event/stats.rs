@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::number::{bounded, bounded_map, is_zero};
-use super::{Hook, Text, Timestamp};
+use super::{Expect, Hook, PolicyVerdict, Text, Timestamp};
 
 /// What was seen, kept and lost since the start. `rsts` is the sum of `events`, `merged`,
 /// `repeated`, `filtered`, `pending`, `suppressed` and `lost`.
@@ -62,9 +62,13 @@ pub struct StatsEvent {
     /// What became of the lines at each output; left out where outputs are waited for.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub outputs: Vec<OutputStats>,
+    /// What became of the resets that each rule of the policy file matched, in the order of the file; left out where
+    /// there is no policy.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub policy: Vec<RuleStats>,
     /// The counters of each hook.
     pub hooks: Vec<HookStats>,
-    /// Present when hooks were left out to keep the line short.
+    /// Present when rules or hooks were left out to keep the line short.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub truncated: bool,
 }
@@ -100,6 +104,63 @@ pub struct OutputStats {
     /// Lines for which there was no more room while it took none.
     #[serde(serialize_with = "bounded")]
     pub dropped: u64,
+}
+
+/// The counters of one rule of the policy file. `rsts` is the sum of the other four.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RuleStats {
+    /// Name of the rule.
+    pub rule: Text,
+    pub expect: Expect,
+    /// Resets that it matched, as events tell them; 0 where it never did.
+    #[serde(serialize_with = "bounded")]
+    pub rsts: u64,
+    /// Those that show that the policy acted.
+    #[serde(default, skip_serializing_if = "is_zero", serialize_with = "bounded")]
+    pub as_configured: u64,
+    /// Those that it expects.
+    #[serde(default, skip_serializing_if = "is_zero", serialize_with = "bounded")]
+    pub expected: u64,
+    /// Those that violate it.
+    #[serde(default, skip_serializing_if = "is_zero", serialize_with = "bounded")]
+    pub violated: u64,
+    /// Those that show neither.
+    #[serde(default, skip_serializing_if = "is_zero", serialize_with = "bounded")]
+    pub unclear: u64,
+    /// When it last matched one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last: Option<Timestamp>,
+}
+
+impl RuleStats {
+    /// Of a rule that matched nothing yet.
+    pub const fn new(rule: Text, expect: Expect) -> Self {
+        let (rsts, as_configured, expected, violated, unclear) = (0, 0, 0, 0, 0);
+        Self { rule, expect, rsts, as_configured, expected, violated, unclear, last: None }
+    }
+
+    /// Counts a reset of this time.
+    pub fn count(&mut self, verdict: PolicyVerdict, time: Timestamp) {
+        self.rsts += 1;
+        self.last = self.last.max(Some(time));
+        *match verdict {
+            PolicyVerdict::AsConfigured => &mut self.as_configured,
+            PolicyVerdict::Expected => &mut self.expected,
+            PolicyVerdict::Violated => &mut self.violated,
+            PolicyVerdict::Unclear => &mut self.unclear,
+        } += 1;
+    }
+
+    /// How many are what to it.
+    pub const fn verdicts(&self) -> [(PolicyVerdict, u64); 4] {
+        [
+            (PolicyVerdict::AsConfigured, self.as_configured),
+            (PolicyVerdict::Expected, self.expected),
+            (PolicyVerdict::Violated, self.violated),
+            (PolicyVerdict::Unclear, self.unclear),
+        ]
+    }
 }
 
 /// The counters of one hook. `segments` is the sum of `tracked` and of all in `untracked`.

@@ -43,6 +43,13 @@ pub(super) struct FindingLabels {
     pub(super) kind: &'static str,
 }
 
+/// Of `rst_tracer_policy_resets_total`. The names of rules are the user's own.
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+pub(super) struct PolicyLabels {
+    pub(super) rule: String,
+    pub(super) verdict: &'static str,
+}
+
 /// Of `rst_tracer_build_info`.
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 pub(super) struct VersionLabels {

@@ -12,6 +12,7 @@ mod server;
 use std::{
     collections::{BTreeMap, HashSet},
     fmt,
+    ops::Deref,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
@@ -23,12 +24,15 @@ use prometheus_client::{
 };
 
 use self::{
-    labels::{CONFIDENCES, EventLabels, FindingLabels, VerdictLabels, VersionLabels, confidence},
+    labels::{
+        CONFIDENCES, EventLabels, FindingLabels, PolicyLabels, VerdictLabels, VersionLabels,
+        confidence,
+    },
     look::Left,
 };
 use crate::{
     clock::epoch_ns,
-    event::{Cause, Finding, FindingKind, FindingState, RstEvent},
+    event::{Cause, Finding, FindingKind, FindingState, PolicyVerdict, RstEvent, RuleStats},
 };
 
 pub use look::{Interface, Look};
@@ -62,6 +66,7 @@ pub struct Metrics {
     events: Family<EventLabels, Counter>,
     verdicts: Family<VerdictLabels, Counter>,
     findings: Family<FindingLabels, Counter>,
+    policy: Family<PolicyLabels, Counter>,
     settle: Histogram,
     names: Mutex<HashSet<String>>,
     left: Arc<Left>,
@@ -69,11 +74,19 @@ pub struct Metrics {
 
 impl Default for Metrics {
     fn default() -> Self {
-        let (events, verdicts, findings, left) = Default::default();
+        let (events, verdicts, findings, policy, left) = Default::default();
         let settle = Histogram::new(SETTLE_SECONDS);
         let names = Mutex::default();
-        let mut metrics =
-            Self { registry: Registry::default(), events, verdicts, findings, settle, names, left };
+        let mut metrics = Self {
+            registry: Registry::default(),
+            events,
+            verdicts,
+            findings,
+            policy,
+            settle,
+            names,
+            left,
+        };
         metrics.begin_with_zero();
         metrics.register();
         metrics
@@ -113,11 +126,27 @@ impl Metrics {
             "Findings over many resets that were written",
             self.findings.clone(),
         );
+        let help = "Resets that the rules of the policy file matched, by what they are to them";
+        ours.register("policy_resets", help, self.policy.clone());
         let settle = "Time from the first sighting of a reset to the writing of its event";
         ours.register("settle_seconds", settle, self.settle.clone());
         ours.register_collector(Box::new(self.left.clone()));
         let what = "Start of the process, in seconds since the Unix epoch";
         self.registry.register("process_start_time_seconds", what, start);
+    }
+
+    /// Makes the series of the rules of a policy.
+    pub fn begin_rules(&self, rules: &[RuleStats]) {
+        for rule in rules {
+            for verdict in rule.expect.verdicts() {
+                drop(self.of_rule(&rule.rule, *verdict));
+            }
+        }
+    }
+
+    fn of_rule(&self, rule: &str, verdict: PolicyVerdict) -> impl Deref<Target = Counter> + '_ {
+        let labels = PolicyLabels { rule: rule.to_owned(), verdict: verdict.id() };
+        self.policy.get_or_create(&labels)
     }
 
     /// Counts an event that is about to be written, `waited` after its reset was first seen.
@@ -128,6 +157,9 @@ impl Metrics {
         let labels = VerdictLabels { class, cause, confidence: confidence(event.confidence) };
         self.verdicts.get_or_create(&labels).inc();
         self.settle.observe(waited.as_secs_f64());
+        if let Some(policy) = &event.policy {
+            self.of_rule(&policy.rule, policy.verdict).inc();
+        }
     }
 
     /// Counts a finding that is about to be written; each once, however often it is told.

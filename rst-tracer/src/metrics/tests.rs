@@ -25,6 +25,7 @@ fn look() -> Look {
         hooks: Default::default(),
         statements: Statements::default(),
         outputs: Vec::new(),
+        policy: Vec::new(),
         is_over: false,
     };
     let hook = &mut summary.hooks[usize::from(Hook::XDP.0)];
@@ -207,4 +208,26 @@ fn who_takes_too_long_is_cut_off() {
     client.read_to_string(&mut answer).unwrap();
     assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
     assert!(begin.elapsed() < Duration::from_secs(30));
+}
+
+#[test]
+fn the_series_of_a_rule_are_there_before_it_matches() {
+    use crate::event::{Expect, Policy, PolicyVerdict, RuleStats};
+    let metrics = Metrics::default();
+    let rules = [("guests", Expect::Denied), ("unused", Expect::Never)];
+    metrics.begin_rules(&rules.map(|(rule, expect)| RuleStats::new(rule.into(), expect)));
+    let (expect, verdict) = (Expect::Denied, PolicyVerdict::Violated);
+    let policy = Some(Policy { rule: "guests".into(), expect, verdict, text: None });
+    metrics.count(&RstEvent { policy, ..sample() }, Duration::ZERO);
+    let text = metrics.scrape(Format::Prometheus).unwrap();
+    let mut lines: Vec<_> =
+        text.lines().filter(|line| line.starts_with("rst_tracer_policy_resets_total{")).collect();
+    lines.sort_unstable();
+    let told = [
+        "rst_tracer_policy_resets_total{rule=\"guests\",verdict=\"as_configured\"} 0",
+        "rst_tracer_policy_resets_total{rule=\"guests\",verdict=\"unclear\"} 0",
+        "rst_tracer_policy_resets_total{rule=\"guests\",verdict=\"violated\"} 1",
+        "rst_tracer_policy_resets_total{rule=\"unused\",verdict=\"violated\"} 0",
+    ];
+    assert_eq!(lines, told);
 }

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{examples::Examples, losses::Losses, timeline::Timeline};
+use super::{examples::Examples, losses::Losses, rules::Rules, timeline::Timeline};
 use crate::{
     digest::{Heavy, Owner, Pair},
     event::{AtFault, Cause, Event, Finding, Origin, RstEvent, SentBy, Severity, Timestamp},
@@ -34,6 +34,7 @@ pub(super) struct Digest {
     pub(super) more_findings: u64,
     pub(super) examples: Examples,
     pub(super) losses: Losses,
+    pub(super) rules: Rules,
 }
 
 /// The resets of a cause.
@@ -57,7 +58,8 @@ pub(super) struct Mix {
 impl Default for Digest {
     fn default() -> Self {
         let (resets, repeats, span, severities, at_fault, senders) = Default::default();
-        let (causes, timeline, findings, more_findings, examples, losses) = Default::default();
+        let (causes, timeline, findings, more_findings, examples, losses, rules) =
+            Default::default();
         let (pairs, owners) = (Heavy::new(KEYS), Heavy::new(KEYS));
         Self {
             resets,
@@ -74,6 +76,7 @@ impl Default for Digest {
             more_findings,
             examples,
             losses,
+            rules,
         }
     }
 }
@@ -81,6 +84,7 @@ impl Default for Digest {
 impl Digest {
     pub(super) fn take(&mut self, event: Event) {
         self.losses.take(&event);
+        self.rules.take(&event);
         match event {
             Event::Rst(event) => self.reset(*event),
             Event::Finding(finding) => self.finding(*finding),

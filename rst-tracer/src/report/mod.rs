@@ -8,6 +8,7 @@ mod examples;
 mod input;
 mod losses;
 mod page;
+mod rules;
 mod timeline;
 
 use std::{

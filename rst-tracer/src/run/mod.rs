@@ -22,7 +22,7 @@ pub use tally::{Summary, Tally, untracked};
 pub use tell::tell;
 pub use trace::{Tracing, live_options, trace, trace_onto};
 
-use crate::{cli::OutputArgs, correlate::Scene, exit::Failure};
+use crate::{cli::OutputArgs, config, correlate::Scene, detect::policy::Rule, exit::Failure};
 
 /// This host as events name it.
 pub fn scene(args: &OutputArgs) -> Scene {
@@ -32,6 +32,14 @@ pub fn scene(args: &OutputArgs) -> Scene {
         community_id_seed: args.community_id_seed,
         ..Scene::default()
     }
+}
+
+/// The rules of the policy file, if one is named.
+///
+/// # Errors
+/// With exit code 78 when it cannot be read or is wrong.
+pub fn policy(args: &OutputArgs) -> anyhow::Result<Vec<Rule>> {
+    args.policy.as_deref().map_or(Ok(Vec::new()), config::read_policy)
 }
 
 /// A duration in nanoseconds.

@@ -16,8 +16,11 @@ use super::{filter::Filter, tally::Tally};
 use crate::{
     clock::monotonic_ns,
     correlate::{Correlator, Joined, Rules, Scene, describe},
-    detect::Watch,
-    event::{Event, Finding, OutputStats},
+    detect::{
+        Watch,
+        policy::{Ledger, Rule},
+    },
+    event::{Event, Finding, OutputStats, RuleStats},
     metrics::Metrics,
     processes::Processes,
     sink::Sink,
@@ -53,6 +56,7 @@ pub struct Pipeline<'a> {
     asked: Option<Instant>,
     next_seq: u64,
     settle_ns: u64,
+    policy: Ledger,
     watch: Option<Watch>,
     /// What became of the resets.
     pub tally: Tally,
@@ -70,7 +74,7 @@ impl<'a> Pipeline<'a> {
         limit: Option<u64>,
     ) -> Self {
         let (settle_ns, correlator, next_seq) = (rules.settle_ns, Correlator::new(rules), 1);
-        let (processes, own_addresses, asked, watch, tally, metrics) = Default::default();
+        let (processes, own_addresses, asked, policy, watch, tally, metrics) = Default::default();
         Self {
             correlator,
             scene,
@@ -82,6 +86,7 @@ impl<'a> Pipeline<'a> {
             asked,
             next_seq,
             settle_ns,
+            policy,
             watch,
             tally,
             metrics,
@@ -105,6 +110,27 @@ impl<'a> Pipeline<'a> {
     pub fn watching(mut self, watches: bool) -> Self {
         self.watch = watches.then(Watch::default);
         self
+    }
+
+    /// The same; each event is judged by these rules, too.
+    pub fn judging(mut self, rules: Vec<Rule>) -> Self {
+        self.judge_by(rules);
+        self
+    }
+
+    /// From now on each event is judged by these rules; whether they are others. Those that are as they were go on
+    /// counting.
+    pub fn judge_by(&mut self, rules: Vec<Rule>) -> bool {
+        let changed = self.policy.replace(rules);
+        if let Some(metrics) = &self.metrics {
+            metrics.begin_rules(&self.policy.account());
+        }
+        changed
+    }
+
+    /// What each rule of the policy matched.
+    pub fn rules(&self) -> Vec<RuleStats> {
+        self.policy.account()
     }
 
     /// Whether findings are written.
@@ -156,11 +182,12 @@ impl<'a> Pipeline<'a> {
             processes.complete(&mut joined);
         }
         self.make_sure_of_the_source(&joined);
-        let event = describe(&joined, &self.scene);
+        let mut event = describe(&joined, &self.scene);
         if !self.filter.lets_pass(&event) {
             self.tally.filtered += 1;
             return ControlFlow::Continue(());
         }
+        event.policy = self.policy.judge(&event);
         let repeats = event.repeats;
         if let Some(metrics) = &self.metrics {
             let waited_ns = monotonic_ns().saturating_sub(joined.reset.rst.head.time_ns);

@@ -1,15 +1,17 @@
 //! Settings that are read anew while a trace runs.
 
+use std::path::Path;
+
 use anyhow::Result;
 
-use super::tell;
+use super::{Pipeline, tell};
 use crate::{
     cli::{Command, TraceArgs},
     config::{self, Loaded, Setting},
 };
 
 /// Options that take effect at once. All others are those of what is loaded, attached or open.
-const AT_ONCE: [&str; 5] = ["cause", "class", "sent-by", "min-confidence", "heartbeat"];
+const AT_ONCE: [&str; 6] = ["cause", "class", "sent-by", "min-confidence", "heartbeat", "policy"];
 
 /// The settings in use.
 pub struct Settings {
@@ -65,5 +67,19 @@ impl Settings {
             false => format!("settings: {option} changes at the next start"),
         };
         changed.into_iter().map(line).collect()
+    }
+}
+
+/// Reads the rules of the policy anew, from this file or none, and says what changed. Where the file is wrong, those in
+/// force stay, and that is said too.
+pub(super) fn reread_policy(path: Option<&Path>, pipeline: &mut Pipeline<'_>) {
+    match path.map_or(Ok(Vec::new()), config::read_policy) {
+        Ok(rules) => match (rules.len(), pipeline.judge_by(rules)) {
+            (_, false) => {}
+            (0, true) => tell("policy: no rule is in force any more"),
+            (1, true) => tell("policy: one rule is in force"),
+            (more, true) => tell(format_args!("policy: {more} rules are in force")),
+        },
+        Err(error) => tell(format_args!("rst-tracer: {error:#}; the rules in force stay")),
     }
 }

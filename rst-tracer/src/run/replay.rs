@@ -14,7 +14,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use super::{
     Pipeline, Stop, Summary,
     bell::{Awaited, Bell},
-    nanos, outcome, output, scene, tell,
+    nanos, outcome, output, policy, scene, tell,
 };
 use crate::{
     cli::ReplayArgs,
@@ -38,7 +38,8 @@ pub fn replay(args: &ReplayArgs) -> anyhow::Result<Code> {
     let sink = output::direct(&args.output)?;
     let filter = args.filter.clone().into();
     let mut pipeline = Pipeline::new(rules, scene(&args.output), filter, sink, args.output.count)
-        .watching(!args.output.no_findings);
+        .watching(!args.output.no_findings)
+        .judging(policy(&args.output)?);
     let mut source = Replay::new(args.table.flows, !args.table.no_tunnels, random_keys()?)?
         .expecting(args.files.iter().filter_map(|name| length(name)).sum())?;
     // Events would come between what it draws.
@@ -89,6 +90,7 @@ fn summary(pipeline: &Pipeline<'_>, counters: Counters, is_over: bool) -> Summar
         hooks,
         statements: Default::default(),
         outputs: pipeline.accounts(),
+        policy: pipeline.rules(),
         is_over,
     }
 }

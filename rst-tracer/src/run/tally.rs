@@ -8,7 +8,10 @@ use rst_tracer_common::{
     wire::{Malformed, NotOurs},
 };
 
-use crate::event::{self, HookStats, OutputStats, StatsEvent, Text, Timestamp};
+use crate::{
+    event::{self, HookStats, OutputStats, RuleStats, StatsEvent, Text, Timestamp},
+    sink::words,
+};
 
 /// What the agent did with the resets it was handed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -36,6 +39,8 @@ pub struct Summary {
     pub statements: Statements,
     /// What became of the lines at each output.
     pub outputs: Vec<OutputStats>,
+    /// What each rule of the policy matched.
+    pub policy: Vec<RuleStats>,
     /// Nothing more is read or written: what waits by now will not be told.
     pub is_over: bool,
 }
@@ -69,6 +74,7 @@ impl Summary {
             flows: total.flows.saturating_sub(evictions),
             evictions,
             outputs: self.outputs.clone(),
+            policy: self.policy.clone(),
             hooks: self.hooks.iter().enumerate().filter_map(hook_stats).collect(),
             truncated: false,
         }
@@ -123,7 +129,7 @@ fn hook_stats((index, counters): (usize, &Counters)) -> Option<HookStats> {
 }
 
 impl fmt::Display for Summary {
-    /// Two or three lines for people.
+    /// Two or three lines for people, one more for each output that has something to tell, and for each rule.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let total = self.total();
         let Tally { events, repeated, merged, .. } = self.tally;
@@ -182,7 +188,8 @@ impl fmt::Display for Summary {
                 write!(f, ", {waiting} waiting")?;
             }
         }
-        Ok(())
+        let mut rules = self.policy.iter();
+        rules.try_for_each(|rule| write!(f, "\nsummary: policy {}", words::rule(rule)))
     }
 }
 
@@ -201,6 +208,7 @@ mod tests {
             hooks,
             statements: Statements::default(),
             outputs: vec![output],
+            policy: Vec::new(),
             is_over: false,
         }
     }

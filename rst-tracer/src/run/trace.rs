@@ -10,7 +10,7 @@ use tokio::{
 };
 
 use super::{
-    Pipeline, Settings, Stop, Summary, nanos, outcome, output, scene,
+    Pipeline, Settings, Stop, Summary, nanos, outcome, output, policy, reload, scene,
     service::Service,
     signals::{Signals, Wish},
     tell,
@@ -56,7 +56,8 @@ const EVERY_SO_OFTEN: Duration = Duration::from_secs(5);
 /// When tracing cannot start or the output cannot be written.
 pub fn trace(args: &TraceArgs, settings: Settings) -> Result<Code> {
     let has_files = !output::files(&args.output).is_empty();
-    let may_change = has_files || args.service.config.is_some() || Service::find().is_there();
+    let has_settings = args.service.config.is_some() || args.output.policy.is_some();
+    let may_change = has_files || has_settings || Service::find().is_there();
     let on_hangup = if may_change { Wish::Reopen } else { Wish::Stop };
     trace_into(args, settings, on_hangup, || Ok(Box::new(output::queued(&args.output)?)))
 }
@@ -78,6 +79,7 @@ fn trace_into<'a>(
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let mut service = Service::find();
+        let policy = policy(&args.output)?;
         // A pipe may wait for its reader for ever: until then Ctrl-C has its default effect.
         let mut sink = open()?;
         let signals = Signals::new(on_hangup)?;
@@ -97,6 +99,7 @@ fn trace_into<'a>(
         sink.start()?;
         let mut pipeline = Pipeline::new(rules, scene, filter, sink, args.output.count)
             .watching(!args.output.no_findings)
+            .judging(policy)
             .asking(links::own_addresses);
         if let Some(seen) = seen {
             pipeline = pipeline.with(Processes::start(seen));
@@ -216,7 +219,7 @@ impl<'a> Tracing<'a> {
         service: &mut Service,
         settings: &mut Settings,
     ) -> Result<Stop> {
-        let duration = args.live.duration;
+        let (duration, mut policy) = (args.live.duration, args.output.policy.clone());
         let end = async move {
             match duration {
                 Some(duration) => sleep(duration).await,
@@ -251,7 +254,9 @@ impl<'a> Tracing<'a> {
                                 self.stats = new.heartbeat;
                                 stats = self.stats.map(ticks);
                             }
+                            policy = new.output.policy;
                         }
+                        reload::reread_policy(policy.as_deref(), &mut self.pipeline);
                         service.ready();
                     }
                 },
@@ -323,6 +328,7 @@ impl<'a> Tracing<'a> {
     /// Serves what is counted from now on.
     fn serve_metrics(&mut self, server: Server) -> Result<()> {
         let (metrics, address) = (Arc::<Metrics>::default(), server.address());
+        metrics.begin_rules(&self.pipeline.rules());
         self.pipeline.metrics = Some(metrics.clone());
         self.leave_metrics();
         server.serve(metrics)?;
@@ -403,6 +409,7 @@ impl<'a> Tracing<'a> {
             hooks: self.live.counters()?,
             statements: self.live.statements()?,
             outputs: self.pipeline.accounts(),
+            policy: self.pipeline.rules(),
             is_over: self.is_over,
         })
     }

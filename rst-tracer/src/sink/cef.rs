@@ -114,6 +114,8 @@ fn details(rst: &RstEvent, line: &mut Extension) {
         .if_known("rstTracerTunnel", rst.tunnel.as_deref())
         .if_known("rstTracerKernelReason", kernel.and_then(|kernel| kernel.reason.as_deref()))
         .if_known("rstTracerKernelState", kernel.and_then(|kernel| kernel.state.as_deref()))
+        .if_known("rstTracerRule", rst.policy.as_ref().map(|policy| &policy.rule))
+        .if_known("rstTracerPolicyVerdict", rst.policy.as_ref().map(|policy| policy.verdict))
         .if_known("rstTracerTruncated", rst.truncated.then_some(true));
 }
 
@@ -123,7 +125,7 @@ fn of_finding(finding: &Finding) -> String {
     let mut line = Extension::after(&header);
     line.key("rt", milliseconds(finding.time)).key("externalId", &finding.id);
     line.key("start", milliseconds(finding.start)).key("end", milliseconds(finding.end));
-    line.key("rstTracerState", finding.state);
+    line.key("rstTracerState", finding.state).if_known("rstTracerRule", finding.rule.as_deref());
     line.key("dvchost", &finding.host).key("cat", "finding").key("msg", &finding.text);
     if let Some(busiest) = finding.sources.first() {
         line.end(&SRC, busiest.ip, busiest.port).key("cnt", integer(busiest.resets));

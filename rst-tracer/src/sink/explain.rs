@@ -67,6 +67,9 @@ pub(super) fn rst(event: &RstEvent, style: Style, out: &mut String) {
         append(&mut text, ", in netns ", kernel.netns.map(|n| n.to_string()).as_deref());
         sheet.field("Kernel", &text);
     }
+    if let Some(policy) = &event.policy {
+        sheet.field("Policy", &words::policy(policy));
+    }
     sheet.field("Seen", &seen(event));
     sheet.out.push('\n');
 }
@@ -101,6 +104,10 @@ pub(super) fn stats(stats: &StatsEvent, style: Style, out: &mut String) {
             let _ = write!(text, "; {n} malformed ({})", clean(why));
         }
         sheet.field(hook.hook.id(), &format!("{}: {text}", clean(named(&hook.interface))));
+    }
+    for (i, rule) in stats.policy.iter().enumerate() {
+        let label = if i == 0 { "Policy" } else { "" };
+        sheet.field(label, &clean(&words::rule(rule)));
     }
     sheet.out.push('\n');
 }

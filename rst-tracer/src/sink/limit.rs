@@ -74,7 +74,10 @@ fn shorten_rst(event: &mut RstEvent, step: usize) -> bool {
 fn shorten_finding(finding: &mut Finding, step: usize) -> bool {
     finding.truncated = true;
     match step {
-        0 => cut(&mut finding.text, 1024),
+        0 => {
+            cut(&mut finding.text, 1024);
+            finding.rule.iter_mut().for_each(|rule| cut(rule, 64));
+        }
         1..=9 => finding.sources.truncate(256 >> step),
         10 => {
             let spare = finding.counts.len().saturating_sub(16);
@@ -90,7 +93,7 @@ fn shorten_stats(stats: &mut StatsEvent, step: usize) -> bool {
     stats.truncated = true;
     match step {
         0 => cut(&mut stats.host, 64),
-        _ => return stats.hooks.pop().is_some(),
+        _ => return stats.policy.pop().is_some() || stats.hooks.pop().is_some(),
     }
     true
 }
@@ -126,6 +129,11 @@ fn cut_strings(event: &mut RstEvent, limit: usize) {
     if let Some(kernel) = &mut event.kernel {
         let strings = [&mut kernel.reason, &mut kernel.state];
         strings.into_iter().flatten().for_each(|s| cut(s, limit));
+    }
+    if let Some(policy) = &mut event.policy {
+        // A part of its name is no rule.
+        cut(&mut policy.rule, limit.max(64));
+        policy.text.iter_mut().for_each(|s| cut(s, limit));
     }
     event.sightings.iter_mut().filter_map(|s| s.interface.as_mut()).for_each(|s| cut(s, limit));
 }

@@ -14,7 +14,7 @@ use super::lines::Lines;
 use super::{Host, LINE_LIMIT, Sink, fit, words};
 use crate::event::{
     Direction, Endpoint, Event, Finding, HookStats, Kernel, LocalRole, MAX_INTEGER, Process,
-    Recent, RstEvent, Severity, Side, StatsEvent, Timestamp,
+    Recent, RstEvent, RuleStats, Severity, Side, StatsEvent, Timestamp,
 };
 
 /// A line has fewer bytes than this. The same facts take three times the room of plain JSON here;
@@ -180,6 +180,13 @@ fn of_rst(rst: &RstEvent) -> Value {
     }
     if let Some(kernel) = &rst.kernel {
         testimony(kernel, &mut attributes);
+    }
+    if let Some(policy) = &rst.policy {
+        attributes
+            .text("rst_tracer.policy.rule", &*policy.rule)
+            .text("rst_tracer.policy.expect", policy.expect.id())
+            .text("rst_tracer.policy.verdict", policy.verdict.id())
+            .text("rst_tracer.policy.text", policy.text.as_deref());
     }
     let (name, message) = ("rst_tracer.tcp.reset", words::verdict(rst));
     record(rst.time, name, severity(rst.severity), &message, attributes)
@@ -358,6 +365,7 @@ fn of_finding(finding: &Finding) -> Value {
         .text("network.transport", "tcp")
         .text("rst_tracer.finding.kind", finding.kind.id())
         .text("rst_tracer.finding.state", finding.state.id())
+        .text("rst_tracer.finding.rule", finding.rule.as_deref())
         .text("rst_tracer.finding.start", finding.start.to_string().as_str())
         .text("rst_tracer.finding.end", finding.end.to_string().as_str())
         .text("rst_tracer.severity", finding.severity.id())
@@ -392,8 +400,24 @@ fn of_stats(stats: &StatsEvent) -> Value {
     if !stats.hooks.is_empty() {
         attributes.value("rst_tracer.stats.hooks", list(stats.hooks.iter().map(hook)));
     }
+    if !stats.policy.is_empty() {
+        attributes.value("rst_tracer.stats.policy", list(stats.policy.iter().map(rule)));
+    }
     attributes.bool("rst_tracer.truncated", stats.truncated.then_some(true));
     record(stats.time, "rst_tracer.stats", 9, "what was seen, kept and lost so far", attributes)
+}
+
+fn rule(rule: &RuleStats) -> Value {
+    let mut counters = Attributes::default();
+    counters
+        .text("rule", &*rule.rule)
+        .text("expect", rule.expect.id())
+        .int("rsts", Some(rule.rsts));
+    for (verdict, n) in rule.verdicts().into_iter().filter(|(_, n)| *n > 0) {
+        counters.int(verdict.id(), Some(n));
+    }
+    counters.text("last", rule.last.map(|last| last.to_string()).as_deref());
+    json!({ "kvlistValue": { "values": counters.0 } })
 }
 
 fn hook(hook: &HookStats) -> Value {

@@ -36,6 +36,7 @@ pub(super) fn scan() -> Event {
         host: "web-1".into(),
         kind: FindingKind::PortScan,
         state: FindingState::Over,
+        rule: None,
         start: Timestamp(rst.time.0 - 2_000_000_000),
         end: rst.time,
         severity: Severity::High,

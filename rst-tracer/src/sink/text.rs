@@ -8,7 +8,7 @@ use std::io::{self, Write};
 use super::lines::Lines;
 use super::paint::{Ink, Style};
 use super::{Sink, explain, words};
-use crate::event::{Cause, Effect, Event, Finding, RstEvent, StatsEvent};
+use crate::event::{Cause, Effect, Event, Finding, PolicyVerdict, RstEvent, StatsEvent};
 
 /// Room for most IPv4 addresses and ports.
 const WIDTH: usize = "192.168.10.10:51234".len();
@@ -82,6 +82,11 @@ fn rst_line(event: &RstEvent, ends: [String; 2], width: usize, style: Style) -> 
         tail.push_str(&format!("  +{} more", event.repeats));
     }
     style.paint(rest, &tail, &mut line);
+    if let Some(policy) = &event.policy {
+        let ink = if policy.verdict == PolicyVerdict::Violated { Ink::Notice } else { rest };
+        let mark = format!("  [{}: {}]", words::clean(&policy.rule), policy.verdict.words());
+        style.paint(ink, &mark, &mut line);
+    }
     line
 }
 

@@ -4,8 +4,8 @@ use std::borrow::Cow;
 use std::path::Path;
 
 use crate::event::{
-    AtFault, Basis, Cause, Effect, FindingKind, Hook, KnownBy, LocalRole, Origin, Process,
-    RstEvent, SentBy, Severity, Stage, Timestamp,
+    AtFault, Basis, Cause, Effect, FindingKind, Hook, KnownBy, LocalRole, Origin, Policy, Process,
+    RstEvent, RuleStats, SentBy, Severity, Stage, Timestamp,
 };
 
 /// A stranger's text made safe for a terminal: control characters and those that reorder or
@@ -144,6 +144,37 @@ pub(crate) fn is_within_host(event: &RstEvent) -> bool {
     event.src.ip.is_loopback()
         || event.src.ip == event.dst.ip
         || event.interface.as_deref() == Some("lo")
+}
+
+/// What a rule of the policy matched: `guests (denied): 12 resets, 11 as configured, 1 violated, last …`.
+pub(crate) fn rule(rule: &RuleStats) -> String {
+    let resets = match rule.rsts {
+        0 => "no reset".to_owned(),
+        1 => "1 reset".to_owned(),
+        n => format!("{n} resets"),
+    };
+    let mut text = format!("{} ({}): {resets}", rule.rule, rule.expect);
+    for (verdict, n) in rule.verdicts().into_iter().filter(|(_, n)| *n > 0) {
+        text.push_str(&format!(", {n} {}", verdict.words()));
+    }
+    if let Some(last) = rule.last {
+        text.push_str(&format!(", last {last}"));
+    }
+    text
+}
+
+/// What the policy says of a reset.
+pub(crate) fn policy(policy: &Policy) -> String {
+    let mut text = format!(
+        "{} by the rule {} ({})",
+        policy.verdict.words(),
+        clean(&policy.rule),
+        policy.expect.words()
+    );
+    if let Some(why) = &policy.text {
+        text.extend([": ", &clean(why)]);
+    }
+    text
 }
 
 /// The verdict as sentences.

@@ -70,6 +70,7 @@ impl From<TopArgs> for TraceArgs {
     fn from(args: TopArgs) -> Self {
         let output = OutputArgs {
             no_findings: false,
+            policy: None,
             format: Format::Text,
             output: Vec::new(),
             output_queue: 1,

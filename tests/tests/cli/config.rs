@@ -115,3 +115,43 @@ fn the_port_that_kubernetes_puts_into_the_environment_is_none_of_ours() {
     let told = "RST_TRACER_PORT=tcp://10.0.0.1:9477 and 1 more are of a Service in Kubernetes";
     assert!(ended.said(told) && ended.said("enableServiceLinks: false"), "{ended:#?}");
 }
+
+const POLICY: &[u8] = b"[[rule]]\nname = \"web\"\nmatch = { port = 443 }\nexpect = \"never\"\n";
+
+#[test]
+fn a_policy_is_checked_with_the_configuration() {
+    let folder = Folder::new();
+    let policy = folder.file("policy.toml", POLICY);
+    let file = folder.file("config.toml", format!("policy = \"{policy}\"\n").as_bytes());
+    let ended = run(&["trace", "--config", &file, "--check-config"]);
+    ended.assert_code(0);
+    assert_eq!(ended.out, [format!("policy = \"{policy}\"  # {file}:1")]);
+
+    let wrong = folder.file("policy.toml", b"[[rule]]\nname = \"web\"\nmatch = { prot = 443 }\n");
+    let told = format!("rst-tracer: {wrong}:3: there is no key `prot` here; did you mean `port`?");
+    for arguments in [
+        &["trace", "--config", &file, "--check-config"][..],
+        &["trace", "-i", "lo", "--policy", &wrong],
+        &["replay", "--policy", &wrong, "-"],
+    ] {
+        let ended = run(arguments);
+        ended.assert_code(78);
+        assert!(ended.out.is_empty(), "{ended:#?}");
+        assert_eq!(ended.err, [told.as_str()]);
+    }
+}
+
+#[test]
+fn a_replay_judges_by_a_policy_that_the_environment_names() {
+    let folder = Folder::new();
+    let policy = folder.file("policy.toml", POLICY);
+    let ended = replayed(&folder, &[("RST_TRACER_POLICY", &policy)], &[]);
+    ended.assert_code(0);
+    assert!(ended.out[0].ends_with("  [web: violated]"), "{ended:#?}");
+    let finding = "against the policy: 1 reset against the rule web (there is no reset here): 1 closed port; the first: ";
+    assert!(ended.out[1].contains(finding) && ended.out[1].contains("it begins"), "{ended:#?}");
+    assert!(ended.said("summary: policy web (never): 1 reset, 1 violated, last "), "{ended:#?}");
+    let ended = replayed(&folder, &[("RST_TRACER_POLICY", &policy)], &["--no-findings"]);
+    assert_eq!(ended.out.len(), 1, "events say it all the same: {ended:#?}");
+    assert!(ended.out[0].ends_with("  [web: violated]"), "{ended:#?}");
+}

@@ -57,6 +57,7 @@ fn finding(kind: FindingKind, sources: u8, text: &str) -> Event {
         host: "web-1".into(),
         kind,
         state: FindingState::ALL[usize::from(sources) % 3],
+        rule: (kind == FindingKind::PolicyViolation).then(|| "guests-to-database".into()),
         start: Timestamp(1_795_340_535_123_456_789),
         end: Timestamp(1_795_340_545_023_456_789),
         severity: Severity::Medium,

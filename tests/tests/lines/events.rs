@@ -69,6 +69,10 @@ fn reset() -> Value {
             "entity_id": "9b1c0d3e5f7a28464a6c8e0f1b3d5f70",
         },
         "kernel": { "reason": "TCP_ABORT_ON_CLOSE", "state": "CLOSE", "netns": 4026532000_u32 },
+        "policy": {
+            "rule": "guests = |databases|", "expect": "denied", "verdict": "violated",
+            "text": "the connection got through",
+        },
         "community_id": "1:LQU9qZlK+B5F3KDmev6m5PMibrg=", "vlan": [10, 20], "tunnel": "vxlan",
         "repeats": 3,
         "sightings": [{ "interface": "eth1", "hook": "xdp", "direction": "ingress" }],
@@ -113,7 +117,7 @@ fn refusal() -> Value {
 }
 
 fn finding(kind: &str, severity: &str) -> Value {
-    json!({
+    let mut finding = json!({
         "schema": "rst-tracer/1", "type": "finding", "id": "f-1",
         "time": "2026-11-22T09:42:25.123456789Z", "host": "web-1", "kind": kind, "state": "begins",
         "start": "2026-11-22T09:42:23.123456789Z", "end": "2026-11-22T09:42:25.123456789Z",
@@ -123,7 +127,11 @@ fn finding(kind: &str, severity: &str) -> Value {
             { "ip": "10.0.0.66", "port": 443, "resets": 118 },
             { "ip": "2001:db8::66", "resets": 5_000_000_000_u64 },
         ],
-    })
+    });
+    if kind == "policy_violation" {
+        finding["rule"] = json!("guests = |databases|");
+    }
+    finding
 }
 
 fn stats() -> Value {
@@ -136,6 +144,11 @@ fn stats() -> Value {
         "host": "web-1", "segments": 1000, "rsts": 9, "events": 1, "merged": 2, "repeated": 1,
         "filtered": 1, "pending": 1, "suppressed": 1, "lost": 2, "malformed": 1, "flows": 40,
         "evictions": 3, "hooks": [hook],
+        "policy": [
+            { "rule": "guests = |databases|", "expect": "denied", "rsts": 3, "as_configured": 1,
+              "violated": 1, "unclear": 1, "last": "2026-11-22T09:42:25.123456789Z" },
+            { "rule": "unused", "expect": "never", "rsts": 0 },
+        ],
     })
 }
 

@@ -272,6 +272,9 @@ fn reset(event: &Value, keys: &mut Keys) {
             ],
         );
     }
+    if let Some(policy) = event.get("policy") {
+        keys.ours(policy, ".policy", &["rule", "expect", "verdict", "text"]);
+    }
     if let Some(kernel) = event.get("kernel") {
         keys.ours(kernel, ".kernel", &["reason", "netns"]);
         if let Some(state) = kernel.get("state").and_then(Value::as_str) {
@@ -311,6 +314,7 @@ fn finding(event: &Value, keys: &mut Keys) {
             ("id", "log.record.uid"),
             ("kind", "rst_tracer.finding.kind"),
             ("state", "rst_tracer.finding.state"),
+            ("rule", "rst_tracer.finding.rule"),
             ("start", "rst_tracer.finding.start"),
             ("end", "rst_tracer.finding.end"),
             ("severity", "rst_tracer.severity"),
@@ -334,7 +338,7 @@ fn stats(event: &Value, keys: &mut Keys) {
     #[rustfmt::skip] // Many short words.
     keys.ours(event, ".stats", &[
         "segments", "rsts", "events", "merged", "repeated", "filtered", "pending", "suppressed",
-        "lost", "malformed", "flows", "evictions",
+        "lost", "malformed", "flows", "evictions", "policy",
     ]);
     let hook = |hook: &Value| {
         let mut flat = Map::new();

@@ -12,7 +12,7 @@ use serde_json::Value;
 use crate::pair::{HERE, Pair, THERE, lines, of_type};
 
 /// The finding of a kind that begins, and that it is the only one.
-fn begun(tracer: &Tracer, kind: &str) -> Value {
+pub(crate) fn begun(tracer: &Tracer, kind: &str) -> Value {
     let line = tracer.out.await_line(kind, |line| line.contains(r#""type":"finding""#));
     let finding: Value = serde_json::from_str(&line).expect("JSON");
     assert_eq!(

@@ -15,6 +15,7 @@ mod net;
 mod outputs;
 mod own_filter;
 mod pair;
+mod policy;
 mod privileges;
 mod recorder;
 mod resets;

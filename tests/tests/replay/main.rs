@@ -5,6 +5,7 @@
 
 mod findings;
 mod golden;
+mod policy;
 mod run;
 mod shared;
 mod tshark;

@@ -41,7 +41,7 @@ pub(crate) const SAID: [(&[&str], &str); 4] = [
 ];
 
 /// What must be in the package.
-const CONTENT: [&str; 11] = [
+const CONTENT: [&str; 12] = [
     "./usr/bin/rst-tracer",
     "./usr/share/man/man8/rst-tracer.8.gz",
     "./usr/share/bash-completion/completions/rst-tracer",
@@ -51,6 +51,7 @@ const CONTENT: [&str; 11] = [
     "./etc/logrotate.d/rst-tracer",
     "./usr/lib/systemd/system/rst-tracer.service",
     "./usr/share/doc/rst-tracer/operation.md",
+    "./usr/share/doc/rst-tracer/examples/policy.toml",
     "./usr/share/doc/rst-tracer/rst-tracer.cdx.json",
     "./usr/share/doc/rst-tracer/rst-tracer-ebpf.cdx.json",
 ];

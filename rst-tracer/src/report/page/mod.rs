@@ -57,6 +57,9 @@ pub(super) fn make(subject: &Subject<'_>) -> String {
                         (section("pairs", "Between whom", &tables::pairs(digest)))
                         (section("processes", "Processes of the traced hosts", &tables::owners(digest)))
                     }
+                    @if !digest.rules.sorted().is_empty() {
+                        (section("policy", "Rules of the policy", &tables::rules(digest)))
+                    }
                     (section("findings", "Findings over many resets", &resets::findings(digest)))
                     @if digest.resets > 0 {
                         (section("resets", "Resets to look at", &resets::examples(digest)))

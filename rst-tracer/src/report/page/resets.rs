@@ -106,6 +106,7 @@ fn reset(event: &RstEvent) -> Markup {
             @if let Some(reason) = event.kernel.as_ref().and_then(|kernel| kernel.reason.as_ref()) {
                 p { "The kernel’s reason: " code { (told(reason)) } }
             }
+            @if let Some(policy) = &event.policy { p { "Policy: " (told(&words::policy(policy))) } }
             pre tabindex="0" { (ladder(event)) }
             p.dim {
                 (event.stage.words()) ", application " (told(&event.app)) ", seen at " (told(&words::place(event, false)))

@@ -2,11 +2,11 @@
 
 use maud::{Markup, html};
 
-use super::{badge, number, of, told};
+use super::{badge, moment, number, of, told};
 use crate::{
     causes,
     digest::{Heavy, Pair, grouped, percent},
-    event::{Cause, Origin, SentBy},
+    event::{Cause, Origin, PolicyVerdict, SentBy},
     report::{
         digest::{Digest, Mix},
         input::Account,
@@ -100,6 +100,30 @@ pub(super) fn owners(digest: &Digest) -> Markup {
             } }
             (rest(rows.len(), &digest.owners))
         }
+    }
+}
+
+/// What each rule of the policy matched.
+pub(super) fn rules(digest: &Digest) -> Markup {
+    html! {
+        div.wide { table.sortable {
+            thead { tr {
+                (title("Rule")) (title("Expects")) (title("Resets"))
+                @for verdict in PolicyVerdict::ALL { (title(verdict.words())) }
+                (title("Last"))
+            } }
+            tbody {
+                @for rule in digest.rules.sorted() {
+                    tr {
+                        td { (told(&rule.rule)) }
+                        td { (rule.expect.words()) }
+                        (number(rule.rsts))
+                        @for (_, n) in rule.verdicts() { (number(n)) }
+                        td { @match rule.last { Some(last) => { (moment(last)) }, None => { "never matched" } } }
+                    }
+                }
+            }
+        } }
     }
 }
 

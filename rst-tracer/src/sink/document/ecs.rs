@@ -79,6 +79,7 @@ fn rst(event: &RstEvent) -> Value {
                 "type": "kubernetes",
                 "resource": { "type": "pod", "id": uid },
             })),
+            "rule": event.policy.as_ref().map(|policy| json!({ "name": policy.rule })),
             "Rst": own::rst(event),
         }),
     );
@@ -193,7 +194,7 @@ fn finding(finding: &Finding) -> Value {
             },
             "rule": {
                 "id": finding.kind,
-                "name": finding.kind.words(),
+                "name": finding.rule.as_deref().unwrap_or(finding.kind.words()),
                 "version": env!("CARGO_PKG_VERSION"),
                 "category": words::classification(finding.kind),
             },

@@ -243,7 +243,7 @@ fn finding(finding: &Finding) -> Value {
         "last_seen_time": end,
         "analytic": {
             "uid": finding.kind,
-            "name": finding.kind.words(),
+            "name": finding.rule.as_deref().unwrap_or(finding.kind.words()),
             "version": env!("CARGO_PKG_VERSION"),
             "type_id": type_id,
             "type": kind,

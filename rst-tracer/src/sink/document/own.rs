@@ -62,6 +62,7 @@ pub(super) fn rst(event: &RstEvent) -> Value {
             "cgroup": process.cgroup,
         })),
         "kernel": event.kernel,
+        "policy": event.policy,
         "hook": event.hook,
         "direction": event.direction,
         "ifindex": event.ifindex,
@@ -81,6 +82,7 @@ pub(super) fn finding(finding: &Finding) -> Value {
     json!({
         "kind": finding.kind,
         "state": finding.state,
+        "rule": finding.rule,
         "severity": finding.severity,
         "counts": finding.counts,
         "sources": finding.sources,
@@ -105,6 +107,7 @@ pub(super) fn stats(stats: &StatsEvent) -> Value {
             "flows": stats.flows,
             "evictions": stats.evictions,
             "outputs": stats.outputs,
+            "policy": stats.policy,
             "hooks": stats.hooks,
         },
         "truncated": stats.truncated.then_some(true),

@@ -187,6 +187,7 @@ fn finding(id: &str, state: FindingState) -> Event {
         host: "web-1".into(),
         kind: FindingKind::RstFlood,
         state,
+        rule: None,
         start: Timestamp(6_000_000_000),
         end: Timestamp(9_500_000_000),
         severity: Severity::High,
@@ -195,6 +196,26 @@ fn finding(id: &str, state: FindingState) -> Event {
         sources: vec![source],
         truncated: false,
     })
+}
+
+#[test]
+fn a_rule_of_the_policy_is_where_others_look_for_rules() {
+    use crate::event::{Expect, Policy, PolicyVerdict};
+    let (expect, verdict) = (Expect::Never, PolicyVerdict::Violated);
+    let policy = Some(Policy { rule: "guests".into(), expect, verdict, text: None });
+    let told = json!({ "rule": "guests", "expect": "never", "verdict": "violated" });
+    let event = RstEvent { policy, ..reset() };
+    let [ecs, ocsf] = [ecs(&event), ocsf(&event)];
+    assert_eq!((&ecs["rule"], &ecs["Rst"]["policy"]), (&json!({ "name": "guests" }), &told));
+    assert_eq!(ocsf["unmapped"]["policy"], told);
+    let Event::Finding(mut finding) = finding("one", FindingState::Begins) else { panic!("one") };
+    (finding.kind, finding.rule) = (FindingKind::PolicyViolation, Some("guests".into()));
+    let [ecs, ocsf] = FORMATS.map(|format| document(&Event::Finding(finding.clone()), format));
+    assert_eq!(
+        (&ecs["rule"]["id"], &ecs["rule"]["name"]),
+        (&json!("policy_violation"), &json!("guests"))
+    );
+    assert_eq!(ocsf["finding_info"]["analytic"]["name"], "guests");
 }
 
 #[test]

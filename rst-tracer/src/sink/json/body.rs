@@ -6,8 +6,8 @@ use bytes::BytesMut;
 
 use super::write::{Encode, Object};
 use crate::event::{
-    Alternative, Endpoint, Event, Evidence, Finding, Flow, HookStats, Kernel, OutputStats, Process,
-    Recent, RstEvent, SCHEMA, Segment, Side, Sighting, Source, StatsEvent,
+    Alternative, Endpoint, Event, Evidence, Finding, Flow, HookStats, Kernel, OutputStats, Policy,
+    Process, Recent, RstEvent, RuleStats, SCHEMA, Segment, Side, Sighting, Source, StatsEvent,
 };
 
 /// Appends the event as one JSON object, of whatever length.
@@ -70,18 +70,18 @@ keys!(RstEvent {
     stage, conn_state, history, app,
     class, cause, confidence, basis, severity, at_fault, evidence, alternatives, signature,
     segment, payload_text, mptcp_reason,
-    flow, recent if_any, process, kernel,
+    flow, recent if_any, process, kernel, policy,
     community_id, vlan if_any, tunnel, repeats, sightings if_any, truncated if_set,
 });
 #[rustfmt::skip]
 keys!(Finding {
-    id, seq if_some, time, host, kind, state, start, end, severity, text, counts, sources, truncated if_set,
+    id, seq if_some, time, host, kind, state, rule, start, end, severity, text, counts, sources, truncated if_set,
 });
 #[rustfmt::skip]
 keys!(StatsEvent {
     seq if_some, time, host, segments,
     rsts, events, merged, repeated, filtered, pending, suppressed, lost,
-    malformed, flows, evictions, outputs if_any, hooks, truncated if_set,
+    malformed, flows, evictions, outputs if_any, policy if_any, hooks, truncated if_set,
 });
 
 object!(Endpoint { ip, port });
@@ -97,7 +97,13 @@ object!(Process {
     container_id, container_runtime, pod_uid, executable, start, entity_id,
 });
 object!(Kernel { reason, state, netns });
+object!(Policy { rule, expect, verdict, text });
 object!(Sighting { interface, hook, direction });
 object!(Source { ip, port, resets });
 object!(OutputStats { output, written, waiting, dropped });
 object!(HookStats { hook, interface, segments, tracked, untracked, malformed });
+#[rustfmt::skip]
+object!(RuleStats {
+    rule, expect, rsts,
+    as_configured if_some, expected if_some, violated if_some, unclear if_some, last,
+});

@@ -7,9 +7,9 @@ use std::net::IpAddr;
 use bytes::{BufMut, BytesMut};
 
 use crate::event::{
-    AtFault, Basis, Cause, Class, Confidence, ConnState, Direction, Effect, FindingKind,
-    FindingState, Flags, Hook, Initiator, KnownBy, LocalRole, MAX_INTEGER, Mac, Origin, SentBy,
-    SessionEndReason, Severity, Speaker, Stage, Text, Timestamp, Weight,
+    AtFault, Basis, Cause, Class, Confidence, ConnState, Direction, Effect, Expect, FindingKind,
+    FindingState, Flags, Hook, Initiator, KnownBy, LocalRole, MAX_INTEGER, Mac, Origin,
+    PolicyVerdict, SentBy, SessionEndReason, Severity, Speaker, Stage, Text, Timestamp, Weight,
 };
 
 /// Something with a JSON form.
@@ -187,8 +187,9 @@ macro_rules! encode_name {
         })+
     };
 }
-encode_name!(AtFault Basis Cause Class ConnState Direction Effect FindingKind FindingState Hook Initiator);
-encode_name!(KnownBy LocalRole Origin SentBy SessionEndReason Severity Speaker Stage);
+encode_name!(AtFault Basis Cause Class ConnState Direction Effect Expect FindingKind FindingState Hook);
+encode_name!(Initiator KnownBy LocalRole Origin PolicyVerdict SentBy SessionEndReason Severity Speaker);
+encode_name!(Stage);
 
 /// The shortest decimal with at least one digit after the point: `3.0`, `0.5`, `-0.05`.
 fn hundredths(n: i32, out: &mut BytesMut) {

@@ -59,6 +59,9 @@ fn text(rst: &RstEvent) -> String {
     if let Some(reason) = rst.kernel.as_ref().and_then(|kernel| kernel.reason.as_deref()) {
         let _ = writeln!(text, "kernel {}", clean(reason));
     }
+    if let Some(policy) = &rst.policy {
+        let _ = writeln!(text, "policy {}", words::policy(policy));
+    }
     let place = words::place(rst, false);
     let _ = write!(text, "seen {place} on {}", clean(&rst.host));
     if let Some(tunnel) = &rst.tunnel {

@@ -195,6 +195,7 @@ fn finding() -> Finding {
         host: "web-1".into(),
         kind: FindingKind::PortScan,
         state: FindingState::Over,
+        rule: None,
         start: Timestamp(1_699_999_997_000_000_000),
         end: Timestamp(1_700_000_000_000_000_000),
         severity: Severity::High,
@@ -333,6 +334,24 @@ fn a_host_that_wrote_in_the_name_of_another_says_so_itself() {
     let said = words::verdict(&event);
     assert!(said.starts_with("This host sent it in the name of the server"), "{said}");
     assert!(said.ends_with(" Look at this host."), "{said}");
+}
+
+#[test]
+fn a_rule_of_the_policy_stands_at_the_end_and_is_unfolded() {
+    use crate::event::{Expect, Policy, PolicyVerdict, RuleStats};
+    let (expect, text) = (Expect::Denied, Some("1 segment came back\u{1b}[31m".into()));
+    let verdict = PolicyVerdict::Violated;
+    let event = RstEvent {
+        policy: Some(Policy { rule: "guests".into(), expect, verdict, text }),
+        ..unread_data()
+    };
+    assert!(shown(&[event.clone().into()], LINE).ends_with("  [guests: violated]\n"));
+    let unfolded = shown(&[event.into()], EXPLAINED);
+    let told = "  Policy        violated by the rule guests (a firewall denies these connections): 1 segment came\n";
+    assert!(unfolded.contains(told) && unfolded.contains("back\\u{1b}[31m\n"), "{unfolded}");
+    let policy = vec![RuleStats::new("unused".into(), Expect::Never)];
+    let unfolded = shown(&[StatsEvent { policy, ..stats() }.into()], EXPLAINED);
+    assert!(unfolded.contains("  Policy        unused (never): no reset\n"), "{unfolded}");
 }
 
 #[test]

@@ -145,6 +145,10 @@ fn reset(event: &Value, keys: &mut Keys) {
         keys.of("rstTracerKernelReason", kernel.get("reason"));
         keys.of("rstTracerKernelState", kernel.get("state"));
     }
+    if let Some(policy) = event.get("policy") {
+        keys.of("rstTracerRule", policy.get("rule"));
+        keys.of("rstTracerPolicyVerdict", policy.get("verdict"));
+    }
 }
 
 /// The process at its end of the reset, where that is certain; else at the end that is this host.
@@ -180,7 +184,7 @@ fn finding(event: &Value, keys: &mut Keys) {
     for key in ["start", "end"] {
         keys.put(key, &(nanoseconds(&event[key]) / 1_000_000).to_string());
     }
-    keys.of("rstTracerState", event.get("state"));
+    keys.of("rstTracerState", event.get("state")).of("rstTracerRule", event.get("rule"));
     keys.put("cat", "finding").of("msg", event.get("text"));
     let sources = event["sources"].as_array().expect("a list");
     if let Some(first) = sources.first() {

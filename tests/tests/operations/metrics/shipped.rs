@@ -12,6 +12,7 @@ pub(super) const RULES: &str =
 pub(super) const RULES_TEST: &str =
     concat!(env!("CARGO_MANIFEST_DIR"), "/../contrib/prometheus/rst-tracer.rules.test.yml");
 const DASHBOARD: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../contrib/grafana/rst-tracer.json");
+const POLICY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../contrib/config/policy.toml");
 const DOCUMENTATION: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/metrics.md");
 
 fn read(path: &str) -> String {
@@ -63,7 +64,10 @@ fn rows(text: &str) -> Vec<(&str, &str, BTreeSet<&str>)> {
 
 #[test]
 fn alerts_dashboard_and_documentation_name_what_the_tracer_exports() {
-    let Some((pair, tracer, address)) = traced(&["--no-flow-rate", "20"]) else { return };
+    let Some((pair, tracer, address)) = traced(&["--no-flow-rate", "20", "--policy", POLICY])
+    else {
+        return;
+    };
     let resets = mixed(&pair);
     let page = settled(&pair, address, resets);
     tracer.interrupt().assert_code(0);
