@@ -17,6 +17,9 @@ pub(crate) struct Args {
     /// Tell every miss with its evidence, save those of scenarios that are kept aside.
     #[arg(long)]
     explain: bool,
+    /// Tell how often each kind of verdict was right, save those of scenarios that are kept aside.
+    #[arg(long)]
+    kinds: bool,
 }
 
 /// Carries out the verb.
@@ -39,6 +42,9 @@ pub(crate) fn measure(workspace: &Workspace, args: &Args) -> Result<()> {
     ]);
     if args.explain {
         command.arg("--explain");
+    }
+    if args.kinds {
+        command.arg("--kinds");
     }
     command.arg(if args.only.is_empty() { "docs/accuracy.md" } else { "-" });
     command.args(&args.only);

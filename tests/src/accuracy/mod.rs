@@ -6,6 +6,7 @@
 pub mod ceiling;
 pub mod goals;
 pub mod judge;
+pub mod kinds;
 pub mod play;
 mod reasons;
 pub mod report;

@@ -37,11 +37,11 @@ meant), and holds every verdict against it from three points of view:
 All hosts are namespaces of one kernel; each tracer hears its own namespace only
 (`--kernel-scope netns`). A family of scenarios is *kept aside*: others who did not know the engine's rules
 wrote them, and what the engine says about them never serves to choose a rule, a threshold or a probability. Only
-sums of it are told: which of them were missed is not. Four families of that kind were opened, one after the other,
-the third and the fourth in two halves: their misses were looked at, rules were written for what packets and kernels
-can tell, and they count among the others since. What is kept aside now was written after them, by somebody who saw
-neither their results nor the rules; half of it was opened like the others, chosen by the order of its list. The
-resets of one scenario, IP family and point of view together count one.
+sums of it are told: which of them were missed is not. Five families of that kind were opened, one after the other,
+the third, the fourth and the fifth in two halves: their misses were looked at, rules were written for what packets and
+kernels can tell, and they count among the others since. What is kept aside now, the sixth, was written after them, by
+somebody who saw neither their results nor the rules; none of it was opened. The resets of one scenario, IP family and
+point of view together count one.
 ";
 
 const CEILINGS: &str = "

@@ -8,6 +8,7 @@ use rst_tracer::demo::scenarios::Scenario;
 use rst_tracer_tests::accuracy::{
     goals,
     judge::{Judged, judge, judge_unrecorded},
+    kinds::kinds_of_verdicts,
     play::play,
     report::report,
 };
@@ -23,12 +24,15 @@ fn main() -> ExitCode {
 }
 
 /// Arguments: the file to write, or `-` for none; then names of scenarios, or none for all; with
-/// `--explain` among them every miss is told with its evidence, save those kept aside; with `--recorder-off` only
-/// the captures are judged, as if nothing amid connections had been recorded.
+/// `--explain` among them every miss is told with its evidence, save those kept aside; with `--kinds` how often each
+/// kind of verdict was right, likewise; with `--recorder-off` only the captures are judged, as if nothing amid connections
+/// had been recorded.
 fn run() -> Result<ExitCode> {
     let mut arguments: Vec<String> = std::env::args().skip(1).collect();
     let explain = arguments.iter().any(|one| one == "--explain");
     arguments.retain(|one| one != "--explain");
+    let kinds = arguments.iter().any(|one| one == "--kinds");
+    arguments.retain(|one| one != "--kinds");
     let unrecorded = arguments.iter().any(|one| one == "--recorder-off");
     arguments.retain(|one| one != "--recorder-off");
     let (file, only) = arguments.split_first().context("name the file to write, or -")?;
@@ -52,6 +56,9 @@ fn run() -> Result<ExitCode> {
     if explain {
         // Nobody is to learn from what was kept aside.
         judged.iter().filter(|one| !one.cause_is_right() && !one.held_out).for_each(tell);
+    }
+    if kinds {
+        print!("{}", kinds_of_verdicts(judged.iter().filter(|one| !one.held_out)));
     }
     if file != "-" {
         std::fs::write(file, text).with_context(|| format!("writing {file}"))?;

@@ -1,7 +1,7 @@
 //! The engine's first exam: scenarios that were kept aside until their results were looked at.
 //!
 //! In: nothing. Out: scenarios of every class of the taxonomy, by somebody who did not know the
-//! engine's rules. The exam that counts now is [`fifth_exam`](super::fifth_exam).
+//! engine's rules. The exam that counts now is [`sixth_exam`](super::sixth_exam).
 
 mod admin;
 mod balancers;

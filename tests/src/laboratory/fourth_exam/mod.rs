@@ -4,7 +4,7 @@
 //! filters with the less usual matches, boxes that forget or say why, scripts and pipelines, by somebody who read
 //! neither the engine's rules nor its results. They differ from all others in what is done, when, how often and by
 //! whom. Half of them was opened first, every second one of the list, and the other half when the next exam was
-//! written. The exam that counts now is [`fifth_exam`](super::fifth_exam).
+//! written. The exam that counts now is [`sixth_exam`](super::sixth_exam).
 
 mod admin;
 mod appliances;

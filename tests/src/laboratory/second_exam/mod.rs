@@ -1,7 +1,7 @@
 //! The engine's second exam: scenarios that were kept aside until their results were looked at.
 //!
 //! In: nothing. Out: scenarios of filters, injectors, scanners, servers, proxies and administrators, by others who
-//! did not know the engine's rules. The exam that counts now is [`fifth_exam`](super::fifth_exam).
+//! did not know the engine's rules. The exam that counts now is [`sixth_exam`](super::sixth_exam).
 
 pub(super) mod daemons;
 pub(super) mod filter;

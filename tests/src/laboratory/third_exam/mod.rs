@@ -4,7 +4,7 @@
 //! in daily use, of packet filters, injectors, proxies and of connections that were lost, by somebody who did not
 //! know the engine's rules. They differ from all others in what is done, when, how
 //! often and by whom. Half of them was opened first, chosen by the order in which they are listed, and the other half
-//! when the next exam was written. The exam that counts now is [`fifth_exam`](super::fifth_exam).
+//! when the next exam was written. The exam that counts now is [`sixth_exam`](super::sixth_exam).
 
 mod appliances;
 pub(super) mod balancers;
