@@ -272,6 +272,9 @@ fn data_after_close(case: &Case<'_>) -> Vec<Opinion> {
             (if had_all { 0.85 } else { 0.8 }, text)
         }
     };
+    // Its host's other segments come another way, or somebody nearer answered.
+    let shifted = case.ttl_shift().is_some_and(|shift| shift != 0) && !case.made_here();
+    let probability = if shifted { probability * 0.4 } else { probability };
     let opinion = Opinion::new(Cause::DataAfterClose, probability);
     vec![opinion.because("data_behind_fin", 2.5, text).and(case.said_twice_in_words())]
 }

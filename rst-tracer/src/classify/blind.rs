@@ -10,7 +10,10 @@ use rst_tracer_common::{
 use super::{Case, Form, Opinion, Past, Rule, past::end_of, security::hand};
 use crate::event::{Cause, Stage};
 
-pub(super) const RULES: &[Rule] = &[blind_reset];
+pub(super) const RULES: &[Rule] = &[blind_reset, lucky_guess];
+
+/// Who guesses does not stop for so long.
+const RECENT_NS: u64 = 10_000_000_000;
 
 /// A reset that is not where the receiver expects it: RFC 5961 was made against such.
 fn blind_reset(case: &Case<'_>) -> Vec<Opinion> {
@@ -54,6 +57,42 @@ fn blind_reset(case: &Case<'_>) -> Vec<Opinion> {
         .because("wrong_seq", 2.0, text)
         .and(tells.signs.iter().cloned());
     vec![if tells.proven { opinion.whatever_came_before() } else { opinion }]
+}
+
+/// A reset that hits, and answers nothing, when several in the same name had been far off: who guesses long enough
+/// guesses right (Watson, "Slipping in the Window", 2004; RFC 5961 section 1).
+fn lucky_guess(case: &Case<'_>) -> Vec<Opinion> {
+    const SEVERAL: usize = 2;
+    let Some(past) = case.established().filter(|_| !case.known.disbelieved) else { return vec![] };
+    let tells = case.forgery();
+    if tells.genuine || case.found_no_socket() || case.answers_at_once() {
+        return vec![];
+    }
+    let misses = far_misses(case, &past);
+    if misses < SEVERAL {
+        return vec![];
+    }
+    let text = format!(
+        "{misses} resets in {}'s name before it had numbers far from all that was said; this one hits, and answers \
+         nothing",
+        case.sender()
+    );
+    let opinion = Opinion::new(Cause::BlindResetAttempt, if tells.proven { 0.93 } else { 0.75 })
+        .made_by(hand(case))
+        .because("guessed_at_last", 2.0, text)
+        .and(tells.signs.iter().cloned());
+    vec![if tells.proven { opinion.whatever_came_before() } else { opinion }]
+}
+
+/// How many recent resets in the same name had numbers so far from what the receiver expects that nobody who sees the
+/// connection would write them.
+fn far_misses(case: &Case<'_>, past: &Past<'_>) -> usize {
+    /// More than is ever under way on common paths; who aims ahead goes by segments or unscaled windows.
+    const FAR: u32 = 1 << 20;
+    let Some(expected) = past.their_ack() else { return 0 };
+    let is_far = |slot: &&Slot| slot.seq.since(expected).unsigned_abs() > FAR;
+    let recent = |slot: &&Slot| slot.flags.has(Flags::RST) && case.since(slot) < RECENT_NS;
+    past.my_slots().filter(recent).filter(is_far).count()
 }
 
 /// How likely a number that is not the expected one was guessed, by what else speaks for and against another hand: a
@@ -117,7 +156,6 @@ pub(super) fn in_volley(case: &Case<'_>, past: &Past<'_>) -> bool {
 
 /// Whether resets in the same name were shot before that answer nothing: somebody guesses.
 pub(super) fn is_guessed(case: &Case<'_>, past: &Past<'_>) -> bool {
-    const RECENT_NS: u64 = 10_000_000_000;
     let answers = |seq: Seq| past.their_slots().any(|slot| slot.ack == seq);
     past.my_slots()
         .filter(|slot| slot.flags.has(Flags::RST) && case.since(slot) < RECENT_NS)

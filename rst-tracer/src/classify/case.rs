@@ -250,12 +250,16 @@ impl<'a> Case<'a> {
         }
     }
 
-    /// Whether no router was passed although the addresses belong to different networks, here
-    /// where the receiver itself stands: something on this link answered.
+    /// Whether no router was passed although the addresses belong to different networks, here where the receiver itself
+    /// stands or all that it sends passes no router before: something on this link answered. In networks whose routers
+    /// do not count the time to live down (clouds have such), other connections of the claimed sender come fresh, too.
     pub fn made_on_this_link(&self) -> bool {
         let segment = self.segment();
-        let at_receiver = self.known.role == LocalRole::Receiver
-            && self.past.is_some_and(|past| ttl::is_fresh(past.theirs().ttl));
+        let before_the_receiver =
+            matches!(self.known.role, LocalRole::Receiver | LocalRole::Observer);
+        let at_receiver = before_the_receiver
+            && self.past.and_then(|past| past.turned().my_ttl()).is_some_and(ttl::is_fresh)
+            && self.ttl_shift_by_peer() != Some(0);
         let (src, dst) = (segment.src.address.to_ip(), segment.dst.address.to_ip());
         at_receiver && ttl::is_fresh(segment.ttl) && !same_network(src, dst)
     }

@@ -102,10 +102,12 @@ fn rejected_in_use(case: &Case<'_>) -> Vec<Opinion> {
         _ if tells.refuted && !case.answers_at_once() => (0.05, 0.05),
         // Linux' filter, the only common one that rejects so amid a connection, writes no such headers.
         (true, _, false) if !Form::is_written_by_linux(case.segment()) => (0.3, 0.15),
+        // Its TCP did not write it, and a filter sets no flow label and mirrors no type of service.
+        (true, Maker::Stack, false) => (0.1, 0.1),
         (true, _, false) => (0.75, 0.12),
         (true, _, true) => (0.06, 0.85),
         // Other systems than Linux answer without flow label too, above all behind a FIN.
-        (false, Maker::Filter, _) if past.i(flag::FIN) => (0.15, 0.1),
+        (false, Maker::Filter, false) if past.i(flag::FIN) => (0.15, 0.1),
         (false, Maker::Filter, false) => (0.65, 0.2),
         (false, Maker::Filter, true) => (0.15, 0.7),
         (false, Maker::Undecided, _) if too_soon => (0.03, 0.6),

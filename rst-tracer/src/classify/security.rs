@@ -1,7 +1,7 @@
 //! Attacks, scans, and defences against them.
 
 use super::{
-    Case, Form, Opinion, Rule,
+    Case, Form, Maker, Opinion, Rule,
     application::head,
     blind::{in_volley, is_guess, is_guessed},
     opinion::{reason, span},
@@ -40,6 +40,10 @@ fn injected(case: &Case<'_>) -> Vec<Opinion> {
         && !case.answers_more_than_was_said(&past);
     let probability = match (tells.proven, tells.sum()) {
         (true, _) if is_answer && !Form::is_written_by_linux(case.segment()) => 0.5,
+        // Neither its TCP wrote it nor a filter, which writes otherwise.
+        (true, _) if is_answer && case.maker() == Maker::Stack && case.ttl_shift() == Some(0) => {
+            0.75
+        }
         (true, _) if is_answer && !tells.has("seq_runs_ahead") => 0.09,
         (true, _) if unbelieved && !in_volley(case, &past) && is_guess(case, &past) => 0.3,
         (true, _) if unbelieved && tells.habit.is_none() && !in_volley(case, &past) => 0.5,
@@ -179,6 +183,8 @@ fn unasked_reset(case: &Case<'_>) -> Vec<Opinion> {
         "this host's TCP has no socket for it (NO_SOCKET)"
     } else if case.crowd().sees_dst {
         "what its receiver sends to others passes here"
+    } else if case.crowd().sees_both_ways {
+        "of nearly all other connections both directions pass here"
     } else {
         return vec![];
     };
@@ -209,11 +215,11 @@ fn written_by_a_stack(case: &Case<'_>) -> bool {
     Form::is_written_by_linux(case.segment()) || Form::is_written_by_windows(case.segment())
 }
 
-/// A refusal that came to a host whose own SYN the tracer would have seen.
+/// A refusal that came where the SYN would have been seen: on its way to the host that had called, as a rule.
 fn unasked_refusal(case: &Case<'_>) -> Vec<Opinion> {
     let probability = match case.known.role {
         LocalRole::Receiver => 0.55,
-        _ if case.crowd().sees_dst => 0.52,
+        _ if case.crowd().sees_dst || case.crowd().sees_both_ways => 0.52,
         _ => 0.2,
     };
     let text = "it answers a SYN that was not seen to be sent; a stranger may have sent it in this \

@@ -84,6 +84,8 @@ pub struct Crowd {
     pub src_peer: Option<Peer>,
     /// Other connections of the destination showed that what it sends passes here.
     pub sees_dst: bool,
+    /// Other connections showed that both directions pass here, for some seconds at least, and hardly one showed one only.
+    pub sees_both_ways: bool,
     /// Nanoseconds since the process that sent it got a reset on another connection of its own, where it was
     /// the other side: a server there if it is a client here.
     pub other_leg_ns: Option<u64>,

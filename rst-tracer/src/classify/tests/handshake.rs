@@ -1,6 +1,7 @@
 //! Resets before any data.
 
-use super::{both, expect, sane, share};
+use super::{both, expect, gives, sane, share, with};
+use crate::correlate::Peer;
 use crate::correlate::story::{ACK, Client, Packet, RST, SYN, Server, Story};
 use crate::event::{AtFault, Cause, Effect, Origin, Severity, Stage};
 use rst_tracer_common::event::Hook;
@@ -59,6 +60,30 @@ fn a_refusal_with_a_fresh_ttl_from_another_network_was_made_on_this_link() {
     let answer = far.answer(Server);
     far.seen_at(Hook::XDP, 2, &answer);
     expect(&mut far, Cause::ClosedPort);
+}
+
+#[test]
+fn a_capture_before_the_client_shows_what_its_own_link_answers() {
+    let told = |syn_ttl: u8, ttl: u8, of_peer: Option<u8>| {
+        let mut story = Story::v4();
+        let syn = Packet { ttl: syn_ttl, ..story.packet(Client, SYN) };
+        story.send(syn).wait(10);
+        let answer = Packet { ttl, ..story.answer(Server) };
+        story.send(answer);
+        with(&mut story, |joined| {
+            let peer =
+                of_peer.map(|ttl| Peer { ttl: Some(ttl), connections: 2, ..Peer::default() });
+            joined.crowd.src_peer = peer;
+        })
+    };
+    let near = told(64, 64, None);
+    assert_eq!(near.cause, Cause::NetworkFirewallReject);
+    assert!(gives(&near, "fresh_ttl"));
+    // Behind a router, where the client's segments have passed one, too.
+    assert_eq!(told(63, 64, None).cause, Cause::ClosedPort);
+    assert_eq!(told(64, 63, None).cause, Cause::ClosedPort);
+    // Routers of some clouds count nothing down: then all that the server sends is fresh.
+    assert_eq!(told(64, 64, Some(64)).cause, Cause::ClosedPort);
 }
 
 #[test]

@@ -6,6 +6,8 @@ mod consequences;
 mod context;
 mod corners;
 mod crossing;
+mod distance;
+mod drains;
 mod forged;
 mod genuine;
 mod habits;

@@ -122,6 +122,59 @@ fn who_guesses_ports_of_a_connection_that_lives_does_not_answer() {
 }
 
 #[test]
+fn what_was_not_seen_where_all_is_seen_both_ways_did_not_pass() {
+    let told = |sees_both_ways: bool, refusal: bool| {
+        let mut story = Story::v4();
+        let usual = story.packet(Server, RST);
+        let flags = if refusal { RST | ACK } else { RST };
+        let (seq, ack) = if refusal { (0, 77) } else { (usual.seq, 0) };
+        let bare = Packet { flags, seq, ack, window: 0, options: vec![], ip_id: 0, ..usual };
+        story.send(bare);
+        with(&mut story, |joined| joined.crowd.sees_both_ways = sees_both_ways).cause
+    };
+    assert_eq!((told(true, false), told(true, true)), (Cause::Backscatter, Cause::Backscatter));
+    assert_eq!(
+        (told(false, false), told(false, true)),
+        (Cause::NoConnectionSeen, Cause::ClosedPort)
+    );
+}
+
+#[test]
+fn who_guesses_far_off_guesses_right_at_last() {
+    let told = |off: [u32; 2], pause_ms: u64| {
+        let mut story = Story::v4();
+        story.handshake().exchange().wait(1000);
+        let exact = Packet { df: false, ip_id: 4711, ..story.answer(Server) };
+        for off in off {
+            story.send(Packet { seq: exact.seq.wrapping_add(off), ..exact.clone() }).wait(10);
+        }
+        story.wait(pause_ms).send(exact);
+        sane(story.told().pop().unwrap())
+    };
+    let lucky = told([0x2000_0000, 0x2700_0000], 500);
+    assert!(gives(&lucky, "guessed_at_last"), "{lucky:#?}");
+    assert_eq!((lucky.cause, lucky.origin), (Cause::BlindResetAttempt, Origin::MiddleboxSuspected));
+    // Who aims at what is under way sees the connection; and a guess of long ago was another's.
+    assert!(!gives(&told([1460, 4380], 500), "guessed_at_last"));
+    assert!(!gives(&told([0x2000_0000, 0x2700_0000], 20_000), "guessed_at_last"));
+}
+
+#[test]
+fn what_its_tcp_refutes_and_no_filter_writes_was_injected() {
+    let told = |tos: u8| {
+        let mut story = Story::v4().with_tos(0x20);
+        story.handshake().exchange().say(Client, b"forbidden words").wait(1);
+        let answer = Packet { tos, ..story.answer(Server) };
+        story.send(answer).wait(300).say(Server, b"an answer all the same");
+        sane(story.first())
+    };
+    // A filter on the server's host writes no type of service, and its TCP was alive.
+    let copied = told(0x20);
+    assert_eq!((copied.cause, copied.origin), (Cause::InjectedReset, Origin::MiddleboxProven));
+    assert_eq!(told(0).cause, Cause::HostFirewallReject);
+}
+
+#[test]
 fn a_reset_of_no_connection_says_nothing_where_its_receiver_is_not_heard() {
     let mut story = Story::v4();
     let bare =

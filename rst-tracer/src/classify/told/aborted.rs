@@ -66,6 +66,14 @@ pub(super) fn passed_on(case: &Case<'_>, sent: &Notice, opinions: Vec<Opinion>) 
     let is_wordless = case.known.sent_by == SentBy::Client
         && case.past.is_some_and(|past| past.mine().bytes == 0);
     let (cause, probability, meaning) = match (case.crowd().other_leg_ns, name) {
+        (None, Some(name)) if !is_wordless && drains(case, name, sent, &opinions) => {
+            let text = format!(
+                "its owner is {name}, a proxy, which reset {} other connections in the same moment, and no reset on \
+                 another leg was seen right before: as when it takes a server out, or stops",
+                case.crowd().of_host
+            );
+            (Cause::LbDrain, 0.62, text)
+        }
         _ if !is_abort => return opinions,
         (Some(ns), _) => {
             let text = format!(
@@ -97,6 +105,22 @@ pub(super) fn passed_on(case: &Case<'_>, sent: &Notice, opinions: Vec<Opinion>) 
         ..opinion
     }));
     all
+}
+
+/// Whether a proxy ends several of its connections in one moment, none of them for its own sake (HAProxy's
+/// `shutdown sessions`, `on-marked-down` and `hard-stop-after`). HAProxy closes with a FIN and resets behind it.
+fn drains(case: &Case<'_>, name: &str, sent: &Notice, opinions: &[Opinion]) -> bool {
+    const OTHERS: u32 = 2;
+    let by_choice = opinions.first().is_some_and(|opinion| {
+        use Cause::{ClientCancel, ClosedWithUnreadData, Linger0Close, RstAfterFin};
+        matches!(opinion.cause, Linger0Close | ClosedWithUnreadData | ClientCancel | RstAfterFin)
+    });
+    let asks = case.checked_with().is_some();
+    PROXIES.contains(&name)
+        && !sent.has_trigger()
+        && by_choice
+        && !asks
+        && case.crowd().of_host >= OTHERS
 }
 
 /// `__tcp_close` with received data left unread.

@@ -119,6 +119,7 @@ impl Gathering {
         }
         crowd.src_peer = self.peers.about(src.address);
         crowd.sees_dst = self.peers.knows(dst.address);
+        crowd.sees_both_ways = self.peers.come_both_ways(now);
         if arrival.is_first {
             self.peers.learn(reset);
         }

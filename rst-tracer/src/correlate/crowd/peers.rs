@@ -1,14 +1,15 @@
 //! How far away a host is, and by which neighbour its frames come, as its other connections showed.
 //!
-//! In: the flows of resets. Out: what is known about the source of another reset. Only flows that ended
+//! In: the flows of resets. Out: what is known about the source of another reset, and whether this place sees both
+//! directions. Only flows that ended
 //! in a reset are seen here, so little is known, and silence says nothing.
 
-use rst_tracer_common::wire::Address;
+use rst_tracer_common::{flow::flag, wire::Address};
 
 use super::super::bounded::Bounded;
 use crate::{
     classify::{Past, handshake_trip_ns},
-    source::Reset,
+    source::{FlowState, Reset},
 };
 
 /// How many hosts are remembered.
@@ -39,11 +40,19 @@ struct Known {
 }
 
 /// All hosts.
-pub(super) struct Peers(Bounded<Address, Known>);
+pub(super) struct Peers {
+    hosts: Bounded<Address, Known>,
+    /// Connections whose receiver of the reset had been heard before, so that both directions pass here.
+    both_ways: u32,
+    /// Connections whose receiver had not.
+    one_way: u32,
+    /// When the first segment of all of them passed.
+    since_ns: u64,
+}
 
 impl Default for Peers {
     fn default() -> Self {
-        Self(Bounded::new(MOST))
+        Self { hosts: Bounded::new(MOST), both_ways: 0, one_way: 0, since_ns: u64::MAX }
     }
 }
 
@@ -51,8 +60,13 @@ impl Peers {
     /// Learns from the connection that a reset ended: about the side in whose name it travels, of
     /// which the reset itself is no part, and about the other one.
     pub(super) fn learn(&mut self, reset: &Reset) {
-        let Some(state) = reset.flow.as_deref() else { return };
         let head = &reset.rst.head;
+        let heard = |state: &&FlowState| state.hot.flags & (flag::HEARD << (head.side ^ 1)) != 0;
+        let both = reset.flow.as_deref().is_some_and(|state| heard(&state));
+        let count = if both { &mut self.both_ways } else { &mut self.one_way };
+        *count = count.saturating_add(1);
+        let Some(state) = reset.flow.as_deref() else { return };
+        self.since_ns = self.since_ns.min(state.flow.first_ns);
         for (side, address) in
             [(head.side, head.segment.src.address), (head.side ^ 1, head.segment.dst.address)]
         {
@@ -61,7 +75,7 @@ impl Peers {
             if past.mine().packets < 2 {
                 continue;
             }
-            let known = self.0.at(address, Known::default);
+            let known = self.hosts.at(address, Known::default);
             known.connections = known.connections.saturating_add(1);
             if let Some(ttl) = past.my_ttl() {
                 note(&mut known.ttls, ttl);
@@ -75,12 +89,21 @@ impl Peers {
 
     /// Whether segments of a host were seen.
     pub(super) fn knows(&self, address: Address) -> bool {
-        self.0.get(&address).is_some()
+        self.hosts.get(&address).is_some()
+    }
+
+    /// Whether connections pass here both ways, nearly all of them, and have for longer than an answer takes: then a
+    /// segment that was not seen did not pass.
+    pub(super) fn come_both_ways(&self, now: u64) -> bool {
+        const SEVERAL: u32 = 8;
+        const LONGEST_TRIP_NS: u64 = 3_000_000_000;
+        let long = now.saturating_sub(LONGEST_TRIP_NS) >= self.since_ns;
+        long && self.both_ways >= SEVERAL && self.both_ways / 4 >= self.one_way
     }
 
     /// What is known about a host.
     pub(super) fn about(&self, address: Address) -> Option<Peer> {
-        let known = self.0.get(&address)?;
+        let known = self.hosts.get(&address)?;
         let mut macs = [[0; 6]; FEW];
         if known.macs.len() <= FEW {
             for (mac, known) in macs.iter_mut().zip(&known.macs) {
