@@ -4,11 +4,12 @@
 //! passed here before the answer came may not have been there when it was written.
 
 use rst_tracer_common::{
-    flow::Slot,
-    wire::{Flags, Segment},
+    flow::{Slot, slot_trait},
+    wire::{Flags, Segment, Seq},
 };
 
 use super::{Case, Form, Past, past::end_of};
+use crate::source::After;
 
 impl<'a> Past<'a> {
     /// The recorded segment of the receiver that a reset of a passive form, seen at `now`, answers: a bare RST
@@ -84,6 +85,24 @@ impl<'a> Past<'a> {
 }
 
 impl<'a> Case<'a> {
+    /// The bytes that it answers, should its claimed sender have taken them: a packet filter that rejects a segment does
+    /// not let it through. `None` where they were sent more than once, so that another copy may have passed.
+    pub(super) fn took_what_it_answers(&self) -> Option<u32> {
+        let (past, trigger) = self.past.zip(self.trigger())?;
+        let end = end_of(trigger);
+        let has = |seq: Seq| seq.since(end) >= 0;
+        let once = past.their_slots().filter(|slot| slot.len > 0 && has(end_of(slot))).count() == 1
+            && trigger.traits & slot_trait::RETRANSMIT == 0;
+        let again = |after: &After| after.head.segment.tcp.payload_len > 0;
+        let acks = |after: &After| {
+            let tcp = &after.head.segment.tcp;
+            tcp.flags.has(Flags::ACK) && !tcp.flags.has(Flags::RST) && has(tcp.ack)
+        };
+        let taken = past.turned().their_ack().is_some_and(has) || self.sequel.mine().any(acks);
+        (trigger.len > 0 && once && taken && !self.sequel.theirs().any(again))
+            .then_some(trigger.len)
+    }
+
     /// The segment that it answers, if it is of a form that answers one.
     pub fn trigger(&self) -> Option<&'a Slot> {
         self.past?.trigger(self.form, self.segment(), self.now_ns())

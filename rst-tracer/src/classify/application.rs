@@ -153,7 +153,7 @@ fn shut_with_unread_data(case: &Case<'_>) -> Vec<Opinion> {
 
 /// Whether a server that had been asked something resets right behind its own FIN.
 pub(super) fn shut_then_closed(case: &Case<'_>, past: &Past<'_>) -> bool {
-    const AT_ONCE_NS: u64 = 10_000_000;
+    const AT_ONCE_NS: u64 = 25_000_000;
     let fin = past.my_slots().rfind(|slot| slot.flags.has(Flags::FIN));
     let soon = fin.is_some_and(|fin| case.since(fin) <= AT_ONCE_NS);
     let asked = past.i_opened() == Some(false) && past.theirs().bytes > 0;
@@ -170,10 +170,14 @@ fn pending_connection(case: &Case<'_>) -> Vec<Opinion> {
     }
     let text = "the server reset a connection on which neither side had said anything, as a \
                 listener does with those that wait when it is closed";
+    // That nobody had accepted it is what the sender's kernel would say.
+    if case.sent().is_some() {
+        return vec![];
+    }
     let crowd = case.crowd();
     let probability = match (crowd.refused_later, crowd.of_endpoint) {
         (true, _) => 0.7,
-        (false, 1..) => 0.55,
+        (false, 1..) => 0.65,
         // A listener seldom closes with one connection waiting.
         (false, 0) => 0.33,
     };
@@ -186,7 +190,7 @@ fn protocol_mismatch(case: &Case<'_>) -> Vec<Opinion> {
     let Some((past, _)) = case.abort() else { return vec![] };
     if let Some((client, server)) = spoken(&past) {
         let text = format!("the client spoke {client}, the server {server}");
-        return vec![Opinion::new(Cause::ProtocolMismatch, 0.78).because("at_odds", 2.0, text)];
+        return vec![Opinion::new(Cause::ProtocolMismatch, 0.88).because("at_odds", 2.0, text)];
     }
     let [mine, theirs] = [past.my_facts(), past.their_facts()].map(head);
     if is_proxy_header(theirs) && past.mine().data_segments <= 1 {
@@ -303,7 +307,7 @@ fn stale_state(case: &Case<'_>) -> Vec<Opinion> {
     // another way.
     let ago = past.my_slots().next_back().map_or(u64::MAX, |slot| case.since(slot));
     let (probability, elsewhere) = match ago {
-        ..JUST_NOW_NS => (probability * 0.5, probability * 0.7),
+        ..JUST_NOW_NS => (probability * 0.4, probability * 0.84),
         JUST_NOW_NS..RECENT_NS => (probability, 0.2),
         _ => (probability, 0.05),
     };

@@ -41,7 +41,7 @@ fn blind_reset(case: &Case<'_>) -> Vec<Opinion> {
     let perhaps_seen = off < 0 && past.state().has_holes();
     let probability = match (tells.proven, honest) {
         (true, _) if perhaps_seen => 0.6,
-        (true, _) => 0.93,
+        (true, _) => 0.96,
         (false, true) => 0.15,
         (false, false) if off < 0 => 0.7,
         (false, false) => if_unproven(tells.sum()),
@@ -59,40 +59,49 @@ fn blind_reset(case: &Case<'_>) -> Vec<Opinion> {
     vec![if tells.proven { opinion.whatever_came_before() } else { opinion }]
 }
 
-/// A reset that hits, and answers nothing, when several in the same name had been far off: who guesses long enough
+/// A reset that hits when several in the same name had been far off: who guesses long enough
 /// guesses right (Watson, "Slipping in the Window", 2004; RFC 5961 section 1).
 fn lucky_guess(case: &Case<'_>) -> Vec<Opinion> {
     const SEVERAL: usize = 2;
+    /// So soon behind a miss the guessing goes on.
+    const AT_IT_NS: u64 = 1_000_000_000;
     let Some(past) = case.established().filter(|_| !case.known.disbelieved) else { return vec![] };
     let tells = case.forgery();
-    if tells.genuine || case.found_no_socket() || case.answers_at_once() {
-        return vec![];
-    }
     let misses = far_misses(case, &past);
-    if misses < SEVERAL {
+    let (Some(last), false) = (misses.last(), tells.genuine || case.found_no_socket()) else {
+        return vec![];
+    };
+    let amid = case.since(last) < AT_IT_NS;
+    if misses.len() < SEVERAL || case.answers_at_once() && !amid {
         return vec![];
     }
     let text = format!(
-        "{misses} resets in {}'s name before it had numbers far from all that was said; this one hits, and answers \
-         nothing",
+        "{} resets in {}'s name before it had numbers far from all that was said; this one hits",
+        misses.len(),
         case.sender()
     );
-    let opinion = Opinion::new(Cause::BlindResetAttempt, if tells.proven { 0.93 } else { 0.75 })
+    let probability = match (tells.proven, case.answers_at_once()) {
+        (true, _) => 0.96,
+        (false, false) => 0.75,
+        // It may answer what was just said.
+        (false, true) => 0.6,
+    };
+    let opinion = Opinion::new(Cause::BlindResetAttempt, probability)
         .made_by(hand(case))
         .because("guessed_at_last", 2.0, text)
         .and(tells.signs.iter().cloned());
     vec![if tells.proven { opinion.whatever_came_before() } else { opinion }]
 }
 
-/// How many recent resets in the same name had numbers so far from what the receiver expects that nobody who sees the
+/// The recent resets in the same name with numbers so far from what the receiver expects that nobody who sees the
 /// connection would write them.
-fn far_misses(case: &Case<'_>, past: &Past<'_>) -> usize {
+fn far_misses<'a>(case: &Case<'_>, past: &Past<'a>) -> Vec<&'a Slot> {
     /// More than is ever under way on common paths; who aims ahead goes by segments or unscaled windows.
     const FAR: u32 = 1 << 20;
-    let Some(expected) = past.their_ack() else { return 0 };
+    let Some(expected) = past.their_ack() else { return vec![] };
     let is_far = |slot: &&Slot| slot.seq.since(expected).unsigned_abs() > FAR;
     let recent = |slot: &&Slot| slot.flags.has(Flags::RST) && case.since(slot) < RECENT_NS;
-    past.my_slots().filter(recent).filter(is_far).count()
+    past.my_slots().filter(recent).filter(is_far).collect()
 }
 
 /// How likely a number that is not the expected one was guessed, by what else speaks for and against another hand: a

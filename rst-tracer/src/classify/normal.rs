@@ -28,7 +28,7 @@ fn linger0(case: &Case<'_>) -> Vec<Opinion> {
         (Abort::Tickets(_), _) => (0.3, "what came last looks like a TLS server's session tickets"),
         (Abort::Forgotten, _) => (0.5, "whose data came last is recorded no more"),
         (Abort::Unseen, _) => (0.4, "what data had come to it was not seen here"),
-        (Abort::NothingReceived, _) => (0.4, "no data had come, so none can be left unread"),
+        (Abort::NothingReceived, _) => (0.5, "no data had come, so none can be left unread"),
         (Abort::Unanswered(_), SentBy::Client) if is_in_flight(case, &past) => {
             (0.2, "the other side's data had come to it")
         }
@@ -70,7 +70,9 @@ fn cancelled(case: &Case<'_>) -> Vec<Opinion> {
         Abort::Forgotten => (0.45, "the client hung up; whose data came last is recorded no more"),
         Abort::Unseen => (0.45, "the client hung up; what data had come to it was not seen here"),
         Abort::Unanswered(_) if is_in_flight(case, &past) => {
-            (0.65, "the client hung up while the answer was on its way")
+            // The sender's kernel knows what was left unread, and its word counts more.
+            let surely = if case.sent().is_some() { 0.65 } else { 0.82 };
+            (surely, "the client hung up while the answer was on its way")
         }
         Abort::Unanswered(_) => (0.42, "the client hung up after an answer that it may not want"),
     };
@@ -111,11 +113,11 @@ fn behind_fin(case: &Case<'_>) -> Vec<Opinion> {
     let (probability, text) = match (mine, theirs) {
         _ if is_nobodys(case, &past) => (0.1, "it follows a FIN, but its number is nobody's here"),
         _ if mine && late_data => (0.1, "it follows a FIN of the same side"),
-        (true, true) => (0.85, "both sides had sent their FIN"),
+        (true, true) => (0.93, "both sides had sent their FIN"),
         (true, false) if application::shut_then_closed(case, &past) => {
             (0.4, "the same side had sent its FIN a moment before")
         }
-        (true, false) => (0.75, "the same side had sent its FIN before"),
+        (true, false) => (0.85, "the same side had sent its FIN before"),
         // No socket was left for the FIN, and nothing that this side sent had ended it.
         (false, _) if case.form == Form::Passive && Form::is_written_by_linux(case.segment()) => {
             (0.15, "the other side had sent its FIN")
@@ -178,6 +180,14 @@ pub(super) fn copy_behind_the_end(case: &Case<'_>) -> Option<&'static str> {
         return Some("the last ACK came once more, to the side that had closed last");
     }
     let end = past::end_of(copy);
+    let taken = |slot: &Slot| {
+        slot.time_ns > copy.time_ns && slot.flags.has(Flags::ACK) && slot.ack.since(end) >= 0
+    };
+    if both && copy.len > 0 && !case.answers_at_once() && past.my_slots().any(taken) {
+        return Some(
+            "it answers something that had been taken in long before: a copy came by another way, and was not seen here",
+        );
+    }
     let is_old = both && copy.len > 0 && past.their_end().is_after(end);
     let is_had = before.any(|slot| slot.flags.has(Flags::ACK) && slot.ack.since(end) >= 0);
     (is_old && is_had).then_some(match is_like {
@@ -227,17 +237,17 @@ fn tls_closed(case: &Case<'_>) -> Vec<Opinion> {
     }
     if let Some(LastWords::TlsAlert { description: None | Some(0), .. }) = past.my_last_words() {
         let text = "the last thing it said was a TLS alert, as at the end of a session";
-        let opinion = Opinion::new(Cause::TlsCloseThenRst, 0.75);
+        let opinion = Opinion::new(Cause::TlsCloseThenRst, 0.85);
         return vec![opinion.because("tls_alert", 1.5, text)];
     }
     if let Some(LastWords::TlsAlert { description: None | Some(0), .. }) = past.their_last_words() {
         let text =
             "the last thing that the other side said was a TLS alert, as at the end of a session";
-        let opinion = Opinion::new(Cause::TlsCloseThenRst, 0.72);
+        let opinion = Opinion::new(Cause::TlsCloseThenRst, 0.84);
         return vec![opinion.because("tls_alert", 1.5, text)];
     }
     let last = past.slots().rfind(|slot| slot.len > 0).map(|slot| slot.len);
     let Some(len) = last.filter(|len| CLOSE_NOTIFY.contains(len)) else { return vec![] };
     let text = format!("the last data was {len} bytes of TLS, the size of a close_notify alert");
-    vec![Opinion::new(Cause::TlsCloseThenRst, 0.7).because("close_notify", 1.5, text)]
+    vec![Opinion::new(Cause::TlsCloseThenRst, 0.78).because("close_notify", 1.5, text)]
 }

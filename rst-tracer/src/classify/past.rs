@@ -187,6 +187,16 @@ impl<'a> Past<'a> {
         }
     }
 
+    /// How long nothing had been said when the receiver sent a segment for the first time, in nanoseconds.
+    pub(super) fn silence_before(&self, asked: &Slot) -> u64 {
+        let is_it = |slot: &&Slot| {
+            slot.seq == asked.seq && slot.len == asked.len && slot.flags == asked.flags
+        };
+        let first = self.their_slots().find(is_it).map_or(asked.time_ns, |slot| slot.time_ns);
+        let before = self.slots().rfind(|slot| slot.time_ns < first);
+        before.map_or(0, |before| first - before.time_ns)
+    }
+
     /// The round trip of the handshake: from the SYN to the ACK that completes it, which is the
     /// same wherever on the path one stands.
     pub fn rtt_ns(&self) -> Option<u64> {

@@ -25,12 +25,12 @@ fn rejected_syn(case: &Case<'_>) -> Vec<Opinion> {
         (Maker::Filter, _) if elsewhere => (0.1, 0.85),
         (Maker::Undecided, _) if elsewhere => (0.06, 0.7),
         (Maker::Filter, _) if by_peer == Some(0) => (0.8, 0.08),
-        (Maker::Filter, false) => (0.6, 0.25),
-        (Maker::Filter, true) => (0.2, 0.7),
+        (Maker::Filter, false) => (0.66, 0.25),
+        (Maker::Filter, true) => (0.15, 0.8),
         (Maker::Undecided, false) if Form::is_written_by_windows(case.segment()) => (0.05, 0.1),
         (Maker::Undecided, false) if refused::is_by_appliance(case) => (0.05, 0.55),
-        (Maker::Undecided, false) => (0.2, 0.12),
-        (Maker::Undecided, true) => (0.05, 0.55),
+        (Maker::Undecided, false) => (0.16, 0.08),
+        (Maker::Undecided, true) => (0.05, 0.6),
     };
     let mut reasons: Vec<Evidence> = case.maker_evidence().into_iter().collect();
     reasons.extend(case.forgery().signs.iter().filter(|sign| sign.id == "soon_for_peer").cloned());
@@ -102,6 +102,8 @@ fn rejected_in_use(case: &Case<'_>) -> Vec<Opinion> {
         _ if tells.refuted && !case.answers_at_once() => (0.05, 0.05),
         // Linux' filter, the only common one that rejects so amid a connection, writes no such headers.
         (true, _, false) if !Form::is_written_by_linux(case.segment()) => (0.3, 0.15),
+        // What a filter rejects does not come through.
+        (true, _, false) if case.took_what_it_answers().is_some() => (0.04, 0.04),
         // Its TCP did not write it, and a filter sets no flow label and mirrors no type of service.
         (true, Maker::Stack, false) => (0.1, 0.1),
         (true, _, false) => (0.75, 0.12),

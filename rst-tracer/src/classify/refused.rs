@@ -41,14 +41,22 @@ fn closed_port(case: &Case<'_>) -> Vec<Opinion> {
     let probability = match (case.form, case.maker()) {
         _ if case.may_refuse_a_path().is_some() => 0.3,
         (Form::PassiveToSyn, Maker::Stack) if scan::raw_caller(case).is_some() => 0.7,
-        (Form::PassiveToSyn, Maker::Stack) => 0.92,
+        // It listened a moment ago.
+        (Form::PassiveToSyn, Maker::Stack | Maker::Undecided)
+            if case.accepted_lately_ns().is_some() =>
+        {
+            0.3
+        }
+        // Why it is asked for a closed port, the ports before it say.
+        (Form::PassiveToSyn, Maker::Stack) if case.crowd().refused_ports >= scan::MANY_PORTS => 0.5,
+        (Form::PassiveToSyn, Maker::Stack) => 0.96,
         (Form::PassiveToSyn, Maker::Filter) => 0.15,
         (Form::PassiveToSyn, _) if case.is_elsewhere_by_peer() => 0.2,
         // Linux' packet filter does not write so, and Windows' own is silent.
         (Form::PassiveToSyn, Maker::Undecided) if by_windows => 0.8,
-        (Form::PassiveToSyn, Maker::Undecided) if case.made_on_this_link() => 0.35,
+        (Form::PassiveToSyn, Maker::Undecided) if case.made_on_this_link() => 0.33,
         (Form::PassiveToSyn, Maker::Undecided) if is_by_appliance(case) => 0.35,
-        (Form::PassiveToSyn, Maker::Undecided) => 0.65,
+        (Form::PassiveToSyn, Maker::Undecided) => 0.74,
         _ if case.forgery().habit.is_some() => 0.25,
         _ if case.refuses_with_a_number() => 0.1,
         _ => 0.6,
@@ -92,7 +100,7 @@ fn listener_went_away(case: &Case<'_>) -> Vec<Opinion> {
     let probability = match case.maker() {
         _ if amid_handshake(case).is_some() => 0.2,
         _ if case.may_refuse_a_path().is_some() => 0.5,
-        Maker::Stack => 0.93,
+        Maker::Stack => 0.95,
         // It was not the server that answered.
         _ if case.made_on_this_link() || case.is_elsewhere_by_peer() => 0.15,
         _ => 0.75,
@@ -103,7 +111,7 @@ fn listener_went_away(case: &Case<'_>) -> Vec<Opinion> {
 
 /// How long ago the port had accepted a connection, if that may have been one from the very port that is
 /// refused now: a second SYN amid a handshake is refused by its listener (tcp_check_req).
-fn amid_handshake(case: &Case<'_>) -> Option<u64> {
+pub(super) fn amid_handshake(case: &Case<'_>) -> Option<u64> {
     const HANDSHAKE_NS: u64 = 3_000_000_000;
     let again = case.past.is_some_and(|past| past.state().flow.reuses > 0);
     case.crowd().accepted_ago_ns.filter(|ns| again && *ns < HANDSHAKE_NS)
@@ -193,7 +201,7 @@ fn client_gave_up(case: &Case<'_>) -> Vec<Opinion> {
         let text = "the client's host refused a SYN-ACK, and this way no SYN had gone: somebody else may \
                     have called in its name";
         return vec![
-            Opinion::new(Cause::Backscatter, 0.65).because("unasked_syn_ack", 1.5, text),
+            Opinion::new(Cause::Backscatter, 0.72).because("unasked_syn_ack", 1.5, text),
             Opinion::new(Cause::ClientGaveUp, 0.25),
         ];
     }
@@ -230,10 +238,10 @@ fn client_gave_up(case: &Case<'_>) -> Vec<Opinion> {
              have believed a reset that was not seen here",
             span(ns)
         );
-        let later = Opinion::new(Cause::SegmentAfterReset, 0.35);
-        return vec![gave_up(0.5), later.because("let_one_pass", 1.0, text)];
+        let later = Opinion::new(Cause::SegmentAfterReset, 0.24);
+        return vec![gave_up(0.72), later.because("let_one_pass", 1.0, text)];
     }
-    vec![gave_up(if scan::is_stack_syn(&past) { 0.75 } else { 0.4 })]
+    vec![gave_up(if scan::is_stack_syn(&past) { 0.78 } else { 0.4 })]
 }
 
 /// The client's SYN came by way of routers, and the reset of the SYN-ACK by none: something on this link rejected the

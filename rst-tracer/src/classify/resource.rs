@@ -28,7 +28,7 @@ fn accept_queue_overflow(case: &Case<'_>) -> Vec<Opinion> {
         return vec![Opinion::new(Cause::AcceptQueueOverflow, 0.1)];
     }
     let repeats = past.my_slots().filter(|slot| slot.flags.has(Flags::SYN)).count();
-    let opinion = Opinion::new(Cause::AcceptQueueOverflow, if repeats > 1 { 0.8 } else { 0.5 });
+    let opinion = Opinion::new(Cause::AcceptQueueOverflow, if repeats > 1 { 0.88 } else { 0.5 });
     let text = "the server's host answered the end of the handshake as if it had no socket";
     let opinion = opinion.because("answers_handshake", 1.5, text);
     vec![match repeats {

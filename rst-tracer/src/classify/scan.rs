@@ -5,7 +5,7 @@ use rst_tracer_common::{
     wire::{Flags, option},
 };
 
-use super::{Case, Form, Opinion, Past, Rule, ttl};
+use super::{Case, Form, Opinion, Past, Rule, refused, ttl};
 use crate::event::Cause;
 
 pub(super) const RULES: &[Rule] = &[probe, by_the_tool, response, odd_flags];
@@ -111,16 +111,28 @@ fn by_the_tool(case: &Case<'_>) -> Vec<Opinion> {
     if !resets_a_refusal(case) {
         return vec![];
     }
-    let text = "no common TCP wrote the SYN, and none answers a refusal with a reset: a scanner wrote both";
+    let text = if case.past.is_some_and(|past| past.has(flag::SYN_ACK)) {
+        "no common TCP wrote the SYN, and the SYN-ACK to it was reset twice: once by the host's TCP, and once by the \
+         scanner that hears it, too"
+    } else {
+        "no common TCP wrote the SYN, and none answers a refusal with a reset: a scanner wrote both"
+    };
     let opinion = Opinion::new(Cause::ScannerProbe, 0.93).because("tool_resets", 2.0, text);
     vec![opinion.whatever_came_before()]
 }
 
-/// Whether who wrote a SYN past TCP resets the refusal of it.
+/// Whether who wrote a SYN past TCP resets the refusal of it, or what its host's TCP has reset before.
 pub(super) fn resets_a_refusal(case: &Case<'_>) -> bool {
     let Some(past) = case.past.filter(is_raw_syn) else { return false };
-    let refused = past.earlier_reset().is_some_and(|(_, mine)| !mine) && !past.has(flag::SYN_ACK);
-    refused && past.mine().bytes == 0 && case.segment().tcp.seq == past.my_facts().isn + 1
+    let seq = case.segment().tcp.seq;
+    let heard = match past.earlier_reset() {
+        Some((_, false)) => !past.has(flag::SYN_ACK),
+        Some((reset, true)) => {
+            past.has(flag::SYN_ACK) && reset.seq == seq && !past.has(flag::ESTABLISHED)
+        }
+        None => false,
+    };
+    heard && past.mine().bytes == 0 && case.segment().tcp.seq == past.my_facts().isn + 1
 }
 
 /// Whether SYN and reset came from different distances, so that not both are of one TCP.
@@ -178,7 +190,9 @@ fn odd_flags(case: &Case<'_>) -> Vec<Opinion> {
     }
     let text = "it answers a segment with neither SYN nor ACK, which no TCP sends and scanners do";
     vec![
-        Opinion::new(Cause::ScanResponse, 0.75).because("odd_flags", 2.0, text),
+        Opinion::new(Cause::ScanResponse, 0.75)
+            .because("odd_flags", 2.0, text)
+            .whatever_came_before(),
         Opinion::new(Cause::StraySegment, 0.2),
     ]
 }
@@ -199,7 +213,12 @@ fn response(case: &Case<'_>) -> Vec<Opinion> {
             caller.my_facts().first_window,
             how_many_options(caller.my_facts())
         );
-        let probability = if ports < MANY_PORTS { 0.75 } else { 0.93 };
+        let probability = match ports {
+            MANY_PORTS.. => 0.95,
+            // One SYN among others of the same client: it may disturb a handshake.
+            _ if refused::amid_handshake(case).is_some() => 0.5,
+            _ => 0.85,
+        };
         return vec![Opinion::new(Cause::ScanResponse, probability).because("raw_syn", 2.0, text)];
     }
     if ports < SEVERAL {

@@ -38,21 +38,30 @@ fn injected(case: &Case<'_>) -> Vec<Opinion> {
         && (case.answers_at_once() || !tells.refuted && case.unasked().is_none())
         && !is_guessed(case, &past)
         && !case.answers_more_than_was_said(&past);
+    let (here, taken) = (case.ttl_shift() == Some(0), case.took_what_it_answers());
     let probability = match (tells.proven, tells.sum()) {
         (true, _) if is_answer && !Form::is_written_by_linux(case.segment()) => 0.5,
-        // Neither its TCP wrote it nor a filter, which writes otherwise.
-        (true, _) if is_answer && case.maker() == Maker::Stack && case.ttl_shift() == Some(0) => {
-            0.75
-        }
+        // Neither its TCP wrote it nor a filter, which writes otherwise, or would have stopped what it answers.
+        (true, _) if is_answer && here && taken.is_some() => 0.9,
+        (true, _) if is_answer && here && case.maker() == Maker::Stack => 0.75,
         (true, _) if is_answer && !tells.has("seq_runs_ahead") => 0.09,
         (true, _) if unbelieved && !in_volley(case, &past) && is_guess(case, &past) => 0.3,
         (true, _) if unbelieved && tells.habit.is_none() && !in_volley(case, &past) => 0.5,
         (true, _) => 0.92,
         (false, _) if is_answer => 0.09,
-        (false, 3.0..) => 0.6,
-        (false, _) => 0.35,
+        (false, 3.0..) => 0.68,
+        (false, _) => 0.4,
     };
-    by_its_habit(case, probability)
+    let mut opinions = by_its_habit(case, probability);
+    if let Some(bytes) = taken.filter(|_| tells.proven && is_answer && here) {
+        let text = format!(
+            "{} took the {bytes} bytes that it answers: a packet filter that rejects lets nothing through",
+            case.sender()
+        );
+        opinions =
+            opinions.into_iter().map(|it| it.because("took_it", 2.0, text.clone())).collect();
+    }
+    opinions
 }
 
 /// The injector whose habits it has, or one that is not known by name.
@@ -70,8 +79,8 @@ fn by_its_habit(case: &Case<'_>, probability: f64) -> Vec<Opinion> {
         ],
         // Another hand, but whose, nothing says: prevention systems write in many ways.
         None if tells.proven => vec![
-            opinion(Cause::InjectedReset, probability * 0.85),
-            opinion(Cause::IpsActiveResponse, probability * 0.15),
+            opinion(Cause::InjectedReset, probability * 0.86),
+            opinion(Cause::IpsActiveResponse, probability * 0.14),
         ],
         _ => vec![opinion(Cause::InjectedReset, probability)],
     }
@@ -199,7 +208,7 @@ fn unasked_reset(case: &Case<'_>) -> Vec<Opinion> {
         case.ttl_shift_by_peer().is_some_and(|shift| shift.abs() > i16::from(ttl::OTHER_WAY));
     let Some(ns) = case.crowd().accepted_ago_ns.filter(|_| shifted || !written_by_a_stack(case))
     else {
-        return vec![stray(0.4)];
+        return vec![stray(0.5)];
     };
     let text = format!(
         "it has the headers of no common TCP, it is for a port that has no connection, and its source \
@@ -218,8 +227,8 @@ fn written_by_a_stack(case: &Case<'_>) -> bool {
 /// A refusal that came where the SYN would have been seen: on its way to the host that had called, as a rule.
 fn unasked_refusal(case: &Case<'_>) -> Vec<Opinion> {
     let probability = match case.known.role {
-        LocalRole::Receiver => 0.55,
-        _ if case.crowd().sees_dst || case.crowd().sees_both_ways => 0.52,
+        LocalRole::Receiver => 0.6,
+        _ if case.crowd().sees_dst || case.crowd().sees_both_ways => 0.58,
         _ => 0.2,
     };
     let text = "it answers a SYN that was not seen to be sent; a stranger may have sent it in this \

@@ -31,8 +31,7 @@ impl Case<'_> {
         if !by_filter || past.has(flag::RST_SEEN) || past.i(flag::FIN) {
             return 0.0;
         }
-        let before = past.slots().rfind(|slot| slot.time_ns < trigger.time_ns);
-        match before.map_or(0, |before| trigger.time_ns - before.time_ns) {
+        match past.silence_before(trigger) {
             ..S => 0.0,
             silence if is_idle_timeout(silence) => 0.65,
             silence if silence < 30 * S => 0.2,
@@ -100,10 +99,9 @@ fn idle_timeout(case: &Case<'_>) -> Vec<Opinion> {
     let trigger = case.trigger();
     let (silence, probability) = match trigger {
         Some(trigger) => {
-            let before = past.slots().rfind(|slot| slot.time_ns < trigger.time_ns);
             // The wait that counts is the one before the segment that was answered; the box may
             // have forgotten the connection any time since.
-            let ns = before.map_or(0, |before| trigger.time_ns - before.time_ns);
+            let ns = past.silence_before(trigger);
             (ns, if ns / 1_000_000_000 >= IDLE_S[0] { 0.3 } else { 0.0 })
         }
         None => (past.silence_ns(case.now_ns()).unwrap_or(0), 0.0),
@@ -205,7 +203,7 @@ impl Case<'_> {
 fn asked_for_a_check(case: &Case<'_>) -> Vec<Opinion> {
     let Some(asked) = case.checked_with() else { return vec![] };
     let text = format!("the client {asked}, had its answer and hung up, as checkers do");
-    let probability = if case.crowd().periodic.is_some() { 0.93 } else { 0.72 };
+    let probability = if case.crowd().periodic.is_some() { 0.95 } else { 0.84 };
     vec![Opinion::new(Cause::LbHealthCheck, probability).because("check_request", 1.5, text)]
 }
 

@@ -209,6 +209,13 @@ impl Story {
         self.send(Packet { payload: words.to_vec(), ..self.packet(from, PSH | ACK) })
     }
 
+    /// Says something without having heard the other side's last words: something stopped them on their way.
+    pub(crate) fn say_deaf(&mut self, from: Who, words: &[u8], unheard: &[u8]) -> &mut Self {
+        let usual = self.packet(from, PSH | ACK);
+        let ack = usual.ack.wrapping_sub(unheard.len() as u32);
+        self.send(Packet { payload: words.to_vec(), ack, ..usual })
+    }
+
     /// SYN, SYN-ACK, ACK, 10 ms apart.
     pub(crate) fn handshake(&mut self) -> &mut Self {
         self.syn().wait(10).syn_ack().wait(10).ack(Client).wait(1)

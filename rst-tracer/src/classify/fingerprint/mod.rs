@@ -71,14 +71,14 @@ static HABITS: [Habit; 16] = [
     // dsniff, tcpkill.c: sequence numbers a window apart.
     habit("tcpkill", "tcpkill", Cause::InjectedReset, 1.5, 0.85, fits::tcpkill),
     // suricata, src/respond-reject-libnet11.c.
-    habit("suricata", "Suricata's reject", Cause::IpsActiveResponse, 1.5, 0.85, fits::suricata),
+    habit("suricata", "Suricata's reject", Cause::IpsActiveResponse, 1.5, 0.92, fits::suricata),
     // snort3, src/packet_io/active.cc: attempts "strafe" by the size of the payload.
     habit(
         "snort_strafing",
         "Snort's active response",
         Cause::IpsActiveResponse,
         1.5,
-        0.85,
+        0.92,
         fits::snort_strafing,
     ),
     // The same: where none was learnt, the time to live is what the trigger's leaves of 255.
@@ -87,7 +87,7 @@ static HABITS: [Habit; 16] = [
         "Snort's active response",
         Cause::IpsActiveResponse,
         1.5,
-        0.85,
+        0.92,
         fits::snort_mirrored_ttl,
     ),
     // Weaver, Sommer and Paxson, NDSS 2009: resets with reserved bits ("RAE").

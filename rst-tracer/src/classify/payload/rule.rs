@@ -25,7 +25,7 @@ const CODES: [(u64, &[(Cause, f64)]); 14] = [
     (5, &[(Cause::BadHandshakeAck, 0.7), (Cause::StraySegment, 0.2)]),
     (8, &[(Cause::ProtocolMismatch, 0.6)]),
     (9, &[(Cause::NetworkFirewallReject, 0.7), (Cause::HostFirewallReject, 0.2)]),
-    (10, &[(Cause::MiddleboxTableFull, 0.7), (Cause::OrphanOrMemoryPressure, 0.2)]),
+    (10, &[(Cause::MiddleboxTableFull, 0.82), (Cause::OrphanOrMemoryPressure, 0.12)]),
     (11, &[(Cause::ProxyAbort, 0.5)]),
     (12, &[(Cause::ProxyAbort, 0.8)]),
     (13, &[(Cause::ProxyAbort, 0.6)]),

@@ -111,7 +111,7 @@ fn a_reset_right_behind_the_own_fin_speaks_of_memory() {
     let mut story = Story::v4();
     story.handshake().exchange().fin(Client).abort(Client);
     let event = sane(story.first());
-    assert!(share(&event, Cause::OrphanOrMemoryPressure) >= 20);
+    assert!(share(&event, Cause::OrphanOrMemoryPressure) >= 12);
     assert!(share(&event, Cause::RstAfterFin) >= 20);
 }
 

@@ -37,7 +37,7 @@ fn a_connection_that_was_forgotten_in_a_known_silence_points_to_a_middlebox() {
 fn a_filter_that_cuts_a_connection_is_known_by_the_life_behind_it() {
     for mut story in both() {
         story.handshake().exchange().say(Client, b"and now?").wait(5).reject(Server);
-        story.wait(20).say(Server, b"HTTP/1.1 200 OK\r\n\r\n").wait(1);
+        story.wait(20).say_deaf(Server, b"HTTP/1.1 200 OK\r\n\r\n", b"and now?").wait(1);
         story.disown(Client);
         let told: Vec<_> = story.told().into_iter().map(sane).collect();
         assert_eq!(told[0].cause, Cause::HostFirewallReject);
@@ -45,7 +45,7 @@ fn a_filter_that_cuts_a_connection_is_known_by_the_life_behind_it() {
         assert_eq!(told[0].evidence[0].id, "sender_goes_on");
         assert_eq!(told[1].cause, Cause::SegmentAfterReset);
         assert_eq!(told[1].stage, Stage::Closed);
-        assert_eq!(told[1].effect, Effect::Accepted);
+        assert_eq!(told[1].effect, Effect::Unknown, "what lay between may have come");
     }
 }
 

@@ -201,7 +201,7 @@ fn what_leaves_this_host_was_not_made_on_the_path() {
     (filter.hook, filter.ifindex) = (Hook::TC_EGRESS, 2);
     filter.handshake().exchange().say(Client, b"and now?");
     let answer = Packet { ttl: 64, ..filter.answer(Server) };
-    filter.send(answer).wait(30).say(Server, b"still here");
+    filter.send(answer).wait(30).say_deaf(Server, b"still here", b"and now?");
     let event = innocent(filter.first());
     assert_eq!((event.cause, event.origin), (Cause::HostFirewallReject, Origin::HostFirewall));
 }

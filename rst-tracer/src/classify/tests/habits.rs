@@ -152,7 +152,8 @@ fn a_reset_said_more_often_than_was_asked_is_no_answer() {
                 story.ack(Client).wait(1);
             }
         }
-        story.wait(50).say(Server, b"and this").wait(50).say(Server, b"and that");
+        story.wait(50).say_deaf(Server, b"and this", b"more").wait(50);
+        story.say_deaf(Server, b"and that", b"more");
         sane(story.first())
     };
     let thrice = told(3, false);

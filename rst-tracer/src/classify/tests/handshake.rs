@@ -13,7 +13,7 @@ fn a_syn_that_the_host_itself_refuses_met_a_closed_port() {
     let event = expect(&mut v4, Cause::ClosedPort);
     assert_eq!(event.stage, Stage::PostSyn);
     assert_eq!(event.effect, Effect::Accepted);
-    assert!((60..70).contains(&event.confidence.percent()), "undecidable on IPv4 without TOS");
+    assert!((70..80).contains(&event.confidence.percent()), "undecidable on IPv4 without TOS");
     assert!(share(&event, Cause::HostFirewallReject) >= 15);
 
     let mut v6 = Story::v6();

@@ -77,7 +77,7 @@ fn a_client_that_let_the_first_syn_ack_pass_may_have_believed_a_reset() {
     let again = Packet { seq: again.seq.wrapping_sub(1), ..again };
     story.wait(1000).send(again).wait(1).disown(Client);
     let event = sane(story.first());
-    assert!(share(&event, Cause::SegmentAfterReset) >= 30, "{event:#?}");
+    assert!(share(&event, Cause::SegmentAfterReset) >= 12, "{event:#?}");
 }
 
 #[test]
@@ -165,7 +165,7 @@ fn what_its_tcp_refutes_and_no_filter_writes_was_injected() {
         let mut story = Story::v4().with_tos(0x20);
         story.handshake().exchange().say(Client, b"forbidden words").wait(1);
         let answer = Packet { tos, ..story.answer(Server) };
-        story.send(answer).wait(300).say(Server, b"an answer all the same");
+        story.send(answer).wait(300).say_deaf(Server, b"not a word", b"forbidden words");
         sane(story.first())
     };
     // A filter on the server's host writes no type of service, and its TCP was alive.

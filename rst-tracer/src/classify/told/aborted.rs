@@ -42,7 +42,7 @@ pub(super) fn aborted_without_reason(case: &Case<'_>, sent: &Notice) -> Vec<Opin
         };
     }
     if let Some(death) = death(sent) {
-        return vec![told(sent, Cause::ProcessCrashOrKill, 0.95, &format!("its owner {death}"))];
+        return vec![told(sent, Cause::ProcessCrashOrKill, 0.97, &format!("its owner {death}"))];
     }
     if case.known.sent_by == SentBy::Server && sent.wire.inode == 0 {
         let meaning = "nobody had accepted it yet when its listener was closed";
@@ -94,7 +94,7 @@ pub(super) fn passed_on(case: &Case<'_>, sent: &Notice, opinions: Vec<Opinion>) 
         }
         (None, Some(name)) if PROXIES.contains(&name) => (
             Cause::ProxyAbort,
-            0.66,
+            0.72,
             format!("its owner is {name}, a proxy, which ends one leg for the other's sake"),
         ),
         (None, _) => return opinions,
@@ -141,8 +141,8 @@ fn closed_unread(case: &Case<'_>, sent: &Notice) -> Vec<Opinion> {
     if let Some((client, server)) = case.past.and_then(|past| spoken(&past)) {
         let text = format!("{meaning}; the client spoke {client}, the server {server}");
         return vec![
-            told(sent, Cause::ProtocolMismatch, 0.85, &text),
-            told(sent, Cause::ClosedWithUnreadData, 0.12, meaning),
+            told(sent, Cause::ProtocolMismatch, 0.92, &text),
+            told(sent, Cause::ClosedWithUnreadData, 0.06, meaning),
         ];
     }
     if let Some(said) = case.past.and_then(|past| last_complaint(&past)) {
@@ -202,8 +202,8 @@ fn closed_unread(case: &Case<'_>, sent: &Notice) -> Vec<Opinion> {
             ]
         }
         SentBy::Client => vec![
-            told(sent, Cause::ClientCancel, 0.93, &format!("{meaning}, as a client that hangs up")),
-            told(sent, Cause::ClosedWithUnreadData, 0.06, meaning),
+            told(sent, Cause::ClientCancel, 0.95, &format!("{meaning}, as a client that hangs up")),
+            told(sent, Cause::ClosedWithUnreadData, 0.04, meaning),
         ],
         _ => vec![told(sent, Cause::ClosedWithUnreadData, 0.97, meaning)],
     }
@@ -228,7 +228,7 @@ fn disconnected(case: &Case<'_>, sent: &Notice) -> Vec<Opinion> {
         return vec![told(sent, Cause::AdminKill, probability, meaning)];
     }
     if let Some(death) = death(sent) {
-        return vec![told(sent, Cause::ProcessCrashOrKill, 0.95, &format!("its owner {death}"))];
+        return vec![told(sent, Cause::ProcessCrashOrKill, 0.97, &format!("its owner {death}"))];
     }
     let by_server = case.known.sent_by == SentBy::Server;
     if by_server && sent.wire.inode == 0 {
@@ -240,12 +240,12 @@ fn disconnected(case: &Case<'_>, sent: &Notice) -> Vec<Opinion> {
     let Some(past) = case.past else { return vec![linger(0.9)] };
     if past.i(flag::FIN) {
         let meaning = "its owner closed it for good after its own FIN";
-        return vec![told(sent, Cause::RstAfterFin, 0.93, meaning), linger(0.06)];
+        return vec![told(sent, Cause::RstAfterFin, 0.96, meaning), linger(0.03)];
     }
     if case.known.sent_by == SentBy::Client && past.mine().bytes + past.theirs().bytes == 0 {
         return health_check_or_linger(case, sent);
     }
-    vec![linger(0.95)]
+    vec![linger(0.97)]
 }
 
 /// A client that connects and hangs up without a word.

@@ -62,7 +62,7 @@ fn nobody_listens(case: &Case<'_>, sent: &Notice) -> Vec<Opinion> {
     let Some(ns) = case.accepted_lately_ns() else { return vec![closed] };
     let meaning =
         format!("nothing listens on the port, which accepted a connection {} ago", span(ns));
-    let away = if case.may_refuse_a_path().is_some() { 0.4 } else { 0.95 };
+    let away = if case.may_refuse_a_path().is_some() { 0.4 } else { 0.96 };
     vec![
         told(sent, Cause::ListenerWentAway, away, &meaning),
         Opinion { probability: 0.04, ..closed },
@@ -77,7 +77,7 @@ fn unwanted_syn_ack(case: &Case<'_>, sent: &Notice) -> Vec<Opinion> {
     let asked = case.past.is_some_and(|past| past.has(flag::SYN));
     if !asked {
         let meaning = "a SYN-ACK came that answers no SYN of this host: somebody uses its address";
-        return vec![told(sent, Cause::Backscatter, 0.8, meaning)];
+        return vec![told(sent, Cause::Backscatter, 0.88, meaning)];
     }
     if case.past.is_some_and(|past| scan::is_raw_syn(&past)) {
         let meaning = "no socket had sent the SYN: a program wrote it past TCP";
@@ -127,9 +127,7 @@ fn no_connection(case: &Case<'_>, sent: &Notice) -> Vec<Opinion> {
         return behind_both_fins(case, sent);
     }
     if let Some(times) = past.repeated_in_vain() {
-        let meaning =
-            format!("it had sent the same segment {times} times without an answer, and given up");
-        return vec![told(sent, Cause::LateSegmentAfterTimeout, 0.95, &meaning)];
+        return vec![told(sent, Cause::LateSegmentAfterTimeout, 0.95, &given_up(times))];
     }
     if past.i(flag::FIN) {
         let meaning = "it had closed with a FIN and given up waiting; more came";
@@ -140,6 +138,10 @@ fn no_connection(case: &Case<'_>, sent: &Notice) -> Vec<Opinion> {
         told(sent, Cause::HalfOpenStaleState, 0.93, meaning),
         told(sent, Cause::LateSegmentAfterTimeout, 0.04, meaning),
     ]
+}
+
+fn given_up(times: usize) -> String {
+    format!("it had sent the same segment {times} times without an answer, and given up")
 }
 
 /// A segment of a connection that both sides had closed.
@@ -181,6 +183,9 @@ fn unexpected_by_listener(case: &Case<'_>, sent: &Notice) -> Vec<Opinion> {
     if past.i(flag::FIN) && past.they(flag::FIN) {
         return behind_both_fins(case, sent);
     }
+    if let Some(times) = past.repeated_in_vain() {
+        return vec![told(sent, Cause::LateSegmentAfterTimeout, 0.95, &given_up(times))];
+    }
     if past.mine().data_segments > 0 || past.i(flag::ACKED) {
         let meaning = "a listener got a segment of a connection that its host does not know any \
                        more: it was restarted";
@@ -188,7 +193,7 @@ fn unexpected_by_listener(case: &Case<'_>, sent: &Notice) -> Vec<Opinion> {
     }
     let meaning = "a listener got an ACK that does not fit its SYN-ACK";
     vec![
-        told(sent, Cause::BadHandshakeAck, 0.93, meaning),
+        told(sent, Cause::BadHandshakeAck, 0.95, meaning),
         told(sent, Cause::AcceptQueueOverflow, 0.04, meaning),
     ]
 }

@@ -92,6 +92,6 @@ pub(super) fn by_program(case: &Case<'_>) -> Vec<Opinion> {
                 opinion(Cause::InjectedReset, 0.2),
             ]
         }
-        None => vec![opinion(Cause::InjectedReset, 0.75), opinion(Cause::IpsActiveResponse, 0.12)],
+        None => vec![opinion(Cause::InjectedReset, 0.87), opinion(Cause::IpsActiveResponse, 0.09)],
     }
 }
