@@ -53,7 +53,8 @@ const LISTED: &[&[Listed]] = &[
 
 /// Every scenario there is; names (with the family) and ports are unique.
 pub fn laboratory() -> Vec<Scenario> {
-    let [ours, servers, first_exam, second_exam, third_exam, fourth_exam, fifth_exam, _] = FIRST_PORTS;
+    let [ours, servers, first_exam, second_exam, third_exam, fourth_exam, fifth_exam, _] =
+        FIRST_PORTS;
     let mut all = catalogue();
     all.extend(number(&[LISTED, injected::LISTED].concat(), ours, PORTS_EACH));
     all.extend(number(servers::LISTED, servers, PORTS_EACH));
