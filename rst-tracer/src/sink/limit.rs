@@ -62,6 +62,9 @@ fn shorten_rst(event: &mut RstEvent, step: usize) -> bool {
         13 => {
             (event.payload_text, event.mptcp_reason, event.signature) = (None, None, None);
             event.history = None;
+            // Some say it five times.
+            cut(&mut event.host, 32);
+            event.policy.iter_mut().for_each(|policy| policy.text = None);
             if let Some(process) = &mut event.process {
                 (process.cgroup, process.container_id) = (None, None);
             }
