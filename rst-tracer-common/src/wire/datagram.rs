@@ -3,7 +3,7 @@
 //! In: an Ethernet frame. Out: whether [`locate`](super::locate) would say of it that it is not TCP, because it is such a
 //! datagram. What is not plain (tags, options, extension headers, fragments, tunnels, broken lengths) is left to it.
 
-use super::{Bytes, EtherType, IpProtocol, tunnel::is_tunnel};
+use super::{Bytes, EtherType, IpProtocol, tunnel::may_be_tunnel};
 
 /// Of a UDP header, in bytes.
 const HEADER: u32 = 8;
@@ -17,7 +17,7 @@ pub fn is_plain_udp<B: Bytes>(bytes: &B) -> bool {
         Some(EtherType::IPV6) => in_v6(bytes),
         _ => None,
     };
-    to_port.is_some_and(|port| !is_tunnel(port))
+    to_port.is_some_and(|port| !may_be_tunnel(port))
 }
 
 /// The destination port.

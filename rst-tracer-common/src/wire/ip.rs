@@ -24,12 +24,20 @@ impl IpProtocol {
     pub const FRAGMENT: Self = Self(44);
     /// GRE (RFC 2784).
     pub const GRE: Self = Self(47);
+    /// Encapsulating security payload (RFC 4303).
+    pub const ESP: Self = Self(50);
     /// Authentication header (RFC 4302).
     pub const AUTHENTICATION: Self = Self(51);
     /// IPv6 destination options.
     pub const DESTINATION: Self = Self(60);
+    /// Ethernet in IP (RFC 3378).
+    pub const ETHERIP: Self = Self(97);
+    /// L2TP version 3 (RFC 3931).
+    pub const L2TP: Self = Self(115);
     /// Mobility header (RFC 6275).
     pub const MOBILITY: Self = Self(135);
+    /// MPLS in IP (RFC 4023).
+    pub const MPLS: Self = Self(137);
 }
 
 /// Where an IP packet's payload lies, and what it is. Who sent it goes into the segment at once.

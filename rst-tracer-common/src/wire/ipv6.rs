@@ -79,9 +79,9 @@ fn step_over_extensions<B: Bytes>(
             return Err(Malformed::ExtensionLength.into());
         }
         if at > REACH {
-            return Err(NotOurs::TooDeep.into());
+            return Err(NotOurs::ExtensionHeaders.into());
         }
         step += 1;
     }
-    Err(NotOurs::TooDeep.into())
+    Err(NotOurs::ExtensionHeaders.into())
 }

@@ -23,6 +23,18 @@ impl EtherType {
     pub const PPPOE: Self = Self(0x8864);
     /// MPLS unicast (RFC 3032).
     pub const MPLS: Self = Self(0x8847);
+    /// MPLS multicast or upstream-assigned (RFC 5332).
+    pub const MPLS_UPSTREAM: Self = Self(0x8848);
+    /// Encrypted Ethernet (IEEE 802.1AE).
+    pub const MACSEC: Self = Self(0x88e5);
+    /// Ethernet in Ethernet (IEEE 802.1ah).
+    pub const PBB: Self = Self(0x88e7);
+    /// Network service header (RFC 8300).
+    pub const NSH: Self = Self(0x894f);
+    /// A switch's mirror in GRE, types I and II (draft-foschiano-erspan).
+    pub const ERSPAN: Self = Self(0x88be);
+    /// The same, type III.
+    pub const ERSPAN_III: Self = Self(0x22eb);
     /// Ethernet bridged over GRE (RFC 1701 heritage, used by NVGRE and OVS).
     pub const BRIDGED: Self = Self(0x6558);
 }
@@ -49,7 +61,7 @@ pub(super) fn network<B: Bytes>(
         | LinkType::RAW_BSD
         | LinkType::RAW_OPENBSD
         | LinkType::IPV4
-        | LinkType::IPV6 => raw(bytes, 0),
+        | LinkType::IPV6 => raw(bytes, 0, NotOurs::NotIp),
         _ => captured_only(bytes, link, segment),
     }
 }
@@ -64,7 +76,7 @@ fn captured_only<B: Bytes>(
     match link {
         LinkType::NULL | LinkType::LOOP => {
             bytes.u32(0).ok_or(Malformed::Truncated)?;
-            raw(bytes, 4)
+            raw(bytes, 4, NotOurs::NotIp)
         }
         LinkType::LINUX_SLL => {
             segment.mac = bytes.peek::<6>(6).ok_or(Malformed::Truncated)?;
@@ -99,13 +111,13 @@ fn captured_only<B: Bytes>(
     }
 }
 
-/// IP without any link header: the version is in the first nibble.
+/// IP without any link header: the version is in the first nibble. What has none of its versions is `otherwise`.
 #[inline(always)]
-fn raw<B: Bytes>(bytes: &B, at: u32) -> Result<Start, Stop> {
+fn raw<B: Bytes>(bytes: &B, at: u32, otherwise: NotOurs) -> Result<Start, Stop> {
     match bytes.u8(at).ok_or(Malformed::Truncated)? >> 4 {
         4 => Ok(Start { at, ether_type: EtherType::IPV4 }),
         6 => Ok(Start { at, ether_type: EtherType::IPV6 }),
-        _ => Err(NotOurs::NotIp.into()),
+        _ => Err(otherwise.into()),
     }
 }
 
@@ -126,7 +138,7 @@ fn tagged<B: Bytes>(bytes: &B, mut start: Start, segment: &mut Segment) -> Resul
         if is_vlan(start.ether_type) {
             segment.vlan[1] = step_over_tag(bytes, &mut start)?;
             if is_vlan(start.ether_type) {
-                return Err(NotOurs::TooDeep.into());
+                return Err(NotOurs::VlanTags.into());
             }
         }
     }
@@ -138,9 +150,13 @@ fn tagged<B: Bytes>(bytes: &B, mut start: Start, segment: &mut Segment) -> Resul
         }
         EtherType::MPLS => {
             let at = bottom_of_stack(bytes, start.at)?;
-            raw(bytes, at)
+            raw(bytes, at, NotOurs::Mpls)
         }
         EtherType(length) if length <= 1500 => snap(bytes, start.at),
+        EtherType::MPLS_UPSTREAM => Err(NotOurs::Mpls.into()),
+        EtherType::MACSEC => Err(NotOurs::Macsec.into()),
+        EtherType::PBB => Err(NotOurs::Pbb.into()),
+        EtherType::NSH => Err(NotOurs::Nsh.into()),
         _ => Err(NotOurs::NotIp.into()),
     }
 }
@@ -169,7 +185,7 @@ fn bottom_of_stack<B: Bytes>(bytes: &B, at: u32) -> Result<u32, Stop> {
             return Ok(at + label * 4);
         }
     }
-    Err(NotOurs::TooDeep.into())
+    Err(NotOurs::Mpls.into())
 }
 
 /// A PPP protocol number and what follows it (RFC 1332, RFC 5072).

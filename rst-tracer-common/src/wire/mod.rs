@@ -13,6 +13,7 @@ mod link;
 mod options;
 mod segment;
 mod seq;
+mod stop;
 mod tcp;
 mod tunnel;
 
@@ -23,6 +24,7 @@ pub use ip::{Ip, IpProtocol};
 pub use link::{EtherType, Start};
 pub use segment::Segment;
 pub use seq::Seq;
+pub use stop::{Malformed, NotOurs, Stop};
 pub use tcp::{Flags, NO_MPTCP, NO_SCALE, Tcp, option};
 pub use tunnel::Tunnel;
 
@@ -59,94 +61,6 @@ impl LinkType {
     pub const IPV6: Self = Self(229);
     /// Linux cooked capture, version 2.
     pub const LINUX_SLL2: Self = Self(276);
-}
-
-/// Why a frame is not ours. The discriminants index counters.
-#[repr(u8)]
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum NotOurs {
-    /// Not IPv4 or IPv6.
-    NotIp = 0,
-    /// IP, but neither TCP nor a tunnel that may hold it.
-    NotTcp = 1,
-    /// A fragment other than the first: it has no TCP header.
-    LaterFragment = 2,
-    /// More tags, labels, extension headers or tunnels than are followed.
-    TooDeep = 3,
-    /// A link type that is not known here.
-    LinkType = 4,
-}
-
-impl NotOurs {
-    /// How many kinds there are.
-    pub const KINDS: usize = 5;
-    /// Names in counters, by discriminant.
-    pub const NAMES: [&str; Self::KINDS] =
-        ["not_ip", "not_tcp", "later_fragment", "too_deep", "link_type"];
-}
-
-/// What is wrong with a frame. The discriminants index counters.
-#[repr(u8)]
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Malformed {
-    /// The frame ends inside a header.
-    Truncated = 0,
-    /// The IP version does not match what announced it.
-    IpVersion = 1,
-    /// IPv4 header length below five words.
-    Ipv4HeaderLength = 2,
-    /// IPv4 total length shorter than the header.
-    Ipv4TotalLength = 3,
-    /// IPv6 payload length zero without being a super-segment.
-    Ipv6PayloadLength = 4,
-    /// An IP length that goes past the frame.
-    LengthPastFrame = 5,
-    /// An extension header that goes past the packet.
-    ExtensionLength = 6,
-    /// The IP packet is shorter than a TCP header.
-    TcpTooShort = 7,
-    /// TCP data offset below five words or past the segment.
-    TcpDataOffset = 8,
-}
-
-impl Malformed {
-    /// How many kinds there are.
-    pub const KINDS: usize = 9;
-    /// Names in counters, by discriminant.
-    pub const NAMES: [&str; Self::KINDS] = [
-        "truncated",
-        "ip_version",
-        "ipv4_header_length",
-        "ipv4_total_length",
-        "ipv6_payload_length",
-        "length_past_frame",
-        "extension_length",
-        "tcp_too_short",
-        "tcp_data_offset",
-    ];
-}
-
-/// Why reading stopped before a segment.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Stop {
-    /// The frame passes untouched.
-    NotOurs(NotOurs),
-    /// The frame is broken.
-    Malformed(Malformed),
-}
-
-impl From<NotOurs> for Stop {
-    #[inline(always)]
-    fn from(reason: NotOurs) -> Self {
-        Self::NotOurs(reason)
-    }
-}
-
-impl From<Malformed> for Stop {
-    #[inline(always)]
-    fn from(kind: Malformed) -> Self {
-        Self::Malformed(kind)
-    }
 }
 
 /// Reads one frame into `segment`. `tunnels` allows one level of encapsulation to be looked into.

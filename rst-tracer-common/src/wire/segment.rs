@@ -84,11 +84,14 @@ pub(super) fn read<B: Bytes>(
         if ip.protocol == ip::IpProtocol::TCP {
             return tcp::header(bytes, ip, segment);
         }
-        if !tunnels || level == 1 {
-            return Err(NotOurs::NotTcp.into());
+        if level == 1 {
+            return Err(tunnel::passed_over(bytes, ip, NotOurs::TunnelInTunnel).into());
+        }
+        if !tunnels {
+            return Err(tunnel::passed_over(bytes, ip, NotOurs::TunnelsOff).into());
         }
         start = tunnel::inner(bytes, ip, segment)?;
         level += 1;
     }
-    Err(NotOurs::TooDeep.into())
+    Err(NotOurs::TunnelInTunnel.into())
 }

@@ -89,6 +89,7 @@ pub(crate) fn oversized_stats() -> Event {
         tracked: 1,
         untracked: [("set_full".into(), 0)].into(),
         malformed: [].into(),
+        skipped: [].into(),
     };
     let rule = RuleStats {
         rule: "x".repeat(64).into(),
@@ -306,14 +307,15 @@ fn finding() -> impl Strategy<Value = Finding> {
 
 fn stats() -> impl Strategy<Value = StatsEvent> {
     let counts = || btree_map(text(), any::<u64>(), 0..3);
-    let hook = (one(Hook::ALL), of(wild()), any::<(u64, u64)>(), counts(), counts()).prop_map(
-        |(hook, interface, (segments, tracked), untracked, malformed)| HookStats {
+    let hook = (one(Hook::ALL), of(wild()), any::<(u64, u64)>(), counts(), counts(), counts()).prop_map(
+        |(hook, interface, (segments, tracked), untracked, malformed, skipped)| HookStats {
             hook,
             interface,
             segments,
             tracked,
             untracked,
             malformed,
+            skipped,
         },
     );
     let rule = (text(), one(Expect::ALL), any::<[u64; 5]>(), of(time())).prop_map(

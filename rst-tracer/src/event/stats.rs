@@ -183,6 +183,10 @@ pub struct HookStats {
     /// Frames that could not be parsed, by reason.
     #[serde(serialize_with = "bounded_map")]
     pub malformed: BTreeMap<Text, u64>,
+    /// Frames that may hold TCP in what is not looked into (ERSPAN, GTP-U, a third VLAN tag, …), by what it is; left out
+    /// where there were none.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty", serialize_with = "bounded_map")]
+    pub skipped: BTreeMap<Text, u64>,
 }
 
 impl HookStats {

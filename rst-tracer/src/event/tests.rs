@@ -112,6 +112,7 @@ fn a_lost_reset_unbalances_the_statistics() {
         tracked: 7,
         untracked: [("set_full".into(), 3)].into(),
         malformed: [].into(),
+        skipped: [].into(),
     };
     let whole = StatsEvent {
         rsts: 5,

@@ -23,7 +23,7 @@ use rst_tracer_common::{
 
 use super::{Outputs, lock};
 use crate::{
-    run::{Summary, untracked},
+    run::{Summary, skipped, untracked},
     source::live::{
         Live,
         attach::{Attached, How},
@@ -170,7 +170,11 @@ impl Page<'_> {
         let help = "What the kernel programs did with the RST segments that passed.";
         self.counters("kernel_resets", help, by_hook(hooks, "outcome", handed_over))?;
         let malformed = by("kind", Malformed::NAMES, look.summary.total().malformed);
-        self.counters("malformed", "Frames that could not be parsed.", malformed)
+        self.counters("malformed", "Frames that could not be parsed.", malformed)?;
+        let help = "Frames that may hold TCP in what is not looked into.";
+        let total = look.summary.total();
+        let skipped = skipped(&total).map(|(kind, n)| ([("kind", kind)], n));
+        self.counters("frames_skipped", help, skipped)
     }
 
     fn resets(&mut self, look: &Look, outputs: &Outputs) -> fmt::Result {

@@ -4,7 +4,7 @@ use std::{
     time::Instant,
 };
 
-use rst_tracer_common::{event::Hook, notice::Statements};
+use rst_tracer_common::{event::Hook, notice::Statements, wire::NotOurs};
 
 use super::{http, *};
 use crate::{
@@ -32,6 +32,7 @@ fn look() -> Look {
     (hook.frames, hook.segments, hook.rsts, hook.delivered) = (20, 10, 9, 6);
     (hook.suppressed, hook.ring_full, hook.flows, hook.evicted_finished) = (2, 1, 7, 3);
     (hook.tracked, hook.malformed[0]) = (1, 4);
+    hook.not_ours[NotOurs::GtpU as usize] = 3;
     let eth0 =
         Interface { name: "eth0".into(), ingress: Some(How::NativeXdp), egress: How::Nothing };
     let lo = Interface { name: "lo".into(), ingress: None, egress: How::Tcx };
@@ -75,6 +76,8 @@ fn everything_that_was_counted_is_told() {
         "rst_tracer_events_lost_total{stage=\"output\"} 3",
         "rst_tracer_output_written_total{output=\"events\"} 2",
         "rst_tracer_malformed_total{kind=\"truncated\"} 4",
+        "rst_tracer_frames_skipped_total{kind=\"gtp_u\"} 3",
+        "rst_tracer_frames_skipped_total{kind=\"erspan\"} 0",
         "rst_tracer_flow_table_size 64",
         "rst_tracer_flow_table_flows 4",
         "rst_tracer_interface_attached{iface=\"eth0\",direction=\"ingress\",mode=\"native_xdp\"} 1",

@@ -18,7 +18,7 @@ pub use filter::Filter;
 pub use pipeline::{AskAddresses, Pipeline, Stop};
 pub use reload::Settings;
 pub use replay::replay;
-pub use tally::{Summary, Tally, untracked};
+pub use tally::{Summary, Tally, skipped, untracked};
 pub use tell::tell;
 pub use trace::{Tracing, live_options, trace, trace_onto};
 

@@ -111,6 +111,11 @@ pub fn untracked(counters: &Counters) -> [(&'static str, u64); 3] {
     ]
 }
 
+/// Frames that may hold TCP in what is not looked into, by what it is.
+pub fn skipped(counters: &Counters) -> impl Iterator<Item = (&'static str, u64)> {
+    NotOurs::NAMES.into_iter().zip(counters.not_ours).skip(NotOurs::SKIPPED)
+}
+
 fn hook_stats((index, counters): (usize, &Counters)) -> Option<HookStats> {
     if counters.frames == 0 {
         return None;
@@ -125,7 +130,14 @@ fn hook_stats((index, counters): (usize, &Counters)) -> Option<HookStats> {
         tracked: counters.tracked,
         untracked: untracked(counters).into_iter().filter_map(some).collect(),
         malformed: malformed.filter_map(some).collect(),
+        skipped: skipped(counters).filter_map(some).collect(),
     })
+}
+
+/// Names and numbers of what there was.
+fn by_kind(counts: impl Iterator<Item = (&'static str, u64)>) -> String {
+    let told = |(name, n)| format!("{name} {n}");
+    counts.filter(|(_, n)| *n > 0).map(told).collect::<Vec<String>>().join(", ")
 }
 
 impl fmt::Display for Summary {
@@ -158,13 +170,16 @@ impl fmt::Display for Summary {
             total.flows, total.table_full, total.tracked
         )?;
         if malformed > 0 {
-            let kinds = Malformed::NAMES.iter().zip(total.malformed).filter(|(_, n)| *n > 0);
-            let kinds: Vec<String> = kinds.map(|(name, n)| format!("{name} {n}")).collect();
-            write!(f, " ({})", kinds.join(", "))?;
+            write!(f, " ({})", by_kind(Malformed::NAMES.into_iter().zip(total.malformed)))?;
         }
         let later = total.not_ours[NotOurs::LaterFragment as usize];
         if later > 0 {
             write!(f, "; {later} later fragments")?;
+        }
+        let not_looked_into: u64 = skipped(&total).map(|(_, n)| n).sum();
+        if not_looked_into > 0 {
+            let kinds = by_kind(skipped(&total));
+            write!(f, "; {not_looked_into} frames not looked into ({kinds})")?;
         }
         if total.ring_full > 0 {
             f.write_str("; what was lost found the ring buffer full: see --ring-size")?;
@@ -172,10 +187,9 @@ impl fmt::Display for Summary {
         if total.aftermath_lost > 0 {
             write!(f, "; {} segments after a reset lost", total.aftermath_lost)?;
         }
-        let lost = Point::NAMES.iter().zip(self.statements.lost).filter(|(_, n)| *n > 0);
-        let lost: Vec<String> = lost.map(|(point, n)| format!("{point} {n}")).collect();
+        let lost = by_kind(Point::NAMES.into_iter().zip(self.statements.lost));
         if !lost.is_empty() {
-            write!(f, "; statements of the kernel lost: {}", lost.join(", "))?;
+            write!(f, "; statements of the kernel lost: {lost}")?;
         }
         // One that took everything has nothing to tell that is not said above.
         let is_alone = self.outputs.len() == 1;
@@ -236,6 +250,20 @@ mod tests {
         (hook.segments, hook.tracked, hook.second_sightings, hook.table_full) = (100, 80, 7, 5);
         let told = "; 80 segments tracked, 20 untracked; 0 malformed frames";
         assert!(summary.to_string().contains(told), "{summary}");
+    }
+
+    #[test]
+    fn what_was_not_looked_into_is_told_by_kind() {
+        let mut summary = summary();
+        assert!(!summary.to_string().contains("looked into"), "{summary}");
+        summary.hooks[0].not_ours[NotOurs::NotTcp as usize] = 70;
+        summary.hooks[0].not_ours[NotOurs::Erspan as usize] = 5;
+        summary.hooks[2].not_ours[NotOurs::GtpU as usize] = 2;
+        let told = "; 7 frames not looked into (erspan 5, gtp_u 2)";
+        assert!(summary.to_string().contains(told), "{summary}");
+        summary.hooks[0].frames = 75;
+        let stats = summary.to_event(Timestamp(0), "web-1");
+        assert_eq!(stats.hooks[0].skipped, [("erspan".into(), 5)].into());
     }
 
     #[test]

@@ -103,6 +103,9 @@ pub(super) fn stats(stats: &StatsEvent, style: Style, out: &mut String) {
         for (why, n) in &hook.malformed {
             let _ = write!(text, "; {n} malformed ({})", clean(why));
         }
+        for (what, n) in &hook.skipped {
+            let _ = write!(text, "; {n} skipped ({})", clean(what));
+        }
         sheet.field(hook.hook.id(), &format!("{}: {text}", clean(named(&hook.interface))));
     }
     for (i, rule) in stats.policy.iter().enumerate() {

@@ -427,7 +427,12 @@ fn hook(hook: &HookStats) -> Value {
         .text("interface", hook.interface.as_deref())
         .int("segments", Some(hook.segments))
         .int("tracked", Some(hook.tracked));
-    for (name, counts) in [("untracked", &hook.untracked), ("malformed", &hook.malformed)] {
+    let named = [
+        ("untracked", &hook.untracked),
+        ("malformed", &hook.malformed),
+        ("skipped", &hook.skipped),
+    ];
+    for (name, counts) in named {
         for (why, count) in counts {
             counters.int(&format!("{name}.{why}"), Some(*count));
         }

@@ -57,6 +57,7 @@ pub(super) fn stats() -> Event {
         tracked: 998,
         untracked: [("set_full".into(), 2)].into(),
         malformed: [("short".into(), 1)].into(),
+        skipped: [("gtp_u".into(), 5)].into(),
     };
     let (time, host) = (rst.time, "web-1".into());
     let (segments, rsts, events, lost, malformed, flows) = (1000, 9, 8, 1, 1, 40);

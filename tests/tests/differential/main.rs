@@ -194,8 +194,9 @@ impl Tally {
         };
         let kinds = [
             by_kind(&Malformed::NAMES, &counted.malformed),
-            // Capture files alone have unknown link types.
-            by_kind(&NotOurs::NAMES[..4], &counted.not_ours),
+            // Capture files alone have unknown link types. What is skipped comes up by chance.
+            by_kind(&NotOurs::NAMES[..3], &counted.not_ours),
+            vec![("skipped", counted.not_ours[NotOurs::SKIPPED..].iter().sum())],
             vec![
                 ("tracked", counted.tracked),
                 ("second sightings", counted.second_sightings),

@@ -138,6 +138,7 @@ fn stats() -> Value {
     let hook = json!({
         "hook": "xdp", "interface": "eth0", "segments": 1000, "tracked": 998,
         "untracked": { "set_full": 2 }, "malformed": { "short": 1 },
+        "skipped": { "gtp_u": 5 },
     });
     json!({
         "schema": "rst-tracer/1", "type": "stats", "time": "2026-11-22T09:42:25.123456789Z",

@@ -63,11 +63,11 @@ behaviours! {
     a_long_extension_header: rst().layer().behind_options(protocol::DESTINATION, 255).v6().frame()
         => behind_bytes(2048);
     eight_extension_headers_are_followed: behind(8).v6().frame() => behind_bytes(64);
-    nine_extension_headers_are_too_deep: behind(9).v6().frame() => not_ours(TooDeep);
+    nine_extension_headers_are_too_deep: behind(9).v6().frame() => not_ours(ExtensionHeaders);
     an_unknown_header_ends_the_walk:
         Layer { protocol: protocol::ESP, ..rst().layer() }
             .behind_options(protocol::HOP_BY_HOP, 0).v6().frame()
-        => not_ours(NotTcp);
+        => not_ours(Ipsec);
     no_next_header_is_not_tcp:
         Layer { protocol: 59, ..rst().layer() }.behind_options(protocol::DESTINATION, 0).v6().frame()
         => not_ours(NotTcp);

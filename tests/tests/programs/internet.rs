@@ -40,8 +40,12 @@ behaviours! {
     udp_is_not_tcp: called(protocol::UDP).v4().frame() => not_ours(NotTcp);
     icmp_is_not_tcp: called(protocol::ICMP).v4().frame() => not_ours(NotTcp);
     icmpv6_is_not_tcp: called(protocol::ICMPV6).v6().frame() => not_ours(NotTcp);
-    esp_is_not_tcp: called(protocol::ESP).v4().frame() => not_ours(NotTcp);
-    esp_over_ipv6_is_not_tcp: called(protocol::ESP).v6().frame() => not_ours(NotTcp);
+    esp_is_counted: called(protocol::ESP).v4().frame() => not_ours(Ipsec);
+    esp_over_ipv6_is_counted: called(protocol::ESP).v6().frame() => not_ours(Ipsec);
+    ah_over_ipv4_is_counted: called(protocol::AUTHENTICATION).v4().frame() => not_ours(Ipsec);
+    ethernet_in_ip_is_counted: called(97).v4().frame() => not_ours(EtherIp);
+    l2tp_straight_over_ip_is_counted: called(115).v6().frame() => not_ours(L2tp);
+    mpls_in_ip_is_counted: called(137).v4().frame() => not_ours(Mpls);
     an_ip_protocol_is_not_an_ether_type: called(8).v4().frame() => not_ours(NotTcp);
     tcp_quoted_in_icmp_is_not_tcp: rst().layer().v4().quoted_in_icmp().v4().frame()
         => not_ours(NotTcp);

@@ -20,6 +20,11 @@ fn in_llc(llc: &[u8]) -> Vec<u8> {
     layer.frame()
 }
 
+/// Under another EtherType.
+fn called(ether_type: u16) -> Vec<u8> {
+    Layer { ether_type, ..v4() }.frame()
+}
+
 behaviours! {
     a_rst_over_ipv4_is_reported: v4().frame() => reported(|_| {});
     a_rst_over_ipv6_is_reported: rst().layer().v6().frame() => reported_v6(|_| {});
@@ -44,7 +49,7 @@ behaviours! {
         });
     three_tags_are_too_deep:
         v4().tagged(ether::VLAN, 3).tagged(ether::VLAN, 2).tagged(ether::QINQ, 1).frame()
-        => not_ours(TooDeep);
+        => not_ours(VlanTags);
     a_tag_cut_short_is_truncated: patched(v4().frame(), 12, &[0x81, 0])[..17].to_vec()
         => malformed(Truncated);
     mpls_is_stepped_over: v4().labelled(true).frame() => reported(|s| deeper(s, 4));
@@ -53,7 +58,9 @@ behaviours! {
         => reported(|s| deeper(s, 16));
     five_mpls_labels_are_too_deep:
         v4().labelled(true).labelled(false).labelled(false).labelled(false).labelled(false).frame()
-        => not_ours(TooDeep);
+        => not_ours(Mpls);
+    a_pseudowire_is_counted_as_mpls:
+        patched(v4().bridged().labelled(true).frame(), 18, &[2]) => not_ours(Mpls);
     mpls_under_a_tag: v4().labelled(true).tagged(ether::VLAN, 5).frame() => reported(|s| {
         s.vlan = [5 | PRESENT, 0];
         deeper(s, 8);
@@ -66,6 +73,9 @@ behaviours! {
     llc_and_snap: in_llc(&[0xaa, 0xaa, 3, 0, 0, 0, 8, 0]) => reported(|s| deeper(s, 8));
     bare_llc_with_ip: in_llc(&[6, 6, 3]) => reported(|s| deeper(s, 3));
     spanning_tree_is_not_ip: in_llc(&[0x42, 0x42, 3]) => not_ours(NotIp);
+    encrypted_ethernet_is_counted: called(0x88e5) => not_ours(Macsec);
+    ethernet_in_ethernet_is_counted: called(0x88e7) => not_ours(Pbb);
+    a_network_service_header_is_counted: called(0x894f) => not_ours(Nsh);
     arp_is_not_ip: patched(v4().frame(), 12, &ether::ARP.to_be_bytes()) => not_ours(NotIp);
 }
 

@@ -8,4 +8,5 @@ mod golden;
 mod policy;
 mod run;
 mod shared;
+mod skipped;
 mod tshark;

@@ -28,7 +28,7 @@ trait Keys {
 }
 
 /// Declares the keys of a type. An `Option` is left out when nothing is known; `if_any` leaves
-/// out an empty list, `if_some` zero, `if_set` what is false.
+/// out an empty list, `if_counted` an empty map, `if_some` zero, `if_set` what is false.
 macro_rules! keys {
     ($type:ident { $($key:ident $($when:ident)?),+ $(,)? }) => {
         impl Keys for $type {
@@ -101,7 +101,7 @@ object!(Policy { rule, expect, verdict, text });
 object!(Sighting { interface, hook, direction });
 object!(Source { ip, port, resets });
 object!(OutputStats { output, written, waiting, dropped });
-object!(HookStats { hook, interface, segments, tracked, untracked, malformed });
+object!(HookStats { hook, interface, segments, tracked, untracked, malformed, skipped if_counted });
 #[rustfmt::skip]
 object!(RuleStats {
     rule, expect, rsts,

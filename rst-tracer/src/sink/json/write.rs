@@ -53,6 +53,13 @@ impl<'a> Object<'a> {
         }
     }
 
+    /// Counts that are left out when there are none.
+    pub(super) fn if_counted(&mut self, key: &'static str, counts: &BTreeMap<Text, u64>) {
+        if !counts.is_empty() {
+            self.key(key, counts);
+        }
+    }
+
     /// A number that is left out when it is zero.
     pub(super) fn if_some(&mut self, key: &'static str, number: &u64) {
         if *number != 0 {

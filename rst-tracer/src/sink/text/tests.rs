@@ -223,6 +223,7 @@ fn stats() -> StatsEvent {
             tracked: 1190,
             untracked: [("set_full".into(), 10)].into(),
             malformed: [("short_tcp".into(), 3)].into(),
+            skipped: [("erspan".into(), 7)].into(),
         }],
         ..StatsEvent::default()
     }
@@ -268,7 +269,8 @@ fn findings_and_statistics_are_lines_too() {
       Sources       203.0.113.9: 409 resets
 
     22:13:20.000Z  stats   1200 segments, 40 flows; 9 resets: 6 events, 2 merged, 1 lost; 3 malformed
-      xdp           eth0: 1200 segments: 1190 tracked, 10 untracked (set_full); 3 malformed (short_tcp)
+      xdp           eth0: 1200 segments: 1190 tracked, 10 untracked (set_full); 3 malformed (short_tcp);
+                    7 skipped (erspan)
     ");
 }
 
