@@ -242,6 +242,11 @@ impl<'a> Pipeline<'a> {
         stop_on(self.sink.flush())
     }
 
+    /// Takes back the events that no output took in the end: one that fails leaves behind what was on its way.
+    pub fn correct_by_output(&mut self) {
+        self.tally.events = self.sink.resets_written().unwrap_or(self.tally.events);
+    }
+
     /// How long the output may go without a flush.
     pub fn patience(&self) -> Option<Duration> {
         self.sink.patience()

@@ -74,9 +74,12 @@ pub fn replay(args: &ReplayArgs) -> anyhow::Result<Code> {
             stop = Some(reason);
         }
     }
-    if let ControlFlow::Break(reason) = pipeline.flush() {
-        stop.get_or_insert(reason);
+    if let ControlFlow::Break(reason) = pipeline.flush()
+        && matches!(stop, None | Some(Stop::Enough))
+    {
+        stop = Some(reason);
     }
+    pipeline.correct_by_output();
     tell(summary(&pipeline, source.counters(), is_over));
     outcome(stop.unwrap_or(Stop::Enough))?;
     Ok(code)

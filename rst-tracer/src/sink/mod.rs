@@ -76,9 +76,14 @@ pub trait Sink {
     /// Closes every file and opens it anew, if there are files.
     fn reopen(&mut self) {}
 
-    /// What became of the lines at each output, where nobody waits for them.
+    /// What became of the lines at each output, where nobody waits for them, or one failed.
     fn accounts(&self) -> Vec<OutputStats> {
         Vec::new()
+    }
+
+    /// How many resets the output has taken that took most, where it is waited for and that is known.
+    fn resets_written(&self) -> Option<u64> {
+        None
     }
 
     /// Waits until everything is written; nothing more comes.

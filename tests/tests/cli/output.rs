@@ -4,10 +4,14 @@ use std::{
     fs::{self, File, OpenOptions},
     io,
     os::fd::{FromRawFd, OwnedFd},
-    os::unix::fs::PermissionsExt,
+    os::unix::{fs::PermissionsExt, process::CommandExt},
     ptr,
 };
 
+use nix::sys::{
+    resource::{Resource, setrlimit},
+    signal::{SigHandler, Signal, signal},
+};
 use rst_tracer_tests::{
     capture::{Folder, many_refused, pcap},
     tracer::{Ended, Stream, Tracer, command, run},
@@ -133,18 +137,70 @@ fn an_output_that_cannot_be_opened_is_named_before_anything_is_read() {
 fn a_full_disk_is_a_failure_and_what_was_not_written_is_not_hidden() {
     let folder = Folder::new();
     let file = folder.file("many.pcap", &pcap(&many_refused(20)));
-    for arguments in [
-        &["replay", file.as_str(), "--output", "/dev/full"] as &[&str],
-        &["replay", &file, "--format", "json", "--stats", "--output", "/dev/full"],
+    for (arguments, output) in [
+        (&[] as &[&str], "text:/dev/full"),
+        (&["--count", "20"], "text:/dev/full"),
+        (&["--explain"], "text:/dev/full"),
+        (&["--format", "json", "--stats"], "json:/dev/full"),
     ] {
-        let ended = run(arguments);
+        let ended = run(&[&["replay", &file, "--output", "/dev/full"], arguments].concat());
         ended.assert_code(1);
         assert!(ended.said("cannot write the output: No space left on device"), "{ended:#?}");
-        ended.summary().assert_balanced();
+        let (written, dropped) = ended.output(output);
+        assert!(written == 0 && dropped >= 20, "{ended:#?}");
+        let summary = ended.summary();
+        summary.assert_balanced();
+        let became = ["resets", "events", "not written"].map(|what| summary.count(what));
+        assert_eq!(became, [20, 0, 20], "nobody got them: {ended:#?}");
     }
     let full = OpenOptions::new().write(true).open("/dev/full").expect("/dev/full");
     let ended = Tracer::spawn_into(&mut command(&["replay", &file]), full.into()).wait();
     ended.assert_code(1);
+    assert_eq!(ended.output("text:-"), (0, 20));
+}
+
+#[test]
+fn what_one_output_took_is_written_though_another_took_nothing() {
+    let folder = Folder::new();
+    let file = folder.file("many.pcap", &pcap(&many_refused(20)));
+    let good = folder.path("events").to_str().expect("UTF-8").to_owned();
+    let json = format!("json:{good}");
+    for outputs in [["text:/dev/full", &json], [&json, "text:/dev/full"]] {
+        let _ = fs::remove_file(&good);
+        let ended = run(&["replay", &file, "--output", outputs[0], "--output", outputs[1]]);
+        ended.assert_code(1);
+        assert_eq!((ended.output("text:/dev/full"), ended.output(&json)), ((0, 20), (20, 0)));
+        assert_eq!(fs::read_to_string(&good).expect("a file").lines().count(), 20);
+        assert_eq!(ended.summary().count("events"), 20);
+        ended.summary().assert_balanced();
+    }
+}
+
+#[test]
+fn a_disk_that_fills_up_has_the_lines_that_are_counted_as_written() {
+    // No line ends there, and no piece that is written at once.
+    const ROOM: u64 = 200_001;
+    let folder = Folder::new();
+    let file = folder.file("many.pcap", &pcap(&many_refused(2000)));
+    let good = folder.path("events").to_str().expect("UTF-8").to_owned();
+    let json = format!("json:{good}");
+    let mut replay = command(&["replay", &file, "--output", &json]);
+    // SAFETY: both calls may stand between fork and exec.
+    unsafe {
+        replay.pre_exec(|| {
+            signal(Signal::SIGXFSZ, SigHandler::SigIgn)?;
+            Ok(setrlimit(Resource::RLIMIT_FSIZE, ROOM, ROOM)?)
+        });
+    }
+    let ended = Tracer::spawn(&mut replay).wait();
+    ended.assert_code(1);
+    let text = fs::read_to_string(&good).expect("a file");
+    assert_eq!(text.len() as u64, ROOM, "it is full");
+    let whole = text.matches('\n').count() as u64;
+    let (written, dropped) = ended.output(&json);
+    assert_eq!((written, ended.summary().count("events")), (whole, whole), "{ended:#?}");
+    assert!(dropped > 0, "{ended:#?}");
+    ended.summary().assert_balanced();
 }
 
 #[test]

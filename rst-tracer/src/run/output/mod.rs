@@ -3,6 +3,7 @@
 //! A capture file waits for its outputs ([`direct`]). Live traffic does not wait: each output has a writer of its own
 //! behind a bounded queue ([`queued`]), and what finds no room in one is counted there.
 
+mod direct;
 mod place;
 mod queue;
 mod writer;
@@ -17,6 +18,7 @@ use std::{
 
 use anyhow::{Context, Result, bail, ensure};
 
+use direct::{Counted, Direct, Progress, Waited};
 pub use place::{Place, Wanted};
 use queue::{Accounts, Chunk, Ending, Queue};
 use writer::{Target, Writer};
@@ -46,12 +48,19 @@ pub fn marks(args: &OutputArgs) -> Result<Marks, Failure> {
 /// they are to say.
 pub fn direct(args: &OutputArgs) -> Result<Box<dyn Sink>> {
     let marks = marks(args)?;
-    let open = |wanted: &Wanted| -> Result<Box<dyn Sink>> {
+    let open = |wanted: &Wanted| -> Result<Waited> {
         let is_terminal = wanted.place == Place::Stdout && io::stdout().is_terminal();
-        Ok(sink(wanted.format, args, &marks, target(wanted)?, is_terminal))
+        let is_by_line = match wanted.format {
+            Format::Pcapng => false,
+            Format::Text => !args.explain,
+            _ => true,
+        };
+        let progress = Progress::default();
+        let place = Counted { place: target(wanted)?, progress: progress.clone(), is_by_line };
+        let sink = sink(wanted.format, args, &marks, place, is_terminal);
+        Ok(Waited { name: wanted.to_string(), sink, progress })
     };
-    let mut all: Vec<_> = Wanted::all(args)?.iter().map(open).collect::<Result<_>>()?;
-    Ok(if all.len() == 1 { all.remove(0) } else { Box::new(Direct(all)) })
+    Ok(Box::new(Direct(Wanted::all(args)?.iter().map(open).collect::<Result<_>>()?)))
 }
 
 /// Opens the outputs of the command line for a source that does not wait. They take lines from now on, and write them
@@ -125,19 +134,6 @@ pub fn colour(when: Colour, is_terminal: bool) -> bool {
         Colour::Auto => {
             is_terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
         }
-    }
-}
-
-/// Several outputs that are waited for, one after the other.
-struct Direct(Vec<Box<dyn Sink>>);
-
-impl Sink for Direct {
-    fn write(&mut self, event: &Event) -> io::Result<()> {
-        self.0.iter_mut().try_for_each(|sink| sink.write(event))
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.0.iter_mut().try_for_each(|sink| sink.flush())
     }
 }
 
