@@ -13,7 +13,7 @@ use super::lines::Lines;
 use super::words::{self, clean};
 use super::{Host, Sink, fit};
 use crate::event::{
-    ConnState, Direction, Endpoint, Event, Evidence, Finding, Flow, LocalRole, Process, RstEvent,
+    Direction, Endpoint, Event, Evidence, Finding, Flow, LocalRole, Process, RstEvent,
     Severity, Side, StatsEvent, Timestamp,
 };
 
@@ -63,9 +63,9 @@ fn body(event: &Event, host: &Host, out: &mut BytesMut) {
 }
 
 fn of_rst(rst: &RstEvent) -> String {
-    let (name, act) = match rst.conn_state {
-        Some(ConnState::Rej) => ("TCP connection refused", "refused"),
-        _ => ("TCP connection reset", "reset"),
+    let (name, act) = match words::is_refusal(rst) {
+        true => ("TCP connection refused", "refused"),
+        false => ("TCP connection reset", "reset"),
     };
     let mut line = Extension::after(&header("TCP-RST", name, severity(rst.severity)));
     line.key("rt", milliseconds(rst.time)).key("externalId", &rst.id).key("dvchost", &rst.host);

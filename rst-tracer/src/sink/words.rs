@@ -4,8 +4,8 @@ use std::borrow::Cow;
 use std::path::Path;
 
 use crate::event::{
-    AtFault, Basis, Cause, Effect, FindingKind, Hook, KnownBy, LocalRole, Origin, Policy, Process,
-    RstEvent, RuleStats, SentBy, Severity, Stage, Timestamp,
+    AtFault, Basis, Cause, Class, ConnState, Effect, FindingKind, Hook, KnownBy, LocalRole, Origin,
+    Policy, Process, RstEvent, RuleStats, SentBy, Severity, Stage, Timestamp,
 };
 
 /// A stranger's text made safe for a terminal: control characters and those that reorder or
@@ -37,6 +37,14 @@ pub(super) fn classification(kind: FindingKind) -> &'static str {
         FindingKind::InjectionCampaign => "Potentially Bad Traffic",
         _ => "Misc activity",
     }
+}
+
+/// Whether the reset answers a SYN: nobody was connected, and nobody is now. Zeek says `REJ` of some connections
+/// that had come further.
+pub(crate) fn is_refusal(event: &RstEvent) -> bool {
+    let is_early = matches!(event.stage, Stage::NoFlow | Stage::PostSyn);
+    is_early && event.conn_state == Some(ConnState::Rej)
+        || event.class == Class::ConnectionRefused && event.cause != Cause::ClientGaveUp
 }
 
 /// Time of day in UTC, to the millisecond.

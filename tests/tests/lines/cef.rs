@@ -57,7 +57,7 @@ fn header(event: &Value) -> (String, String, String) {
         _ => "0",
     };
     let (id, name) = match event["type"].as_str() {
-        Some("rst") if event["conn_state"] == "REJ" => ("TCP-RST".into(), "TCP connection refused"),
+        Some("rst") if expected::is_refusal(event) => ("TCP-RST".into(), "TCP connection refused"),
         Some("rst") => ("TCP-RST".into(), "TCP connection reset"),
         Some("finding") => {
             let kind = event["kind"].as_str().expect("a kind");

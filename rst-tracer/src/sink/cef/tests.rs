@@ -4,7 +4,7 @@ use insta::assert_snapshot;
 use proptest::prelude::*;
 
 use super::*;
-use crate::event::{KnownBy, SentBy, Stage};
+use crate::event::{Class, KnownBy, SentBy, Stage};
 use crate::sink::{LINE_LIMIT, samples};
 
 fn written(event: &Event) -> String {
@@ -37,6 +37,20 @@ fn a_process_stands_at_the_end_that_it_is_known_to_be() {
 #[test]
 fn a_refusal_between_ipv6_hosts() {
     assert_snapshot!(written(&samples::refusal()));
+}
+
+#[test]
+fn what_had_begun_was_not_refused() {
+    let Event::Rst(mut rst) = samples::refusal() else { panic!("the example is a reset") };
+    rst.class = Class::ProtocolState;
+    for (stage, is_refusal) in
+        [(Stage::PostSyn, true), (Stage::NoFlow, true), (Stage::Closed, false)]
+    {
+        rst.stage = stage;
+        let line = written(&Event::Rst(rst.clone()));
+        let told = [" act=refused ", "|TCP connection refused|"].map(|part| line.contains(part));
+        assert_eq!(told, [is_refusal; 2], "{stage:?}: {line}");
+    }
 }
 
 #[test]

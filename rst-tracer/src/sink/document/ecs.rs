@@ -8,7 +8,7 @@ use std::net::IpAddr;
 
 use serde_json::{Value, json};
 
-use super::{is_refusal, knows_sides, mac, own, protocol, sides};
+use super::{knows_sides, mac, own, protocol, sides};
 use crate::event::{
     Direction, Effect, Endpoint, Event, Finding, FindingKind, Hook, Process, RstEvent, Severity,
     Side, Stage, StatsEvent, Timestamp,
@@ -102,7 +102,7 @@ fn program(process: &Process) -> Value {
 
 /// What happened, when, and how it ended.
 fn happened(event: &RstEvent) -> Value {
-    let is_refusal = is_refusal(event);
+    let is_refusal = words::is_refusal(event);
     let lives_on = matches!(event.effect, Effect::Challenged | Effect::Ignored);
     let types: &[&str] = match () {
         () if is_refusal => &["connection", "start", "denied"],

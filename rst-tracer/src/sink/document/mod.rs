@@ -16,10 +16,7 @@ use serde_json::Value;
 use super::lines::Lines;
 use super::{Host, Sink, fit};
 use crate::clock::epoch_ns;
-use crate::event::{
-    Cause, Class, ConnState, Event, Initiator, MAX_INTEGER, RstEvent, SentBy, Side, Stage,
-    Timestamp,
-};
+use crate::event::{Event, Initiator, MAX_INTEGER, RstEvent, SentBy, Side, Timestamp};
 
 /// Writes events as documents of another schema.
 #[derive(Debug)]
@@ -93,14 +90,6 @@ fn tidy(value: &mut Value) {
         }
         _ => {}
     }
-}
-
-/// Whether the reset answers a SYN: nobody was connected, and nobody is now. Zeek says `REJ` of some connections
-/// that had come further.
-fn is_refusal(event: &RstEvent) -> bool {
-    let is_early = matches!(event.stage, Stage::NoFlow | Stage::PostSyn);
-    is_early && event.conn_state == Some(ConnState::Rej)
-        || event.class == Class::ConnectionRefused && event.cause != Cause::ClientGaveUp
 }
 
 /// Whether a handshake or a listening socket told which side opened the connection. Ports alone are a guess:

@@ -8,7 +8,7 @@
 use serde_json::{Value, json};
 
 use super::ecs::{distinct, severity};
-use super::{is_refusal, knows_sides, mac, own, protocol, sides};
+use super::{knows_sides, mac, own, protocol, sides};
 use crate::event::{
     Endpoint, Event, Finding, FindingKind, FindingState, Hook, KnownBy, LocalRole, Process,
     RstEvent, SentBy, Severity, Side, StatsEvent, Timestamp,
@@ -55,7 +55,7 @@ pub(super) fn document(event: &Event, host: &Host) -> Value {
 }
 
 fn rst(event: &RstEvent) -> Value {
-    let activity = if is_refusal(event) { (5, "Refuse") } else { (3, "Reset") };
+    let activity = if words::is_refusal(event) { (5, "Refuse") } else { (3, "Reset") };
     let (src, dst) = ends(event);
     let mut document = envelope(&NETWORK_ACTIVITY, activity, event.severity, event.time);
     document["message"] = json!(words::verdict(event));
@@ -71,7 +71,7 @@ fn rst(event: &RstEvent) -> Value {
             "event_code": event.cause,
         }),
     );
-    if is_refusal(event) {
+    if words::is_refusal(event) {
         (document["status_id"], document["status"]) = (json!(2), json!("Failure"));
     }
     document["status_code"] = json!(event.cause);

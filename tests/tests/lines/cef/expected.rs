@@ -77,6 +77,13 @@ fn shown(text: &str) -> String {
         .collect()
 }
 
+/// Whether a SYN was answered, as ECS and OCSF have it, too.
+pub(super) fn is_refusal(event: &Value) -> bool {
+    let is_early = event["stage"] == "no_flow" || event["stage"] == "post_syn";
+    is_early && event["conn_state"] == "REJ"
+        || event["class"] == "connection_refused" && event["cause"] != "client_gave_up"
+}
+
 fn reset(event: &Value, keys: &mut Keys) {
     let interface = match event["direction"].as_str() {
         Some("egress") => {
@@ -93,7 +100,7 @@ fn reset(event: &Value, keys: &mut Keys) {
     keys.of("filePath", event.get("file")).put("proto", "TCP").of("app", event.get("app"));
     keys.end(&event["src"], "src", V6_SRC, "spt").end(&event["dst"], "dst", V6_DST, "dpt");
     keys.of("smac", event["segment"].get("src_mac"));
-    keys.put("act", if event["conn_state"] == "REJ" { "refused" } else { "reset" });
+    keys.put("act", if is_refusal(event) { "refused" } else { "reset" });
     keys.of("cat", event.get("class")).of("reason", event.get("cause"));
     let repeats = event["repeats"].as_u64().expect("a number");
     keys.put("cnt", &(repeats + 1).min(i32::MAX as u64).to_string());
