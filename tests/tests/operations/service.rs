@@ -2,7 +2,13 @@
 
 use std::{
     fs,
-    os::unix::{fs::PermissionsExt, net::UnixDatagram},
+    os::{
+        linux::net::SocketAddrExt,
+        unix::{
+            fs::PermissionsExt,
+            net::{SocketAddr, UnixDatagram},
+        },
+    },
     path::{Path, PathBuf},
     process::Command,
     time::Duration,
@@ -25,7 +31,7 @@ use crate::{
 struct Manager {
     socket: UnixDatagram,
     at: PathBuf,
-    _folder: Folder,
+    _folder: Option<Folder>,
 }
 
 impl Manager {
@@ -33,11 +39,23 @@ impl Manager {
         let folder = Folder::new();
         let at = folder.path("notify");
         let socket = UnixDatagram::bind(&at).expect("a socket");
-        socket.set_read_timeout(Some(Duration::from_secs(60))).expect("a limit");
         // As systemd's: anybody may write.
         for (path, mode) in [(folder.path(""), 0o755), (at.clone(), 0o777)] {
             fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("its mode is set");
         }
+        Self::at(socket, at, Some(folder))
+    }
+
+    /// One without a file: systemd's in a container, or that of another manager.
+    fn without_a_file() -> Self {
+        let name = format!("rst-tracer-test-{}", std::process::id());
+        let address = SocketAddr::from_abstract_name(&name).expect("a name");
+        let socket = UnixDatagram::bind_addr(&address).expect("a socket");
+        Self::at(socket, format!("@{name}").into(), None)
+    }
+
+    fn at(socket: UnixDatagram, at: PathBuf, folder: Option<Folder>) -> Self {
+        socket.set_read_timeout(Some(Duration::from_secs(60))).expect("a limit");
         Self { socket, at, _folder: folder }
     }
 
@@ -64,6 +82,19 @@ impl Manager {
 fn monotonic_usec() -> u64 {
     let now = nix::time::clock_gettime(ClockId::CLOCK_MONOTONIC).expect("a clock");
     u64::try_from(Duration::from(now).as_micros()).expect("a small number")
+}
+
+#[test]
+fn a_manager_without_a_file_hears_the_same() {
+    in_namespace(|| {
+        set_up("lo");
+        let manager = Manager::without_a_file();
+        let tracer = manager.start(&[], Duration::from_millis(400));
+        assert_eq!(manager.await_message("READY=1"), "READY=1\n");
+        assert_eq!(manager.await_message("WATCHDOG=1"), "WATCHDOG=1\n");
+        tracer.interrupt().assert_code(0);
+        assert_eq!(manager.await_message("STOPPING=1"), "STOPPING=1\n");
+    });
 }
 
 #[test]
