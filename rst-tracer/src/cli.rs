@@ -12,7 +12,9 @@ use rst_tracer_common::{
     wire::Address,
 };
 
-use parse::{cause_parser, interval, listen_address, place, port, probability, user};
+use parse::{
+    cause_parser, internal, interval, listen_address, place, port, probability, user,
+};
 pub(crate) use parse::{duration, network};
 
 use crate::{
@@ -20,7 +22,8 @@ use crate::{
     doctor::DoctorArgs,
     event::{Cause, Class, SentBy},
     report::ReportArgs,
-    sink::Marks,
+    run::Direction,
+    sink::{Internal, Marks},
     source::live::{
         attach::XdpMode,
         evidence::Scope,
@@ -112,6 +115,13 @@ pub struct LiveArgs {
     /// Trace nothing where an interface that is meant cannot be traced, or one that was named is not there
     #[arg(long)]
     pub strict: bool,
+    /// Trace in this network namespace: a name of `ip netns`, a path such as /proc/PID/ns/net, or the id of a process.
+    /// Needs CAP_SYS_ADMIN; what is served and told stays where it was started
+    #[arg(long, value_name = "NAME|PATH|PID")]
+    pub netns: Option<String>,
+    /// Tell resets that go this way only; the other way is tracked all the same, for the verdicts
+    #[arg(short = 'Q', long, value_enum, default_value_t = Direction::Inout, value_name = "WAY", help_heading = "Filters")]
+    pub direction: Direction,
     /// Where XDP is used on ingress
     #[arg(long, value_enum, default_value_t = XdpMode::Auto)]
     pub xdp_mode: XdpMode,
@@ -151,6 +161,9 @@ pub struct ServiceArgs {
     /// Say which options are not at their defaults, and where they come from; trace nothing
     #[arg(long)]
     pub check_config: bool,
+    /// Say what would be traced where and how, and what memory that takes; trace nothing
+    #[arg(long)]
+    pub dry_run: bool,
     #[command(flatten)]
     pub privileges: PrivilegeArgs,
 }
@@ -225,12 +238,18 @@ pub struct OutputArgs {
     /// be. Findings tell what violates a rule, and the summary what every rule matched
     #[arg(long, value_name = "FILE")]
     pub policy: Option<PathBuf>,
-    /// How long a reset waits for what proves or refutes it: 0s, 500ms, 1s
+    /// How long a reset waits for what proves or refutes it: 0s, 500ms, 1s. One that need not wait is told before earlier
+    /// ones that do: lines are in the order of their times to within this
     #[arg(long, value_name = "TIME", default_value = "1s", value_parser = duration)]
     pub settle: Duration,
     /// Seed of Community IDs, where other tools do not use 0
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub community_id_seed: u16,
+    /// Networks that are inside, and `private` for all that are used inside only: OCSF then tells lateral connections, and
+    /// directions where this host is neither end; ECS `inbound`, `outbound`, `internal`, `external`; repeatable, or
+    /// several between commas
+    #[arg(long, value_name = "CIDR", value_delimiter = ',', value_parser = internal)]
+    pub internal_nets: Vec<Internal>,
     /// Say this word in every line (json, ecs, ocsf, otlp); repeatable
     #[arg(long = "tag", value_name = "NAME", value_parser = Marks::tag)]
     pub tags: Vec<String>,

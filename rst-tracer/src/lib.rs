@@ -19,6 +19,7 @@ pub mod exit;
 pub mod links;
 pub mod manual;
 pub mod metrics;
+pub mod netns;
 pub mod privileges;
 pub mod processes;
 pub mod report;

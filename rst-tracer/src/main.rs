@@ -37,6 +37,7 @@ fn start(Loaded { cli, in_use, odd }: Loaded) -> anyhow::Result<Code> {
             config::show(&in_use, &mut out)?;
             Ok(Code::OK)
         }
+        Command::Trace(args) if args.service.dry_run => doctor::dry_run(&args, &mut out),
         Command::Trace(args) => run::trace(&args, run::Settings::new(in_use)),
         Command::Top(args) => top::top(args),
         Command::Replay(args) => run::replay(&args),

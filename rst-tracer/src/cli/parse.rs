@@ -7,7 +7,7 @@ use std::{net::SocketAddr, time::Duration};
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use ipnet::IpNet;
 
-use crate::{event::Cause, run::output::Wanted};
+use crate::{event::Cause, run::output::Wanted, sink::Internal};
 
 /// The least time between two lines that tell numbers.
 const SHORTEST: Duration = Duration::from_millis(10);
@@ -65,6 +65,11 @@ pub(crate) fn network(text: &str) -> Result<IpNet, String> {
     let IpNet::V6(v6) = net else { return Ok(net) };
     let v4 = v6.addr().to_ipv4_mapped().zip(v6.prefix_len().checked_sub(MAPPED));
     Ok(v4.and_then(|(address, len)| IpNet::new(address.into(), len).ok()).unwrap_or(net))
+}
+
+/// What is inside.
+pub(super) fn internal(text: &str) -> Result<Internal, String> {
+    Internal::read(text, network)
 }
 
 /// An output; read when it is opened, with the format that holds for all.

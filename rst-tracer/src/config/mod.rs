@@ -36,7 +36,7 @@ use crate::{
 const TRACE: &str = "trace";
 const REPLAY: &str = "replay";
 /// Options that are about the settings themselves, or about this one start.
-const NOT_SETTINGS: [&str; 2] = ["config", "check-config"];
+const NOT_SETTINGS: [&str; 3] = ["config", "check-config", "dry-run"];
 
 /// The command line with all that belongs to it.
 pub struct Loaded {

@@ -39,6 +39,9 @@ pub struct Interface {
     /// The occupant's name, where we may know it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub occupant_name: Option<String>,
+    /// `false` where VLAN tags are taken out of what arrives before that hook sees it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub vlan_visible: Option<bool>,
     /// Offloads that hide things.
     pub offloads: Offloads,
     /// What is hidden or in the way, with the remedy.
@@ -46,14 +49,14 @@ pub struct Interface {
     pub notes: Vec<String>,
 }
 
-/// Describes every interface.
-pub(super) fn describe(links: &[Link]) -> Vec<Interface> {
+/// Describes each interface with the hooks that it would get in this mode.
+pub(super) fn describe(links: &[Link], mode: XdpMode) -> Vec<Interface> {
     let traffic = if has_tcx(links) { How::Tcx } else { How::Clsact };
-    links.iter().map(|link| describe_one(link, traffic)).collect()
+    links.iter().map(|link| describe_one(link, traffic, mode)).collect()
 }
 
-fn describe_one(link: &Link, traffic: How) -> Interface {
-    let plan = attach::plan(link, XdpMode::Auto);
+fn describe_one(link: &Link, traffic: How, mode: XdpMode) -> Interface {
+    let plan = attach::plan(link, mode);
     let (mut ingress, mut reason) = (how(plan.steps.first(), traffic), plan.reason);
     let occupant_name = link.xdp.as_ref().and_then(|x| attach::program_name(x.program_id));
     if let (Some(occupant), How::NativeXdp) = (&link.xdp, ingress) {
@@ -90,6 +93,7 @@ fn describe_one(link: &Link, traffic: How) -> Interface {
         native_xdp: can_run_native_xdp(link.index),
         occupant: link.xdp.clone(),
         occupant_name,
+        vlan_visible: hides_vlan(link, ingress).then_some(false),
         offloads: link.offloads.clone(),
         notes,
     }
@@ -104,17 +108,22 @@ fn how(step: Option<&Step>, traffic: How) -> How {
     }
 }
 
+fn hides_vlan(link: &Link, ingress: How) -> bool {
+    let is_xdp = matches!(ingress, How::NativeXdp | How::GenericXdp);
+    is_xdp && link.offloads.rx_vlan == Some(true)
+}
+
 /// What the offloads hide or prevent, given the ingress hook.
 fn notes(link: &Link, ingress: How) -> Vec<String> {
     let (name, on) = (&link.name, Some(true));
     let mut notes = Vec::new();
+    if hides_vlan(link, ingress) {
+        notes.push(format!(
+            "rx-vlan-offload removes VLAN tags before XDP sees them: events carry no `vlan`; \
+             `ethtool -K {name} rxvlan off` shows them"
+        ));
+    }
     if ingress == How::NativeXdp {
-        if link.offloads.rx_vlan == on {
-            notes.push(format!(
-                "rx-vlan-offload removes VLAN tags before XDP sees them: events carry no `vlan`; \
-                 `ethtool -K {name} rxvlan off` shows them"
-            ));
-        }
         if link.offloads.lro == on {
             notes.push(format!(
                 "LRO is on: most drivers then refuse native XDP; `ethtool -K {name} lro off`"

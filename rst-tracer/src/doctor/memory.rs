@@ -46,7 +46,8 @@ pub(super) fn describe() -> Memory {
     cost(FLOWS, RING_SIZE << 20, Cut::for_this_host(RING_SIZE << 20))
 }
 
-fn cost(flows: u32, asked: u32, cut: Cut) -> Memory {
+/// What they cost for so many connections, and rings cut like this of what was asked for, in bytes.
+pub(super) fn cost(flows: u32, asked: u32, cut: Cut) -> Memory {
     let hot = size_of::<Bucket>() / WAYS as usize;
     let bytes_each = (hot + size_of::<Flow>() + size_of::<Recorder>()) as u32;
     let times = |count: u32, each: u32| u64::from(count) * u64::from(each);

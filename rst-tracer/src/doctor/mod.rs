@@ -8,6 +8,7 @@ use anyhow::{Context, Result};
 use rst_tracer_common::flow::Keys;
 use serde::Serialize;
 
+mod dry_run;
 mod evidence;
 mod interfaces;
 mod kernel;
@@ -18,7 +19,7 @@ mod text;
 use crate::{
     capabilities::{self, Capability},
     exit::Code,
-    links,
+    links, netns,
     source::live::{
         attach,
         btf::Btf,
@@ -27,6 +28,7 @@ use crate::{
         rings::Cut,
     },
 };
+pub use dry_run::dry_run;
 use evidence::Evidence;
 use interfaces::Interface;
 use kernel::Kernel;
@@ -51,6 +53,9 @@ pub struct DoctorArgs {
     /// Print the report as one JSON object
     #[arg(long)]
     pub json: bool,
+    /// Examine this network namespace: a name of `ip netns`, a path such as /proc/PID/ns/net, or the id of a process
+    #[arg(long, value_name = "NAME|PATH|PID")]
+    pub netns: Option<String>,
     /// Remove the clsact filters that killed tracers left behind, then report
     #[arg(long)]
     pub clean: bool,
@@ -91,6 +96,7 @@ pub struct Report {
 /// # Errors
 /// When the report cannot be written, `--clean` is not permitted, or netlink cannot be spoken.
 pub fn run(args: &DoctorArgs, out: &mut impl Write) -> Result<Code> {
+    args.netns.as_deref().map(netns::enter).transpose()?;
     let cleaned = if args.clean { clean()? } else { Vec::new() };
     let mut report = examine()?;
     report.cleaned = cleaned;
@@ -149,7 +155,7 @@ pub fn examine() -> Result<Report> {
         programs,
         evidence: evidence::available(btf.as_ref(), listening.as_ref()),
         memory: memory::describe(),
-        interfaces: interfaces::describe(&links),
+        interfaces: interfaces::describe(&links, attach::XdpMode::Auto),
         code,
     })
 }

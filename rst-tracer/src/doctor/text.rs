@@ -66,7 +66,7 @@ pub(super) fn write(report: &Report, out: &mut impl Write) -> io::Result<()> {
     report.interfaces.iter().try_for_each(|interface| line(interface, out))
 }
 
-fn line(interface: &Interface, out: &mut impl Write) -> io::Result<()> {
+pub(super) fn line(interface: &Interface, out: &mut impl Write) -> io::Result<()> {
     let driver = match &interface.driver {
         Some(driver) if *driver != interface.kind => format!(" {driver}"),
         _ => String::new(),

@@ -59,6 +59,10 @@ pub struct StatsEvent {
     /// Connections that were pushed out of the flow table.
     #[serde(serialize_with = "bounded")]
     pub evictions: u64,
+    /// `false` where an interface takes VLAN tags out of frames before they are seen: an event of it without `vlan` may have
+    /// come in one. Left out elsewhere.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vlan_visible: Option<bool>,
     /// What became of the lines at each output; left out where outputs are waited for.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub outputs: Vec<OutputStats>,

@@ -24,6 +24,7 @@ fn look() -> Look {
         tally,
         hooks: Default::default(),
         statements: Statements::default(),
+        hides_vlan: false,
         outputs: Vec::new(),
         policy: Vec::new(),
         is_over: false,

@@ -14,7 +14,7 @@ mod trace;
 
 use std::time::Duration;
 
-pub use filter::Filter;
+pub use filter::{Direction, Filter};
 pub use pipeline::{AskAddresses, Pipeline, Stop};
 pub use reload::Settings;
 pub use replay::replay;

@@ -11,7 +11,8 @@ use crate::{
 };
 
 /// Options that take effect at once. All others are those of what is loaded, attached or open.
-const AT_ONCE: [&str; 6] = ["cause", "class", "sent-by", "min-confidence", "heartbeat", "policy"];
+const AT_ONCE: [&str; 7] =
+    ["cause", "class", "direction", "sent-by", "min-confidence", "heartbeat", "policy"];
 
 /// The settings in use.
 pub struct Settings {

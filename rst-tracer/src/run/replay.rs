@@ -92,6 +92,7 @@ fn summary(pipeline: &Pipeline<'_>, counters: Counters, is_over: bool) -> Summar
         tally: pipeline.tally(),
         hooks,
         statements: Default::default(),
+        hides_vlan: false,
         outputs: pipeline.accounts(),
         policy: pipeline.rules(),
         is_over,

@@ -37,6 +37,8 @@ pub struct Summary {
     pub hooks: [Counters; Hook::COUNT],
     /// What became of the kernel's statements.
     pub statements: Statements,
+    /// Whether VLAN tags are taken out of frames before they are seen.
+    pub hides_vlan: bool,
     /// What became of the lines at each output.
     pub outputs: Vec<OutputStats>,
     /// What each rule of the policy matched.
@@ -73,6 +75,7 @@ impl Summary {
             malformed: total.malformed.iter().sum(),
             flows: total.flows.saturating_sub(evictions),
             evictions,
+            vlan_visible: self.hides_vlan.then_some(false),
             outputs: self.outputs.clone(),
             policy: self.policy.clone(),
             hooks: self.hooks.iter().enumerate().filter_map(hook_stats).collect(),
@@ -221,6 +224,7 @@ mod tests {
             tally: Tally { events: 3, pending: 2, ..Tally::default() },
             hooks,
             statements: Statements::default(),
+            hides_vlan: false,
             outputs: vec![output],
             policy: Vec::new(),
             is_over: false,

@@ -10,7 +10,7 @@ use tokio::{
 };
 
 use super::{
-    Pipeline, Settings, Stop, Summary, nanos, outcome, output, policy, reload, scene,
+    Filter, Pipeline, Settings, Stop, Summary, nanos, outcome, output, policy, reload, scene,
     service::Service,
     signals::{Signals, Wish},
     tell,
@@ -24,7 +24,7 @@ use crate::{
     exit::Code,
     links,
     metrics::{Look, Metrics, Server},
-    privileges,
+    netns, privileges,
     processes::{Processes, Seen},
     sink::Sink,
     source::live::{self, Live, Wake, evidence::Scope, kernel, rings::Cut},
@@ -84,18 +84,20 @@ fn trace_into<'a>(
         let mut sink = open()?;
         let signals = Signals::new(on_hangup)?;
         let server = args.metrics_listen.map(Server::bind).transpose()?;
+        // What was opened until now stays where it was opened.
+        args.live.netns.as_deref().map(netns::enter).transpose()?;
         let live = Live::start(live_options(args)?, tell)?;
         give_memory_back();
         let settle_ns = nanos(args.output.settle);
-        let netns = live::own_netns();
+        let inode = live::own_netns();
         let only_netns = args.live.kernel_scope == Scope::Netns;
         // Only root sees into the other namespaces; only the others need less.
-        let seen = netns.map(|netns| Seen::now(netns, !only_netns));
+        let seen = inode.map(|inode| Seen::now(inode, !only_netns));
         give_up(args)?;
         let witnesses = live.witnesses();
-        let rules = Rules { settle_ns, netns, only_netns, witnesses, ..Rules::default() };
-        let scene = Scene { netns, ..scene(&args.output) };
-        let filter = args.filter.clone().into();
+        let rules = Rules { settle_ns, netns: inode, only_netns, witnesses, ..Rules::default() };
+        let scene = Scene { netns: inode, ..scene(&args.output) };
+        let filter = Filter::from(args.filter.clone()).going(args.live.direction);
         sink.start()?;
         let mut pipeline = Pipeline::new(rules, scene, filter, sink, args.output.count)
             .watching(!args.output.no_findings)
@@ -249,7 +251,8 @@ impl<'a> Tracing<'a> {
                         if let Some(new) = settings.reread() {
                             // What the kernel programs decide stays as it is.
                             let FilterArgs { ports, nets, .. } = args.filter.clone();
-                            self.pipeline.choose(FilterArgs { ports, nets, ..new.filter }.into());
+                            let filter = Filter::from(FilterArgs { ports, nets, ..new.filter });
+                            self.pipeline.choose(filter.going(new.live.direction));
                             if self.stats != new.heartbeat {
                                 self.stats = new.heartbeat;
                                 stats = self.stats.map(ticks);
@@ -408,6 +411,7 @@ impl<'a> Tracing<'a> {
             tally: self.pipeline.tally(),
             hooks: self.live.counters()?,
             statements: self.live.statements()?,
+            hides_vlan: self.live.hides_vlan(),
             outputs: self.pipeline.accounts(),
             policy: self.pipeline.rules(),
             is_over: self.is_over,

@@ -13,8 +13,8 @@ use super::lines::Lines;
 use super::words::{self, clean};
 use super::{Host, Sink, fit};
 use crate::event::{
-    Direction, Endpoint, Event, Evidence, Finding, Flow, LocalRole, Process, RstEvent,
-    Severity, Side, StatsEvent, Timestamp,
+    Direction, Endpoint, Event, Evidence, Finding, Flow, LocalRole, Process, RstEvent, Severity,
+    Side, StatsEvent, Timestamp,
 };
 
 /// Writes events in CEF.

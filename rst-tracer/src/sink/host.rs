@@ -5,7 +5,7 @@
 
 use std::fs;
 
-use super::Marks;
+use super::{Internal, Marks};
 use crate::processes;
 
 /// What is known of this host.
@@ -19,6 +19,8 @@ pub struct Host {
     pub run: Option<String>,
     /// What else is to be said in every line.
     pub marks: Marks,
+    /// Which addresses are inside.
+    pub internal: Internal,
 }
 
 impl Host {
@@ -30,6 +32,7 @@ impl Host {
             kernel: text("/proc/sys/kernel/osrelease").map(|text| text.trim().to_owned()),
             run: processes::own_entity_id(),
             marks: Marks::default(),
+            internal: Internal::default(),
         }
     }
 }
@@ -50,6 +53,7 @@ impl Host {
             kernel: Some("6.18.5-amd64".into()),
             run: Some("0f1e2d3c4b5a69788796a5b4c3d2e1f0".into()),
             marks: Marks::sample(),
+            internal: Internal::default(),
         }
     }
 }

@@ -398,6 +398,7 @@ fn of_stats(stats: &StatsEvent) -> Value {
         .int("rst_tracer.stats.flows", Some(stats.flows))
         .int("rst_tracer.stats.evictions", Some(stats.evictions));
     if !stats.hooks.is_empty() {
+    attributes.bool("rst_tracer.stats.vlan_visible", stats.vlan_visible);
         attributes.value("rst_tracer.stats.hooks", list(stats.hooks.iter().map(hook)));
     }
     if !stats.policy.is_empty() {

@@ -78,6 +78,7 @@ impl From<TopArgs> for TraceArgs {
             count: None,
             settle: args.settle,
             community_id_seed: 0,
+            internal_nets: Vec::new(),
             tags: Vec::new(),
             labels: Vec::new(),
             color: args.color,

@@ -27,7 +27,7 @@ fn host() -> Host {
     let id = Some("8a2c1d0e9f8b4c7d8e6f5a4b3c2d1e0f".to_owned());
     let labels = ["a", "B_2", "c-d"].map(|key| (key.to_owned(), "x".repeat(30)));
     let marks = Marks::new(vec!["\\".repeat(60); 1], labels.to_vec()).expect("they are allowed");
-    Host { id, kernel: Some("6.18.5-amd64".to_owned()), run: None, marks }
+    Host { id, kernel: Some("6.18.5-amd64".to_owned()), marks, ..Host::default() }
 }
 
 pub(super) const FORMATS: [Format; 2] = [

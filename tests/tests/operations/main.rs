@@ -2,6 +2,7 @@
 //! root.
 
 mod cpus;
+mod elsewhere;
 mod findings;
 mod flood;
 mod foreign;

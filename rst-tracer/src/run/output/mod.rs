@@ -28,8 +28,8 @@ use crate::{
     event::{Event, OutputStats},
     exit::{Code, Failure},
     sink::{
-        CefSink, DocumentSink, EveSink, Host, JsonSink, Marks, OtlpSink, PcapNgSink, Sink, Style,
-        TextSink,
+        CefSink, DocumentSink, EveSink, Host, Internal, JsonSink, Marks, OtlpSink, PcapNgSink,
+        Sink, Style, TextSink,
     },
 };
 
@@ -110,7 +110,8 @@ fn sink(
     out: impl Write + 'static,
     is_terminal: bool,
 ) -> Box<dyn Sink> {
-    let host = || Host { marks: marks.clone(), ..Host::read() };
+    let internal = || Internal::of(&args.internal_nets);
+    let host = || Host { marks: marks.clone(), internal: internal(), ..Host::read() };
     match format {
         Format::Json => Box::new(JsonSink::new(out).with(marks)),
         Format::Ecs => Box::new(DocumentSink::ecs(out).on(host())),

@@ -13,7 +13,7 @@ use crate::event::{
     Direction, Effect, Endpoint, Event, Finding, FindingKind, Hook, Process, RstEvent, Severity,
     Side, Stage, StatsEvent, Timestamp,
 };
-use crate::sink::{Host, words};
+use crate::sink::{Host, Internal, words};
 
 /// The schema that the fields follow.
 const VERSION: &str = "9.4.0";
@@ -23,7 +23,7 @@ const DATASET: &str = "rst_tracer.events";
 /// The event as a document that is written at this time, on this host.
 pub(super) fn document(event: &Event, created: Timestamp, host: &Host) -> Value {
     let mut document = match event {
-        Event::Rst(event) => rst(event),
+        Event::Rst(event) => rst(event, &host.internal),
         Event::Finding(event) => finding(event),
         Event::Stats(event) => stats(event),
     };
@@ -36,7 +36,7 @@ pub(super) fn document(event: &Event, created: Timestamp, host: &Host) -> Value 
     document
 }
 
-fn rst(event: &RstEvent) -> Value {
+fn rst(event: &RstEvent, internal: &Internal) -> Value {
     let (source, destination) = sides(event);
     let knows_sides = knows_sides(event);
     let role = |end: Option<Endpoint>| {
@@ -61,7 +61,7 @@ fn rst(event: &RstEvent) -> Value {
                 "iana_number": "6",
                 "type": if event.src.ip.is_ipv4() { "ipv4" } else { "ipv6" },
                 "protocol": protocol(event),
-                "direction": event.direction,
+                "direction": direction(event, internal),
                 "community_id": event.community_id,
                 "bytes": both(source, destination, |side| side.bytes),
                 "packets": both(source, destination, |side| side.packets),
@@ -87,6 +87,18 @@ fn rst(event: &RstEvent) -> Value {
         document["Rst"]["interface"] = json!(event.interface);
     }
     document
+}
+
+/// From the source to the destination: at the interface, or at the perimeter where it is known what is inside, as
+/// Elastic's `network_direction` has it.
+fn direction(event: &RstEvent, internal: &Internal) -> Option<&'static str> {
+    Some(match internal.ends(event) {
+        None => return event.direction.map(Direction::id),
+        Some([true, true]) => "internal",
+        Some([true, false]) => "outbound",
+        Some([false, true]) => "inbound",
+        Some([false, false]) => "external",
+    })
 }
 
 fn program(process: &Process) -> Value {

@@ -13,7 +13,7 @@ use crate::event::{
     Endpoint, Event, Finding, FindingKind, FindingState, Hook, KnownBy, LocalRole, Process,
     RstEvent, SentBy, Severity, Side, StatsEvent, Timestamp,
 };
-use crate::sink::{Host, words};
+use crate::sink::{Host, Internal, words};
 
 /// The schema that the attributes follow.
 const VERSION: &str = "1.8.0";
@@ -34,7 +34,7 @@ const NETWORK_ACTIVITY: ClassOf =
 /// The event as a document of this host.
 pub(super) fn document(event: &Event, host: &Host) -> Value {
     let (mut document, feature) = match event {
-        Event::Rst(event) => (rst(event), "resets"),
+        Event::Rst(event) => (rst(event, &host.internal), "resets"),
         Event::Finding(event) => (finding(event), "findings"),
         Event::Stats(event) => (stats(event), "statistics"),
     };
@@ -54,7 +54,7 @@ pub(super) fn document(event: &Event, host: &Host) -> Value {
     document
 }
 
-fn rst(event: &RstEvent) -> Value {
+fn rst(event: &RstEvent, internal: &Internal) -> Value {
     let activity = if words::is_refusal(event) { (5, "Refuse") } else { (3, "Reset") };
     let (src, dst) = ends(event);
     let mut document = envelope(&NETWORK_ACTIVITY, activity, event.severity, event.time);
@@ -128,9 +128,9 @@ fn ends(event: &RstEvent) -> (Endpoint, Endpoint) {
     }
 }
 
-fn connection(event: &RstEvent) -> Value {
+fn connection(event: &RstEvent, internal: &Internal) -> Value {
     let is_loopback = event.src.ip.is_loopback() && event.dst.ip.is_loopback();
-    let (direction_id, direction) = direction(event);
+    let (direction_id, direction) = direction(event, internal);
     json!({
         "protocol_num": 6,
         "protocol_name": "tcp",
@@ -146,9 +146,17 @@ fn connection(event: &RstEvent) -> Value {
 }
 
 /// Of the connection, not of the reset.
-fn direction(event: &RstEvent) -> (u8, &'static str) {
+fn direction(event: &RstEvent, internal: &Internal) -> (u8, &'static str) {
     let sent_by_client = event.sent_by == SentBy::Client;
     let client_is_local = match event.local_role {
+    let ends = internal.ends(event).filter(|_| !words::is_within_host(event));
+    match ends {
+        Some([true, true]) => return (3, "Lateral"),
+        Some([from_inside, to_inside]) if from_inside != to_inside && knows_sides(event) => {
+            return if from_inside == sent_by_client { (2, "Outbound") } else { (1, "Inbound") };
+        }
+        _ => {}
+    }
         // It has a number of its own from 1.7 on only.
         _ if words::is_within_host(event) => return (99, "Local"),
         _ if !knows_sides(event) => return (0, "Unknown"),

@@ -106,6 +106,7 @@ pub(super) fn stats(stats: &StatsEvent) -> Value {
             "malformed": stats.malformed,
             "flows": stats.flows,
             "evictions": stats.evictions,
+            "vlan_visible": stats.vlan_visible,
             "outputs": stats.outputs,
             "policy": stats.policy,
             "hooks": stats.hooks,

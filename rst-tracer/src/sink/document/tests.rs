@@ -11,7 +11,7 @@ use crate::event::{
     KnownBy, LocalRole, Mac, Origin, Segment, Severity, Source, Stage, StatsEvent, Timestamp,
     samples,
 };
-use crate::sink::LINE_LIMIT;
+use crate::sink::{Internal, LINE_LIMIT};
 
 type Format = fn(&Event) -> Value;
 
@@ -126,6 +126,36 @@ fn a_client_that_gives_up_was_not_refused() {
     let event = RstEvent { cause, class: cause.class(), conn_state, ..reset() };
     assert_eq!(ocsf(&event)["activity_id"], 3);
     assert_eq!(ecs(&event)["event"]["outcome"], "unknown");
+}
+
+#[test]
+fn what_is_inside_tells_directions_that_an_interface_does_not() {
+    let told = |event: &RstEvent, inside: &[&str]| {
+        let read = |text: &&str| Internal::read(text, |net| net.parse().map_err(|_| net.into()));
+        let inside: Vec<Internal> = inside.iter().map(|net| read(net).unwrap()).collect();
+        let host = Host { internal: Internal::of(&inside), ..Host::sample() };
+        let event = event.clone().into();
+        let (ocsf, ecs) = (ocsf::document(&event, &host), ecs::document(&event, CREATED, &host));
+        (ocsf["connection_info"]["direction_id"].clone(), ecs["network"]["direction"].clone())
+    };
+    // The server 10.0.0.9 resets the client 10.0.0.5, as a capture has it.
+    let captured = refusal();
+    assert_eq!(told(&captured, &[]), (json!(0), json!(null)));
+    assert_eq!(told(&captured, &["10.0.0.5/32"]), (json!(2), json!("inbound")));
+    assert_eq!(told(&captured, &["10.0.0.9/32"]), (json!(1), json!("outbound")));
+    assert_eq!(told(&captured, &["10.0.0.5/32", "10.0.0.9/32"]), (json!(3), json!("internal")));
+    assert_eq!(told(&captured, &["private"]), (json!(3), json!("internal")));
+    assert_eq!(told(&captured, &["192.0.2.0/24"]), (json!(0), json!("external")));
+    let guessed = RstEvent { initiator: Initiator::Ports, ..captured.clone() };
+    assert_eq!(told(&guessed, &["10.0.0.5/32"]), (json!(0), json!("inbound")));
+    assert_eq!(told(&guessed, &["private"]).0, 3, "that it is lateral needs no client");
+    let here = RstEvent { local_role: LocalRole::Sender, ..captured.clone() };
+    assert_eq!(told(&here, &[]).0, 1, "the host is the server");
+    assert_eq!(told(&here, &["192.0.2.0/24"]), (json!(1), json!("outbound")));
+    assert_eq!(told(&here, &["10.0.0.5/32"]), (json!(3), json!("internal")));
+    let mut within = here;
+    within.interface = Some("lo".into());
+    assert_eq!(told(&within, &["private"]), (json!(99), json!("internal")));
 }
 
 #[test]

@@ -81,7 +81,7 @@ keys!(Finding {
 keys!(StatsEvent {
     seq if_some, time, host, segments,
     rsts, events, merged, repeated, filtered, pending, suppressed, lost,
-    malformed, flows, evictions, outputs if_any, policy if_any, hooks, truncated if_set,
+    malformed, flows, evictions, vlan_visible, outputs if_any, policy if_any, hooks, truncated if_set,
 });
 
 object!(Endpoint { ip, port });

@@ -185,7 +185,10 @@ impl Live {
 
     fn attach(&mut self, link: &Link) -> Result<String, Failure> {
         let attached = self.hooks.attach(link, self.options.xdp_mode)?;
-        let line = attached.to_string();
+        let mut line = attached.to_string();
+        for note in &attached.notes {
+            line.push_str(&format!("\n{}: {note}", attached.name));
+        }
         self.attached.insert(link.index, attached);
         self.names.insert(link.index, link.name.as_str().into());
         Ok(line)
@@ -297,6 +300,11 @@ impl Live {
     pub fn attached(&self) -> impl Iterator<Item = (&str, &Attached)> {
         let name = |index| self.names.get(index).map(|name| &**name);
         self.attached.iter().map(move |(index, it)| (name(index).unwrap_or(&it.name), it))
+    }
+
+    /// Whether some interface takes VLAN tags out of what arrives before it is seen.
+    pub fn hides_vlan(&self) -> bool {
+        self.attached.values().any(|attached| attached.hides_vlan)
     }
 
     /// Connections that the table has room for.

@@ -64,6 +64,8 @@ pub struct Attached {
     pub reason: Option<String>,
     /// How what leaves is seen.
     pub egress: How,
+    /// Whether VLAN tags are taken out of what arrives before it is seen.
+    pub hides_vlan: bool,
     /// What is not seen, or what changed on the interface, in sentences.
     pub notes: Vec<String>,
     _guards: [Guard; 2],
@@ -162,6 +164,8 @@ impl Attached {
             ingress: ingress.how,
             reason: ingress.reason,
             egress: egress.how,
+            hides_vlan: link.offloads.rx_vlan == Some(true)
+                && matches!(ingress.how, How::NativeXdp | How::GenericXdp),
             notes,
             _guards: [ingress.guard, egress.guard],
         })
