@@ -101,6 +101,10 @@ pub struct Segment {
     /// the last router. Left out where the reset left this host, and where the link has no such addresses.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub src_mac: Option<Mac>,
+    /// Destination hardware address of the Ethernet frame: of the receiver, or of the next router. Left out inside tunnels, and
+    /// where the link has no such addresses.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dst_mac: Option<Mac>,
 }
 
 /// The connection as it stood before the reset. Its sides are `client` and `server` when they

@@ -49,7 +49,9 @@ pub(crate) fn oversized(string: &str) -> Event {
     let (seq, ack, payload_len) = (u32::MAX, u32::MAX, u32::MAX);
     let (ip_id, flow_label) = (Some(u16::MAX), Some(u32::MAX));
     let src_mac = Some(Mac([u8::MAX; 6]));
-    rst.segment = Segment { seq, ack, payload_len, ip_id, flow_label, src_mac, ..rst.segment };
+    let dst_mac = src_mac;
+    rst.segment =
+        Segment { seq, ack, payload_len, ip_id, flow_label, src_mac, dst_mac, ..rst.segment };
     if let Some(flow) = &mut rst.flow {
         (flow.duration_ms, flow.idle_ms, flow.rtt_us) = (u64::MAX, u64::MAX, Some(u32::MAX));
         for side in [&mut flow.client, &mut flow.server].into_iter().flatten() {
@@ -154,7 +156,21 @@ fn segment() -> impl Strategy<Value = Segment> {
     (numbers, options).prop_map(|((flags, seq, ack, window, ttl, tos, payload_len), options)| {
         let (ip_id, df, flow_label, src_mac) = options;
         let (flags, src_mac) = (Flags(flags), src_mac.map(Mac));
-        Segment { flags, seq, ack, window, ttl, ip_id, df, tos, flow_label, payload_len, src_mac }
+        let dst_mac = src_mac.map(|Mac(bytes)| Mac(bytes.map(|byte| !byte)));
+        Segment {
+            flags,
+            seq,
+            ack,
+            window,
+            ttl,
+            ip_id,
+            df,
+            tos,
+            flow_label,
+            payload_len,
+            src_mac,
+            dst_mac,
+        }
     })
 }
 

@@ -71,7 +71,7 @@ fn of_rst(rst: &RstEvent) -> String {
     line.key("rt", milliseconds(rst.time)).key("externalId", &rst.id).key("dvchost", &rst.host);
     place(rst, &mut line);
     line.end(&SRC, rst.src.ip, Some(rst.src.port)).end(&DST, rst.dst.ip, Some(rst.dst.port));
-    line.if_known("smac", rst.segment.src_mac);
+    line.if_known("smac", rst.segment.src_mac).if_known("dmac", rst.segment.dst_mac);
     line.key("proto", "TCP").key("app", &rst.app).key("act", act);
     line.key("cat", rst.class.id()).key("reason", rst.cause.id()).key("msg", words::verdict(rst));
     line.key("cnt", integer(rst.repeats.saturating_add(1)));

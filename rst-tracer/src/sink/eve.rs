@@ -132,9 +132,18 @@ fn of_rst(rst: &RstEvent, rest: Map<String, Value>) -> Record {
         .key("community_id", rst.community_id.as_str())
         .if_known("flow", flow(rst))
         .key("tcp", tcp(rst.segment.flags))
-        .if_known("ether", rst.segment.src_mac.map(|mac| json!({ "src_mac": mac })))
+        .if_known("ether", ether(rst))
         .key("rst", rest);
     record
+}
+
+/// The stations that the frame came from and was for, as far as they are known.
+fn ether(rst: &RstEvent) -> Option<Value> {
+    let mut stations = Map::new();
+    for (key, mac) in [("src_mac", rst.segment.src_mac), ("dest_mac", rst.segment.dst_mac)] {
+        stations.extend(mac.map(|mac| (key.to_owned(), json!(mac))));
+    }
+    (!stations.is_empty()).then_some(Value::Object(stations))
 }
 
 fn of_finding(finding: &Finding, rest: Map<String, Value>) -> Record {

@@ -125,6 +125,8 @@ fn segment(s: &Segment) -> String {
     // A String takes every write.
     let _ = write!(text, " tos {:#04x}, {} bytes of payload", s.tos, s.payload_len);
     append(&mut text, ", from the station ", s.src_mac.map(|mac| mac.to_string()).as_deref());
+    let to = if s.src_mac.is_some() { " to " } else { ", to the station " };
+    append(&mut text, to, s.dst_mac.map(|mac| mac.to_string()).as_deref());
     text
 }
 

@@ -269,6 +269,7 @@ fn headers(rst: &RstEvent, attributes: &mut Attributes) {
         .text("rst_tracer.tcp.payload_text", rst.payload_text.as_deref())
         .text("rst_tracer.tcp.mptcp_reason", rst.mptcp_reason.as_deref())
         .text("rst_tracer.ether.src_mac", segment.src_mac.map(|mac| mac.to_string()).as_deref())
+        .text("rst_tracer.ether.dst_mac", segment.dst_mac.map(|mac| mac.to_string()).as_deref())
         .int("rst_tracer.ip.ttl", Some(segment.ttl))
         .int("rst_tracer.ip.id", segment.ip_id)
         .bool("rst_tracer.ip.df", segment.df)
@@ -397,8 +398,8 @@ fn of_stats(stats: &StatsEvent) -> Value {
         .int("rst_tracer.stats.malformed", Some(stats.malformed))
         .int("rst_tracer.stats.flows", Some(stats.flows))
         .int("rst_tracer.stats.evictions", Some(stats.evictions));
-    if !stats.hooks.is_empty() {
     attributes.bool("rst_tracer.stats.vlan_visible", stats.vlan_visible);
+    if !stats.hooks.is_empty() {
         attributes.value("rst_tracer.stats.hooks", list(stats.hooks.iter().map(hook)));
     }
     if !stats.policy.is_empty() {

@@ -134,8 +134,12 @@ fn reset(
         record.insert("app_proto".into(), json!(app));
     }
     record.insert("tcp".into(), tcp(flags(&event["segment"]["flags"])));
-    if let Some(mac) = event["segment"].get("src_mac") {
-        record.insert("ether".into(), json!({ "src_mac": mac }));
+    let mut ether = serde_json::Map::new();
+    for (ours, theirs) in [("src_mac", "src_mac"), ("dst_mac", "dest_mac")] {
+        ether.extend(event["segment"].get(ours).map(|mac| (theirs.to_owned(), mac.clone())));
+    }
+    if !ether.is_empty() {
+        record.insert("ether".into(), ether.into());
     }
     record.insert("rst".into(), rest.into());
 }

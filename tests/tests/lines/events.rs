@@ -45,6 +45,7 @@ fn reset() -> Value {
             "flags": "RA", "seq": 4294967295_u32, "ack": 2, "window": 65535, "ttl": 64,
             "ip_id": 7, "df": true, "tos": 185, "payload_len": 12,
             "src_mac": "02:00:00:00:00:0a",
+            "dst_mac": "02:00:00:00:00:0b",
         },
         "payload_text": "No tcp, no reset", "mptcp_reason": "lack of resources",
         "flow": {

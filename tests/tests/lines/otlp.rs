@@ -250,6 +250,7 @@ fn reset(event: &Value, keys: &mut Keys) {
     keys.ours(event, ".tcp", &["payload_text", "mptcp_reason"]);
     keys.ours(segment, ".ip", &["ttl", "df", "tos", "flow_label"]);
     keys.of(segment, &[("ip_id", "rst_tracer.ip.id"), ("src_mac", "rst_tracer.ether.src_mac")]);
+    keys.of(segment, &[("dst_mac", "rst_tracer.ether.dst_mac")]);
     if let Some(flow) = event.get("flow") {
         let names = ["duration_ms", "idle_ms", "rtt_us", "client", "server", "src", "dst"];
         keys.ours(flow, ".flow", &names);

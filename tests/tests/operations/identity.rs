@@ -69,10 +69,11 @@ fn every_format_tells_the_station_the_program_and_the_host() {
         let of = |format: usize| serde_json::from_str::<Value>(&lines[format][n]).expect("JSON");
         [of(0), of(1), of(2), of(3), json!(lines[4][n]), of(5)]
     });
-    assert_station(&came, mac(&pair.there, "t0"));
+    assert_station(&came, mac(&pair.there, "t0"), mac(&pair.here, "h0"));
+    assert_receiver(&left, mac(&pair.there, "t0"));
     for document in &left {
         let text = document.to_string();
-        assert!(!text.contains("mac\":") && !text.contains("smac"), "its own address: {text}");
+        assert!(!text.contains("src_mac") && !text.contains("smac"), "its own address: {text}");
     }
     let index = pair.here.run(|| Ok(if_nametoindex("h0")?)).expect("its index");
     for event in [&came, &left] {
@@ -83,13 +84,12 @@ fn every_format_tells_the_station_the_program_and_the_host() {
 }
 
 /// The frame came from the other end of the cable.
-fn assert_station([json, ecs, ocsf, eve, cef, otlp]: &[Value; 6], address: [u8; 6]) {
-    let digits = address.map(|byte| format!("{byte:02x}"));
-    let (colons, hyphens) = (digits.join(":"), digits.join("-").to_uppercase());
+fn assert_station(all: &[Value; 6], from: [u8; 6], to: [u8; 6]) {
+    let [json, ecs, ocsf, eve, cef, otlp] = all;
+    let (colons, hyphens) = written_as(from);
     assert_eq!(json["segment"]["src_mac"], colons, "{json:#}");
     assert_eq!(ecs["source"]["mac"], hyphens, "{ecs:#}");
     assert_eq!(ecs["client"]["mac"], hyphens, "it sent it");
-    assert!(ecs["destination"].get("mac").is_none() && ecs["server"].get("mac").is_none());
     assert_eq!(ocsf["src_endpoint"]["mac"], hyphens, "{ocsf:#}");
     let observed = ocsf["observables"].as_array().expect("a list");
     assert!(observed.iter().any(|one| one["type_id"] == 3 && one["value"] == hyphens), "{ocsf:#}");
@@ -97,6 +97,33 @@ fn assert_station([json, ecs, ocsf, eve, cef, otlp]: &[Value; 6], address: [u8; 
     assert!(cef.as_str().expect("a line").contains(&format!(" smac={colons} ")), "{cef}");
     let record = &otlp["resourceLogs"][0]["scopeLogs"][0]["logRecords"][0];
     assert_eq!(attribute(record, "rst_tracer.ether.src_mac"), Some(&json!(colons)));
+    assert_receiver(all, to);
+}
+
+/// The frame was for that station.
+fn assert_receiver([json, ecs, ocsf, eve, cef, otlp]: &[Value; 6], address: [u8; 6]) {
+    let (colons, hyphens) = written_as(address);
+    assert_eq!(json["segment"]["dst_mac"], colons, "{json:#}");
+    assert_eq!(ecs["destination"]["mac"], hyphens, "{ecs:#}");
+    let client_is_dst = ecs["client"]["ip"] == ecs["destination"]["ip"];
+    let (receiver, sender) =
+        if client_is_dst { ("client", "server") } else { ("server", "client") };
+    assert_eq!(
+        (&ecs[receiver]["mac"], ecs[sender].get("mac").is_some()),
+        (&json!(hyphens), ecs["source"].get("mac").is_some())
+    );
+    let end = if client_is_dst { "src_endpoint" } else { "dst_endpoint" };
+    assert_eq!(ocsf[end]["mac"], hyphens, "{ocsf:#}");
+    assert_eq!(eve["ether"]["dest_mac"], colons, "{eve:#}");
+    assert!(cef.as_str().expect("a line").contains(&format!(" dmac={colons} ")), "{cef}");
+    let record = &otlp["resourceLogs"][0]["scopeLogs"][0]["logRecords"][0];
+    assert_eq!(attribute(record, "rst_tracer.ether.dst_mac"), Some(&json!(colons)));
+}
+
+/// With colons, and with hyphens in capitals.
+fn written_as(address: [u8; 6]) -> (String, String) {
+    let digits = address.map(|byte| format!("{byte:02x}"));
+    (digits.join(":"), digits.join("-").to_uppercase())
 }
 
 /// All sockets are this test's.

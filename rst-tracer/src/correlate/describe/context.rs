@@ -25,6 +25,7 @@ pub(super) fn segment(segment: &wire::Segment) -> Segment {
         flow_label: is_v6.then_some(segment.flow_label),
         payload_len: tcp.payload_len,
         src_mac: None,
+        dst_mac: None,
     }
 }
 

@@ -69,6 +69,7 @@ pub fn describe(joined: &Joined, scene: &Scene) -> RstEvent {
     let hook = vantage::hook(head.hook);
     let mut event = RstEvent::unexplained(reset.time, hook, src, dst, context::segment(segment));
     event.segment.src_mac = vantage::src_mac(reset);
+    event.segment.dst_mac = vantage::dst_mac(reset);
     event.id = id::of(reset, scene);
     event.host = scene.host.clone();
     event.ifindex = vantage::direction(head.hook).map(|_| head.ifindex);

@@ -1,6 +1,6 @@
 //! Where the reset was seen, and what the observing host is to it.
 
-use rst_tracer_common::{event::Hook as Place, flow::Port};
+use rst_tracer_common::{event::Hook as Place, flow::Port, wire::Tunnel};
 
 use crate::{
     correlate::Joined,
@@ -27,11 +27,22 @@ pub(super) fn direction(place: Place) -> Option<Direction> {
 
 /// Which station on the link the frame came from. What leaves this host bears its own address, which tells nothing.
 pub(super) fn src_mac(reset: &Reset) -> Option<Mac> {
-    /// Of the loopback, and of links that have none.
+    let has_come = reset.rst.head.hook != Place::TC_EGRESS;
+    sender(reset).filter(|_| has_come)
+}
+
+/// What the frame calls its sender. The loopback, and links that have no addresses, call it nothing.
+fn sender(reset: &Reset) -> Option<Mac> {
     const NONE: [u8; 6] = [0; 6];
-    let head = &reset.rst.head;
-    let has_come = head.hook != Place::TC_EGRESS && reset.origin.is_ethernet;
-    Some(head.segment.mac).filter(|mac| has_come && *mac != NONE).map(Mac)
+    let mac = reset.rst.head.segment.mac;
+    (reset.origin.is_ethernet && mac != NONE).then_some(Mac(mac))
+}
+
+/// Which station the frame was for; of what was sent through a tunnel the outer frame says that, and not of the reset.
+pub(super) fn dst_mac(reset: &Reset) -> Option<Mac> {
+    sender(reset)?;
+    let is_plain = reset.rst.head.segment.tunnel == Tunnel::NONE && reset.rst.frame_len >= 6;
+    reset.rst.frame.first_chunk().filter(|_| is_plain).copied().map(Mac)
 }
 
 fn all(joined: &Joined) -> impl Iterator<Item = &Reset> {

@@ -41,7 +41,7 @@ fn rst(event: &RstEvent, internal: &Internal) -> Value {
     let knows_sides = knows_sides(event);
     let role = |end: Option<Endpoint>| {
         let end = end.filter(|_| knows_sides)?;
-        Some(if end == event.src { from(event, source) } else { side(end, destination) })
+        Some(if end == event.src { from(event, source) } else { to(event, destination) })
     };
     let [outer, inner] =
         [0, 1].map(|n| event.vlan.get(n).map(|id| json!({ "id": id.to_string() })));
@@ -53,7 +53,7 @@ fn rst(event: &RstEvent, internal: &Internal) -> Value {
             "message": words::verdict(event),
             "event": happened(event),
             "source": from(event, source),
-            "destination": side(event.dst, destination),
+            "destination": to(event, destination),
             "client": role(event.client),
             "server": role(event.server),
             "network": {
@@ -156,7 +156,14 @@ fn side(end: Endpoint, sent: Option<Side>) -> Value {
 /// The side that the reset came from, with the address that its link has for it.
 fn from(event: &RstEvent, sent: Option<Side>) -> Value {
     let mut side = side(event.src, sent);
-    side["mac"] = json!(mac(event));
+    side["mac"] = json!(mac(event.segment.src_mac));
+    side
+}
+
+/// The side that it went to, likewise.
+fn to(event: &RstEvent, sent: Option<Side>) -> Value {
+    let mut side = side(event.dst, sent);
+    side["mac"] = json!(mac(event.segment.dst_mac));
     side
 }
 

@@ -16,7 +16,7 @@ use serde_json::Value;
 use super::lines::Lines;
 use super::{Host, Sink, fit};
 use crate::clock::epoch_ns;
-use crate::event::{Event, Initiator, MAX_INTEGER, RstEvent, SentBy, Side, Timestamp};
+use crate::event::{Event, Initiator, MAX_INTEGER, Mac, RstEvent, SentBy, Side, Timestamp};
 
 /// Writes events as documents of another schema.
 #[derive(Debug)]
@@ -111,10 +111,9 @@ fn sides(event: &RstEvent) -> (Option<Side>, Option<Side>) {
     }
 }
 
-/// What a link calls the sender of the reset, with hyphens and in capitals: ECS demands it, OCSF takes it.
-fn mac(event: &RstEvent) -> Option<String> {
-    let mac = event.segment.src_mac?.with_hyphens();
-    Some(mac.iter().map(|&byte| char::from(byte)).collect())
+/// What a link calls an end of the reset, with hyphens and in capitals: ECS demands it, OCSF takes it.
+fn mac(of: Option<Mac>) -> Option<String> {
+    Some(of?.with_hyphens().iter().map(|&byte| char::from(byte)).collect())
 }
 
 /// The protocol inside TCP, if it is known.

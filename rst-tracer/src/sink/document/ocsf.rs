@@ -86,9 +86,14 @@ fn rst(event: &RstEvent, internal: &Internal) -> Value {
     }
     document["src_endpoint"] = json!(src);
     document["dst_endpoint"] = json!(dst);
-    let sender = if src == event.src { "src_endpoint" } else { "dst_endpoint" };
-    document[sender]["mac"] = json!(mac(event));
-    document["connection_info"] = connection(event);
+    let (sender, receiver) = match src == event.src {
+        true => ("src_endpoint", "dst_endpoint"),
+        false => ("dst_endpoint", "src_endpoint"),
+    };
+    let [src_mac, dst_mac] = [event.segment.src_mac, event.segment.dst_mac].map(mac);
+    document[sender]["mac"] = json!(src_mac);
+    document[receiver]["mac"] = json!(dst_mac);
+    document["connection_info"] = connection(event, internal);
     document["traffic"] = traffic(event);
     document["app_name"] = json!(protocol(event));
     document["device"] = device(&event.host);
@@ -97,12 +102,8 @@ fn rst(event: &RstEvent, internal: &Internal) -> Value {
     document["observables"] = json!([
         observable("src_endpoint.ip", src),
         observable("dst_endpoint.ip", dst),
-        mac(event).map(|mac| json!({
-            "name": format!("{sender}.mac"),
-            "type_id": 3,
-            "type": "MAC Address",
-            "value": mac,
-        })),
+        src_mac.map(|mac| station(sender, mac)),
+        dst_mac.map(|mac| station(receiver, mac)),
     ]);
     let mut rest = own::rst(event);
     rest["is_src_dst_assignment_known"] = json!(knows_sides(event));
@@ -148,7 +149,6 @@ fn connection(event: &RstEvent, internal: &Internal) -> Value {
 /// Of the connection, not of the reset.
 fn direction(event: &RstEvent, internal: &Internal) -> (u8, &'static str) {
     let sent_by_client = event.sent_by == SentBy::Client;
-    let client_is_local = match event.local_role {
     let ends = internal.ends(event).filter(|_| !words::is_within_host(event));
     match ends {
         Some([true, true]) => return (3, "Lateral"),
@@ -157,6 +157,7 @@ fn direction(event: &RstEvent, internal: &Internal) -> (u8, &'static str) {
         }
         _ => {}
     }
+    let client_is_local = match event.local_role {
         // It has a number of its own from 1.7 on only.
         _ if words::is_within_host(event) => return (99, "Local"),
         _ if !knows_sides(event) => return (0, "Unknown"),
@@ -363,6 +364,10 @@ fn device(host: &str) -> Value {
 
 fn observable(name: &str, end: Endpoint) -> Value {
     json!({ "name": name, "type_id": 2, "type": "IP Address", "value": end.ip })
+}
+
+fn station(end: &str, mac: String) -> Value {
+    json!({ "name": format!("{end}.mac"), "type_id": 3, "type": "MAC Address", "value": mac })
 }
 
 fn ms(time: Timestamp) -> u64 {

@@ -7,9 +7,9 @@ use serde_json::json;
 
 use super::*;
 use crate::event::{
-    AtFault, Confidence, Effect, Endpoint, Finding, FindingKind, FindingState, Flags, Hook,
-    KnownBy, LocalRole, Mac, Origin, Segment, Severity, Source, Stage, StatsEvent, Timestamp,
-    samples,
+    AtFault, Cause, Confidence, ConnState, Effect, Endpoint, Finding, FindingKind, FindingState,
+    Flags, Hook, KnownBy, LocalRole, Mac, Origin, Segment, Severity, Source, Stage, StatsEvent,
+    Timestamp, samples,
 };
 use crate::sink::{Internal, LINE_LIMIT};
 

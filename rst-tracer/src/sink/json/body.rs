@@ -87,7 +87,10 @@ keys!(StatsEvent {
 object!(Endpoint { ip, port });
 object!(Evidence { id, text, weight });
 object!(Alternative { class, cause, confidence });
-object!(Segment { flags, seq, ack, window, ttl, ip_id, df, tos, flow_label, payload_len, src_mac });
+#[rustfmt::skip]
+object!(Segment {
+    flags, seq, ack, window, ttl, ip_id, df, tos, flow_label, payload_len, src_mac, dst_mac,
+});
 object!(Flow { start, duration_ms, idle_ms, rtt_us, client, server, src, dst });
 object!(Side { packets, bytes, retransmits, ttl });
 object!(Recent { ago_us, from, flags, seq, ack, len, window, ttl });

@@ -100,6 +100,7 @@ fn reset(event: &Value, keys: &mut Keys) {
     keys.of("filePath", event.get("file")).put("proto", "TCP").of("app", event.get("app"));
     keys.end(&event["src"], "src", V6_SRC, "spt").end(&event["dst"], "dst", V6_DST, "dpt");
     keys.of("smac", event["segment"].get("src_mac"));
+    keys.of("dmac", event["segment"].get("dst_mac"));
     keys.put("act", if is_refusal(event) { "refused" } else { "reset" });
     keys.of("cat", event.get("class")).of("reason", event.get("cause"));
     let repeats = event["repeats"].as_u64().expect("a number");

@@ -137,7 +137,7 @@ fn check(key: &str, value: &str) -> Result<(), String> {
         "src" | "dst" => value.parse::<Ipv4Addr>().is_ok(),
         "c6a2" | "c6a3" => value.parse::<Ipv6Addr>().is_ok(),
         "spt" | "dpt" => value.parse::<u16>().is_ok(),
-        "smac" => is_mac(value),
+        "smac" | "dmac" => is_mac(value),
         "deviceDirection" => ["0", "1"].contains(&value),
         "cnt" | "in" | "out" | "spid" | "dpid" => value.parse::<i32>().is_ok_and(|n| n >= 0),
         "rt" | "start" | "end" | "cn1" | "cn2" | "cn3" => value.parse::<i64>().is_ok(),

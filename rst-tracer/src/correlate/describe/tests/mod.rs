@@ -8,7 +8,7 @@ mod testimony;
 
 use std::{collections::HashSet, net::IpAddr, sync::Arc};
 
-use rst_tracer_common::event::Hook;
+use rst_tracer_common::{event::Hook, wire::Tunnel};
 
 use super::{Scene, describe};
 use crate::correlate::story::{ACK, Client, Packet, RST, Server, Story};
@@ -92,6 +92,30 @@ fn what_comes_in_names_its_station_and_what_leaves_does_not() {
     assert_eq!(told(Hook::PCAP, 9, true), (station(), None));
     assert_eq!(told(Hook::PCAP, 9, false), (None, None), "of a link of another kind");
     assert_eq!(told(Hook::TC_INGRESS, 0, true), (None, Some(2)), "of the loopback");
+}
+
+#[test]
+fn the_frame_names_the_station_that_it_is_for() {
+    let told = |hook, tunnel, is_ethernet, frame_len| {
+        let mut story = Story::v4();
+        (story.hook, story.ifindex) = (hook, 2);
+        story.handshake();
+        let rst = Packet { mac: 9, ..story.packet(Server, RST) };
+        story.send(rst);
+        let mut joined = story.joined();
+        joined.reset.origin.is_ethernet = is_ethernet;
+        let rst = &mut joined.reset.rst;
+        (rst.head.segment.tunnel, rst.frame_len) = (tunnel, frame_len);
+        rst.frame[..6].copy_from_slice(&[2, 0, 0, 0, 0, 5]);
+        describe(&joined, &Scene::default()).segment.dst_mac.map(|mac| mac.to_string())
+    };
+    let station = Some("02:00:00:00:00:05".to_owned());
+    for hook in [Hook::XDP, Hook::TC_INGRESS, Hook::TC_EGRESS, Hook::PCAP] {
+        assert_eq!(told(hook, Tunnel::NONE, true, 54), station);
+    }
+    assert_eq!(told(Hook::XDP, Tunnel::VXLAN, true, 104), None, "the outer frame's");
+    assert_eq!(told(Hook::PCAP, Tunnel::NONE, false, 54), None, "of a link of another kind");
+    assert_eq!(told(Hook::XDP, Tunnel::NONE, true, 0), None, "it was not kept");
 }
 
 #[test]
