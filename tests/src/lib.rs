@@ -3,6 +3,7 @@
 
 pub mod accuracy;
 pub mod bytes;
+pub mod cable;
 pub mod capture;
 pub mod capture_file;
 pub mod cases;

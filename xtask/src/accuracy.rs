@@ -20,6 +20,10 @@ pub(crate) struct Args {
     /// Tell how often each kind of verdict was right, save those of scenarios that are kept aside.
     #[arg(long)]
     kinds: bool,
+    /// Put each host so many milliseconds away from the router; what is kept aside is not played then, and nothing is
+    /// written.
+    #[arg(long, value_name = "MS")]
+    far: Option<u64>,
 }
 
 /// Carries out the verb.
@@ -46,7 +50,11 @@ pub(crate) fn measure(workspace: &Workspace, args: &Args) -> Result<()> {
     if args.kinds {
         command.arg("--kinds");
     }
-    command.arg(if args.only.is_empty() { "docs/accuracy.md" } else { "-" });
+    if let Some(ms) = args.far {
+        command.args(["--far", &ms.to_string()]);
+    }
+    let is_whole = args.only.is_empty() && args.far.is_none();
+    command.arg(if is_whole { "docs/accuracy.md" } else { "-" });
     command.args(&args.only);
     run(&mut command)
 }

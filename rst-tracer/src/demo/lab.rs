@@ -115,6 +115,18 @@ impl Lab {
     /// # Errors
     /// As [`new`](Self::new).
     pub fn with_room(room: u16) -> Result<Self> {
+        Self::cabled(room, connect)
+    }
+
+    /// The same, over cables that `lay` lays between two interfaces: the client's and the router's, the router's and the
+    /// server's.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new), and whatever `lay` returns.
+    pub fn cabled(
+        room: u16,
+        mut lay: impl FnMut((&Netns, &str), (&Netns, &str)) -> Result<()>,
+    ) -> Result<Self> {
         let (client, router, server) =
             (Netns::new("client")?, Netns::new("router")?, Netns::new("server")?);
         let ipv6 = Path::new("/proc/sys/net/ipv6").exists();
@@ -125,8 +137,8 @@ impl Lab {
         if ipv6 {
             router.set_sysctl("net/ipv6/conf/all/forwarding", "1")?;
         }
-        connect((&client, "eth0"), (&router, "c0"))?;
-        connect((&router, "s0"), (&server, "eth0"))?;
+        lay((&client, "eth0"), (&router, "c0"))?;
+        lay((&router, "s0"), (&server, "eth0"))?;
 
         let host_at = |place| match place {
             Place::Client => &client,

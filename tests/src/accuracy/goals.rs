@@ -33,6 +33,13 @@ const MOST_WRONG_UNRECORDED: usize = 12;
 /// later, where a lost SYN-ACK is sent again (RFC 6298 section 2).
 const MOST_OVERLOOKED: usize = 8;
 
+/// Verdicts that are sure and wrong at a distance: scenario, verdict, and why nobody could know better.
+const KNOWN_FAR: &[(&str, &str, &str)] = &[(
+    "farewell_forestalled",
+    "data_after_close",
+    "at the server a client that had closed and then believed a forged reset answers data as any that has closed, near too",
+)];
+
 /// What is worse than it must be, over all scenarios, a line each.
 pub fn regressions(judged: &[Judged]) -> Vec<String> {
     let mut worse = Vec::new();
@@ -79,6 +86,27 @@ pub fn regressions_unrecorded(judged: &[Judged]) -> Vec<String> {
     }
     let false_proofs = judged.iter().filter(|one| one.is_false_proof());
     worse.extend(false_proofs.map(|one| format!("{}: called a proven forgery", one.name())));
+    worse
+}
+
+/// What must not be at a distance, a line each: sure verdicts that are wrong, save those that are known with a reason,
+/// and genuine resets called proven forgeries.
+pub fn regressions_far(judged: &[Judged]) -> Vec<String> {
+    let mut worse = Vec::new();
+    for one in judged {
+        let told = one.event.as_ref().map_or("nothing", |event| event.cause.id());
+        let is_known = KNOWN_FAR.iter().any(|(id, told_for, _)| (*id, *told_for) == (one.id, told));
+        if one.is_confidently_wrong() && !is_known {
+            let (name, confidence, is) = (one.name(), one.confidence(), one.truth.cause);
+            worse.push(format!("{name}: {told} at {confidence:.2} instead of {is}"));
+        }
+        if one.is_false_proof() {
+            worse.push(format!("{}: a genuine reset called a proven forgery", one.name()));
+        }
+        if one.event.is_none() {
+            worse.push(format!("{}: not reported", one.name()));
+        }
+    }
     worse
 }
 

@@ -5,6 +5,8 @@ use std::{
     io,
     ops::ControlFlow,
     sync::{Arc, Mutex},
+    thread,
+    time::Duration,
 };
 
 use anyhow::{Context, Result};
@@ -31,8 +33,18 @@ use rst_tracer_common::{
     flow::{Count, flag},
 };
 
+use crate::cable::{Cable, Conduct};
+use crate::laboratory::{
+    check::check,
+    distance::{lay_out, with_answers_under_way},
+};
+
 /// So many scenarios that are not slow run at the same time: they mostly wait for a segment.
 const AT_ONCE: usize = 2;
+/// At a distance what the last scenario left under way is answered after its end.
+const LAST_ANSWERS: Duration = Duration::from_secs(1);
+/// At a distance they wait for it longer.
+const FAR_AT_ONCE: usize = 8;
 
 /// What was told about each capture.
 pub type Told = BTreeMap<Place, Vec<RstEvent>>;
@@ -41,6 +53,8 @@ pub type Told = BTreeMap<Place, Vec<RstEvent>>;
 pub struct Played {
     /// The hosts, with their witnesses on the wire.
     pub lab: Lab,
+    /// What is between the hosts if they are far from each other.
+    pub cables: Vec<Cable>,
     /// Each scenario with its truth, or what kept it from being played.
     pub scenes: Vec<(Scenario, Result<GroundTruth>)>,
     /// What each tracer reported.
@@ -51,15 +65,46 @@ pub struct Played {
     pub unrecorded: Told,
 }
 
+impl Played {
+    /// Adds to the truths what distance does, gives up those that the witnesses on the wire do not confirm, and says of
+    /// each what they saw.
+    pub fn hold_to_the_witnesses(&mut self, mut told: impl FnMut(&Scenario, &anyhow::Error)) {
+        for (scenario, truth) in &mut self.scenes {
+            if let Ok(known) = truth {
+                with_answers_under_way(&self.lab, known);
+            }
+            if let Ok(known) = truth
+                && let Err(error) = check(&self.lab, known)
+            {
+                told(scenario, &error);
+                *truth = Err(error);
+            }
+        }
+    }
+}
+
 /// Plays `scenarios`; tells each as it ends.
 ///
 /// # Errors
 /// Without the privileges that the laboratory needs, or when a tracer fails.
 pub fn play(
     scenarios: &[Scenario],
+    told: impl FnMut(&Scenario, &Result<GroundTruth>),
+) -> Result<Played> {
+    play_over(None, scenarios, told)
+}
+
+/// The same between hosts that are as far from each other as `distance` says.
+///
+/// # Errors
+/// As [`play`].
+pub fn play_over(
+    distance: Option<Conduct>,
+    scenarios: &[Scenario],
     mut told: impl FnMut(&Scenario, &Result<GroundTruth>),
 ) -> Result<Played> {
-    let lab = Lab::with_room(crate::laboratory::ROOM)?;
+    let (lab, cables) = lay_out(distance)?;
+    let at_once = if distance.is_some() { FAR_AT_ONCE } else { AT_ONCE };
     // One of each kind of hook, so that the verdict is shown not to depend on it.
     let modes = [XdpMode::Auto, XdpMode::Native, XdpMode::Off];
     let mut watching = Vec::new();
@@ -69,10 +114,13 @@ pub fn play(
         watching.push((vantage, tracer.with_context(|| format!("tracing the {vantage:?}"))?));
     }
     let mut scenes = Vec::new();
-    run_all(&lab, scenarios, AT_ONCE, |scenario, truth| {
+    run_all(&lab, scenarios, at_once, |scenario, truth| {
         told(scenario, &truth);
         scenes.push((scenario.clone(), truth));
     });
+    if distance.is_some() {
+        thread::sleep(LAST_ANSWERS);
+    }
     let mut live = BTreeMap::new();
     for (vantage, tracer) in watching {
         live.insert(vantage, tracer.finish()?);
@@ -84,7 +132,7 @@ pub fn play(
         captures.insert(place, replayed(&bytes, |record| record)?);
         unrecorded.insert(place, replayed(&bytes, behind_a_gap)?);
     }
-    Ok(Played { lab, scenes, live, captures, unrecorded })
+    Ok(Played { lab, cables, scenes, live, captures, unrecorded })
 }
 
 fn options(xdp_mode: XdpMode) -> Result<live::Options> {

@@ -139,7 +139,7 @@ fn half_open_scan(scene: &Scene<'_>) -> Result<GroundTruth> {
     let cause = ("security_measure", "scanner_probe");
     let resets = vec![Reset::by(Sender::Client, Stage::PostSynack, cause)];
     let connections = vec![Connection { resets, ..connection }];
-    Ok(GroundTruth { connections, done: "the server saw the reset" })
+    scene.once_seen(GroundTruth { connections, done: "the server saw the reset" })
 }
 
 fn stray_ack(scene: &Scene<'_>) -> Result<GroundTruth> {
@@ -156,5 +156,5 @@ fn stray_ack(scene: &Scene<'_>) -> Result<GroundTruth> {
     let cause = ("protocol_state", "stray_segment");
     let resets = vec![Reset::by(Sender::Server, Stage::NoFlow, cause)];
     let connections = vec![Connection { resets, ..connection }];
-    Ok(GroundTruth { connections, done: "the client saw the reset" })
+    scene.once_seen(GroundTruth { connections, done: "the client saw the reset" })
 }

@@ -186,6 +186,15 @@ impl<'a> Scene<'a> {
         Ok(())
     }
 
+    /// The same, and gives the truth back: for scenarios that end with something that must stay until then.
+    ///
+    /// # Errors
+    /// As [`await_resets`](Self::await_resets).
+    pub fn once_seen(&self, truth: GroundTruth) -> Result<GroundTruth> {
+        self.await_resets(&truth)?;
+        Ok(truth)
+    }
+
     fn await_reset(
         &self,
         connection: &Connection,

@@ -135,7 +135,7 @@ fn health_check_half_open(scene: &Scene<'_>) -> Result<GroundTruth> {
         connections.push(Connection { resets, ..connection });
         Ok(())
     })?;
-    Ok(GroundTruth { connections, done: "each time the server saw the reset" })
+    scene.once_seen(GroundTruth { connections, done: "each time the server saw the reset" })
 }
 
 /// What a load balancer writes in the name of both; that it is the one who says so, and that it

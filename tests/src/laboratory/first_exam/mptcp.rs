@@ -95,7 +95,7 @@ fn mptcp_join_of_nothing(scene: &Scene<'_>) -> Result<GroundTruth> {
     packet::inject(&scene.lab.client, Place::Client.interface(), &join.to_frame())?;
     let connection = Connection::between(join.src, join.dst);
     let reset = Reset::by(Sender::Server, Stage::PostSyn, ("protocol_state", "mptcp_protocol"));
-    Ok(only(connection, vec![reset], "the client's host saw the reset"))
+    scene.once_seen(only(connection, vec![reset], "the client's host saw the reset"))
 }
 
 fn mptcp_no_room(scene: &Scene<'_>) -> Result<GroundTruth> {
