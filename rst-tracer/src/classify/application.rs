@@ -4,7 +4,7 @@ use std::ops::RangeInclusive;
 
 use rst_tracer_common::{
     flow::{Facts, Slot, flag},
-    wire::Flags,
+    wire::{Flags, Tcp},
 };
 
 use super::{Case, Form, LastWords, Maker, Opinion, Past, Rule, opinion::span, past::end_of};
@@ -27,8 +27,8 @@ pub(super) const RULES: &[Rule] = &[
 pub(super) enum Abort<'a> {
     /// None ever came.
     NothingReceived,
-    /// The last of it was not followed by data of its own.
-    Unanswered(&'a Slot),
+    /// The last of it, if that is recorded, was not followed by data of its own.
+    Unanswered(Option<&'a Slot>),
     /// The last of it was a TLS server's session tickets, each of so many bytes.
     Tickets(u32),
     /// It sent data after the last of it.
@@ -53,13 +53,21 @@ impl<'a> Case<'a> {
         if !alive || ended || past.unanswered_probes() > 1 || self.forgery().proven {
             return None;
         }
-        let last = |slot: Option<&Slot>| slot.map_or(0, |slot| slot.time_ns);
-        let abort = match past.their_last_data() {
-            None if past.theirs().bytes == 0 && self.had_nothing(&past) => Abort::NothingReceived,
+        let tcp = &self.segment().tcp;
+        // What it does not acknowledge passed here and had not come to its sender.
+        let had_come = |slot: &&Slot| !tcp.flags.has(Flags::ACK) || tcp.ack.is_after(slot.seq);
+        let theirs = past.their_slots().filter(|slot| slot.len > 0).rfind(had_come);
+        let mine = past.my_last_data();
+        // Its last words were said before that came, though they passed here behind it.
+        let unaware = |theirs: &Slot| mine.is_some_and(|mine| !mine.ack.is_after(theirs.seq));
+        let last = mine.map_or(0, |slot| slot.time_ns);
+        let abort = match theirs {
+            None if self.had_nothing(&past) => Abort::NothingReceived,
             None if past.theirs().bytes == 0 => Abort::Unseen,
-            None if past.my_last_data().is_none() => Abort::Forgotten,
-            Some(theirs) if theirs.time_ns >= last(past.my_last_data()) => {
-                last_came_tickets(&past).map_or(Abort::Unanswered(theirs), Abort::Tickets)
+            None if heard_since(&past, tcp) => Abort::Unanswered(None),
+            None if mine.is_none() => Abort::Forgotten,
+            Some(theirs) if theirs.time_ns >= last || unaware(theirs) => {
+                last_came_tickets(&past).map_or(Abort::Unanswered(Some(theirs)), Abort::Tickets)
             }
             _ => Abort::Answered,
         };
@@ -75,6 +83,15 @@ impl<'a> Case<'a> {
         let acked = [past.turned().their_ack(), tcp.flags.has(Flags::ACK).then_some(tcp.ack)];
         past.has(opening) && acked.into_iter().flatten().all(|ack| ack.since(first) <= 0)
     }
+}
+
+/// Whether data came to the sender of an abort after the last words of it that are recorded, or after all that is: the
+/// reset acknowledges more than they did.
+fn heard_since(past: &Past<'_>, tcp: &Tcp) -> bool {
+    let acks = |slot: &&Slot| slot.flags.has(Flags::ACK) && !slot.flags.has(Flags::RST);
+    let words = past.my_last_data().or_else(|| past.my_slots().find(acks));
+    let fin = u32::from(past.they(flag::FIN));
+    tcp.flags.has(Flags::ACK) && words.is_some_and(|words| tcp.ack.is_after(words.ack + fin))
 }
 
 /// How long each is of two session tickets, should a TLS server have sent those last: it issues two alike, one right
@@ -112,7 +129,7 @@ fn aborted(case: &Case<'_>) -> Vec<Opinion> {
     let (unread, crash) = match (abort, case.known.sent_by) {
         (Abort::NothingReceived, _) => (0.0, 0.1),
         (Abort::Unanswered(_), SentBy::Client) => (0.1, 0.05),
-        (Abort::Unanswered(data), _) if case.since(data) < SOON_NS => (0.6, 0.08),
+        (Abort::Unanswered(Some(data)), _) if case.since(data) < SOON_NS => (0.6, 0.08),
         (Abort::Unanswered(_), _) => (0.45, 0.2),
         (Abort::Tickets(_), _) => (0.3, 0.08),
         (Abort::Answered, _) => (0.12, 0.1),
@@ -120,12 +137,17 @@ fn aborted(case: &Case<'_>) -> Vec<Opinion> {
     };
     let mut opinions = vec![Opinion::new(Cause::ProcessCrashOrKill, crash)];
     if let Abort::Unanswered(data) = abort {
-        let ms = case.since(data) / 1_000_000;
-        let text = format!(
-            "{} reset the connection {ms} ms after {} bytes had come that it did not answer",
-            case.sender(),
-            data.len
-        );
+        let sender = case.sender();
+        let text = match data.map(|data| (case.since(data) / 1_000_000, data.len)) {
+            Some((ms, len)) => {
+                format!(
+                    "{sender} reset the connection {ms} ms after {len} bytes had come that it did not answer"
+                )
+            }
+            None => format!(
+                "{sender} reset the connection and had not answered what it had acknowledged last"
+            ),
+        };
         let opinion = Opinion::new(Cause::ClosedWithUnreadData, unread);
         let form = "it has the form of a live socket that its owner closes";
         let opinion = opinion.because("unanswered_data", 1.5, text);

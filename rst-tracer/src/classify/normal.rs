@@ -26,6 +26,9 @@ fn linger0(case: &Case<'_>) -> Vec<Opinion> {
         }
         (Abort::Answered, _) => (0.6, "it had answered everything that had come"),
         (Abort::Tickets(_), _) => (0.3, "what came last looks like a TLS server's session tickets"),
+        (Abort::Forgotten, SentBy::Client) if is_in_flight(case, &past) => {
+            (0.2, "the other side's data had come to it")
+        }
         (Abort::Forgotten, _) => (0.5, "whose data came last is recorded no more"),
         (Abort::Unseen, _) => (0.4, "what data had come to it was not seen here"),
         (Abort::NothingReceived, _) => (0.5, "no data had come, so none can be left unread"),
@@ -66,6 +69,9 @@ fn cancelled(case: &Case<'_>) -> Vec<Opinion> {
         }
         Abort::Tickets(_) => {
             (0.42, "the client hung up when no more than session tickets seem to have answered it")
+        }
+        Abort::Forgotten if is_in_flight(case, &past) => {
+            (0.65, "the client hung up while the answer was on its way")
         }
         Abort::Forgotten => (0.45, "the client hung up; whose data came last is recorded no more"),
         Abort::Unseen => (0.45, "the client hung up; what data had come to it was not seen here"),

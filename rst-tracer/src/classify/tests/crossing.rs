@@ -198,3 +198,37 @@ fn the_counter_of_a_forger_is_not_the_senders() {
         assert!(!event.evidence.iter().any(|e| e.text.contains("stood at 43689")), "{event:#?}");
     }
 }
+
+#[test]
+fn data_that_had_not_come_yet_is_called_neither_unread_nor_unanswered() {
+    let mut story = far();
+    let rst = story.packet(Server, RST | ACK);
+    story.say(Client, b"more").wait(ONE_WAY_MS).send(rst);
+    let event = expect(&mut story, Cause::Linger0Close);
+    assert!(!gives(&event, "unanswered_data"), "{event:#?}");
+    assert!(share(&event, Cause::ClosedWithUnreadData) <= 15);
+}
+
+#[test]
+fn what_a_side_said_before_it_could_have_heard_a_question_does_not_answer_it() {
+    let mut story = far();
+    let answer = Packet { payload: b"late".to_vec(), ..story.packet(Server, PSH | ACK) };
+    story.say(Client, b"more").wait(5).send(answer).wait(2 * ONE_WAY_MS).abort(Server);
+    let event = expect(&mut story, Cause::ClosedWithUnreadData);
+    assert!(gives(&event, "unanswered_data"));
+}
+
+#[test]
+fn a_client_that_hangs_up_on_a_long_answer_of_which_only_the_part_under_way_is_recorded_cancels() {
+    let mut story = far();
+    for _ in 0..20 {
+        story.say(Server, &[b'x'; 1400]).ack(Client);
+    }
+    let aborted = story.packet(Client, RST | ACK);
+    for _ in 0..20 {
+        story.say(Server, &[b'x'; 1400]);
+    }
+    story.wait(5).send(aborted);
+    let event = expect(&mut story, Cause::ClientCancel);
+    assert!(!event.evidence.iter().any(|e| e.text.contains("recorded no more")), "{event:#?}");
+}
