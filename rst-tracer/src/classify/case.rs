@@ -8,10 +8,10 @@ use std::net::IpAddr;
 use rst_tracer_common::{
     event::Rst,
     flow::Slot,
-    wire::{Segment, Tunnel},
+    wire::{Flags, Segment, Tunnel},
 };
 
-use super::{Author, Form, Past, Payload, Sequel, Tells, opinion::reason, ttl};
+use super::{Author, Form, Past, Payload, Sequel, Tells, opinion::reason, past::end_of, ttl};
 use crate::{
     correlate::{Crowd, Joined, Testimony},
     event::{Effect, Evidence, Initiator, LocalRole, SentBy, Stage},
@@ -159,12 +159,18 @@ impl<'a> Case<'a> {
         self.now_ns().saturating_sub(slot.time_ns)
     }
 
-    /// Whether it came as soon behind a segment of the receiver as an answer to it would.
+    /// Whether it came as soon behind a segment of the receiver as an answer to it would. What the claimed sender has
+    /// acknowledged was taken in, and neither rejected nor met by nobody.
     pub(super) fn answers_at_once(&self) -> bool {
         const MARGIN_NS: u64 = 20_000_000;
         let rtt = self.past.and_then(|past| past.rtt_ns()).unwrap_or(200_000_000);
         let soon = rtt.saturating_mul(2).saturating_add(MARGIN_NS);
-        self.trigger().is_some_and(|trigger| self.since(trigger) <= soon)
+        let taken = self.past.and_then(|past| past.turned().their_ack());
+        self.trigger().is_some_and(|trigger| {
+            let takes_room = trigger.len > 0 || trigger.flags.has(Flags::FIN);
+            let was_taken = takes_room && taken.is_some_and(|ack| ack.since(end_of(trigger)) >= 0);
+            !was_taken && self.since(trigger) <= soon
+        })
     }
 
     /// By how much the time to live of a host that said nothing else here differs from that of its other

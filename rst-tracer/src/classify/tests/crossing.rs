@@ -219,6 +219,26 @@ fn what_a_side_said_before_it_could_have_heard_a_question_does_not_answer_it() {
 }
 
 #[test]
+fn what_was_acknowledged_is_neither_rejected_nor_unknown() {
+    for acked in [true, false] {
+        let mut story = far();
+        story.say(Client, b"question").wait(2 * ONE_WAY_MS);
+        if acked {
+            story.ack(Server);
+        }
+        story.wait(10);
+        let usual = story.packet(Server, RST);
+        let (ttl, ip_id, df, options) = (43, 3598, false, vec![]);
+        story.send(Packet { options, window: 0, ttl, ip_id, df, ack: 0, ..usual });
+        story.wait(40).say(Server, b"answer");
+        let event = sane(story.first());
+        let by_filter = share(&event, Cause::NetworkFirewallReject);
+        assert_eq!(event.cause == Cause::InjectedReset, acked, "{event:#?}");
+        assert_eq!(by_filter < 20, acked, "{event:#?}");
+    }
+}
+
+#[test]
 fn a_client_that_hangs_up_on_a_long_answer_of_which_only_the_part_under_way_is_recorded_cancels() {
     let mut story = far();
     for _ in 0..20 {
