@@ -139,21 +139,34 @@ impl<'a> Case<'a> {
     }
 }
 
-/// Whether nobody who sees the connection would write it: its number stood in no segment, and the claimed
-/// sender's last data was acknowledged so long ago that everybody on the path knew the right one. Where segments were
-/// not recorded nobody knows what stood in them.
-pub(super) fn is_guess(case: &Case<'_>, past: &Past<'_>) -> bool {
-    const MARGIN_NS: u64 = 5_000_000;
+/// Whether its number stood in no segment. Where segments were not recorded nobody knows what stood in them.
+fn stood_nowhere(case: &Case<'_>, past: &Past<'_>) -> bool {
     let seq = case.segment().tcp.seq;
     let stood_in = |slot: &Slot| match past.is_mine(slot) {
         true => slot.seq == seq || end_of(slot) == seq,
         false => slot.ack == seq,
     };
     let was_read = past.slots().filter(|slot| !slot.flags.has(Flags::RST)).any(stood_in);
-    if was_read || past.state().has_holes() {
+    !was_read && !past.state().has_holes()
+}
+
+/// Whether it has a number that the receiver had left behind and that stood in no segment: who sees the connection may
+/// be late, but does not write such a one.
+pub(super) fn is_odd_and_old(case: &Case<'_>, past: &Past<'_>) -> bool {
+    let expected = past.their_ack();
+    expected.is_some_and(|expected| expected.is_after(case.segment().tcp.seq))
+        && stood_nowhere(case, past)
+}
+
+/// Whether nobody who sees the connection would write it: its number stood in no segment, and the claimed
+/// sender's last data was acknowledged so long ago that everybody on the path knew the right one.
+pub(super) fn is_guess(case: &Case<'_>, past: &Past<'_>) -> bool {
+    const MARGIN_NS: u64 = 5_000_000;
+    if !stood_nowhere(case, past) {
         return false;
     }
-    let settled = past.rtt_ns().map_or(u64::MAX, |rtt| rtt.saturating_mul(2).max(MARGIN_NS));
+    // Wherever on the path somebody writes: a round trip after the data passed here he may know its acknowledgment.
+    let settled = past.rtt_ns().map_or(u64::MAX, |rtt| rtt.saturating_add(MARGIN_NS));
     let quiet = past.my_last_data().is_none_or(|data| case.since(data) > settled);
     quiet && past.their_ack() == Some(past.my_end())
 }

@@ -3,7 +3,7 @@
 use super::{
     Case, Form, Maker, Opinion, Rule,
     application::head,
-    blind::{in_volley, is_guess, is_guessed},
+    blind::{in_volley, is_guess, is_guessed, is_odd_and_old},
     opinion::{reason, span},
     ttl,
 };
@@ -47,6 +47,7 @@ fn injected(case: &Case<'_>) -> Vec<Opinion> {
         (true, _) if is_answer && !tells.has("seq_runs_ahead") => 0.09,
         (true, _) if unbelieved && !in_volley(case, &past) && is_guess(case, &past) => 0.3,
         (true, _) if unbelieved && tells.habit.is_none() && !in_volley(case, &past) => 0.5,
+        (true, _) if unbelieved && !in_volley(case, &past) && is_odd_and_old(case, &past) => 0.6,
         (true, _) => 0.92,
         (false, _) if is_answer => 0.09,
         (false, 3.0..) => 0.68,

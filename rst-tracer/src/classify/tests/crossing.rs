@@ -219,6 +219,22 @@ fn what_a_side_said_before_it_could_have_heard_a_question_does_not_answer_it() {
 }
 
 #[test]
+fn a_number_one_short_is_a_guess_as_soon_as_everybody_on_the_path_may_know_better() {
+    let cause = |quiet_ms| {
+        let mut story = far();
+        story.say(Server, b"news").ack(Client).wait(quiet_ms);
+        let usual = story.packet(Server, RST);
+        let (seq, options) = (usual.seq.wrapping_sub(1), vec![]);
+        let (window, ttl, ip_id, df) = (16_384, 89, 20_202, false);
+        story.send(Packet { seq, options, window, ttl, ip_id, df, ack: 0, ..usual });
+        story.say(Client, b"more").wait(2 * ONE_WAY_MS).ack(Server).wait(20).say(Server, b"alive");
+        sane(story.first()).cause
+    };
+    assert_eq!(cause(2 * ONE_WAY_MS + 10), Cause::BlindResetAttempt);
+    assert_ne!(cause(ONE_WAY_MS), Cause::BlindResetAttempt, "it may have read what is under way");
+}
+
+#[test]
 fn what_was_acknowledged_is_neither_rejected_nor_unknown() {
     for acked in [true, false] {
         let mut story = far();
