@@ -34,7 +34,8 @@ fn time_to_live(case: &Case<'_>, past: &Past<'_>, tells: &mut Tells) {
     let ttl = case.segment().ttl;
     let mut usual: Vec<u8> =
         past.my_slots().filter(|slot| !slot.flags.has(Flags::RST)).map(|slot| slot.ttl).collect();
-    usual.push(past.mine().ttl);
+    // It is 0 where all that was seen in its name were resets.
+    usual.extend(Some(past.mine().ttl).filter(|ttl| *ttl != 0));
     let Some(nearest) = usual.into_iter().min_by_key(|usual| usual.abs_diff(ttl)) else { return };
     let part = if case.form.is_passive() { 0.5 } else { 1.0 };
     match nearest.abs_diff(ttl) {

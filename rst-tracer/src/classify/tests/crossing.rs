@@ -268,3 +268,18 @@ fn a_client_that_hangs_up_on_a_long_answer_of_which_only_the_part_under_way_is_r
     let event = expect(&mut story, Cause::ClientCancel);
     assert!(!event.evidence.iter().any(|e| e.text.contains("recorded no more")), "{event:#?}");
 }
+
+#[test]
+fn no_usual_ttl_is_made_up_where_only_resets_were_seen() {
+    let mut story = Story::v4();
+    story.syn();
+    let refusal = Packet { seq: 0, options: vec![], ..story.packet(Server, RST | ACK) };
+    for n in 0..3 {
+        let (ttl, window) = (65 + n, 4229 + u16::from(n));
+        story.wait(5).send(Packet { ttl, window, ip_id: 32_000, df: false, ..refusal.clone() });
+    }
+    story.wait(1070).syn_ack();
+    for event in story.told() {
+        assert!(!event.evidence.iter().any(|e| e.text.contains("segments 0")), "{event:#?}");
+    }
+}
