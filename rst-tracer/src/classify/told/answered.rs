@@ -90,7 +90,9 @@ fn unwanted_syn_ack(case: &Case<'_>, sent: &Notice) -> Vec<Opinion> {
     if sent.state_before.as_deref() == Some("SYN_SENT") {
         return vec![told(sent, Cause::ClientGaveUp, 0.97, meaning)];
     }
-    if case.testimony().witnesses.states {
+    // Of sockets that closed the kernel's part of the tracer remembers some: one of a common TCP may be forgotten.
+    let by_a_stack = case.past.is_some_and(|past| scan::is_stack_syn(&past));
+    if case.testimony().witnesses.states && !by_a_stack {
         let unknown = "no socket of this host had sent the SYN, nor closed since: a program wrote it \
                        past TCP";
         return vec![
