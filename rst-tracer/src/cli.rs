@@ -12,9 +12,7 @@ use rst_tracer_common::{
     wire::Address,
 };
 
-use parse::{
-    cause_parser, internal, interval, listen_address, place, port, probability, user,
-};
+use parse::{cause_parser, internal, interval, listen_address, place, port, probability, user};
 pub(crate) use parse::{duration, network};
 
 use crate::{

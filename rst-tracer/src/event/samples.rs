@@ -323,17 +323,10 @@ fn finding() -> impl Strategy<Value = Finding> {
 
 fn stats() -> impl Strategy<Value = StatsEvent> {
     let counts = || btree_map(text(), any::<u64>(), 0..3);
-    let hook = (one(Hook::ALL), of(wild()), any::<(u64, u64)>(), counts(), counts(), counts()).prop_map(
-        |(hook, interface, (segments, tracked), untracked, malformed, skipped)| HookStats {
-            hook,
-            interface,
-            segments,
-            tracked,
-            untracked,
-            malformed,
-            skipped,
-        },
-    );
+    let hook = (one(Hook::ALL), of(wild()), any::<(u64, u64)>(), counts(), counts(), counts())
+        .prop_map(|(hook, interface, (segments, tracked), untracked, malformed, skipped)| {
+            HookStats { hook, interface, segments, tracked, untracked, malformed, skipped }
+        });
     let rule = (text(), one(Expect::ALL), any::<[u64; 5]>(), of(time())).prop_map(
         |(rule, expect, [rsts, as_configured, expected, violated, unclear], last)| RuleStats {
             rule,
