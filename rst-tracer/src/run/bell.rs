@@ -1,6 +1,6 @@
 //! The signals of a replay: flags for what was asked, and a bell for who waits for a pipe.
 //!
-//! INT and TERM end it as the end of its files would; a second one ends it at once. HUP does the same where somebody
+//! INT and TERM end it as the end of its files would; a second one, half a second later, ends it at once. HUP does the same where somebody
 //! cares for it: the terminal has gone. USR1 asks for the numbers. USR2 changes nothing: whatever is written is on its
 //! way before more is waited for.
 
@@ -107,7 +107,7 @@ impl Drop for Bell {
 
 fn listen_to(number: Signal, handler: extern "C" fn(libc::c_int)) -> Result<()> {
     let action = SigAction::new(SigHandler::Handler(handler), SaFlags::SA_RESTART, SigSet::empty());
-    // SAFETY: the handlers store to atomics and call write(2) and signal(2), which are async-signal-safe.
+    // SAFETY: the handlers store to atomics and call what `ring` and `forgive_once` do, which is async-signal-safe.
     unsafe { sigaction(number, &action) }.with_context(|| format!("cannot listen to {number}"))?;
     Ok(())
 }

@@ -1,7 +1,10 @@
 //! The signals of a trace: stop, stop at once, say the numbers, flush the output, open it anew.
 //!
-//! INT and TERM end it in order. A second one ends it at once, even where the first cannot be
-//! obeyed because the output takes nothing: the handler restores the default.
+//! INT and TERM end it in order. A second one, half a second or more after the first, ends it at once, even where the
+//! first cannot be obeyed because the output takes nothing: the handler restores the default. What comes sooner is the
+//! same request: timeout(1) signals its child and then the process group that both are in.
+
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::{Context, Result};
 use nix::{
@@ -10,7 +13,15 @@ use nix::{
 };
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+use crate::clock::monotonic_ns;
+
 pub(super) const STOPPING: [Number; 2] = [Number::SIGINT, Number::SIGTERM];
+
+/// How soon after the first a signal that asks to stop is the same request.
+const SAME_REQUEST_NS: u64 = 500_000_000;
+
+/// When the first came; 0: none did.
+static FIRST_NS: AtomicU64 = AtomicU64::new(0);
 
 /// What a trace can be asked from outside.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,7 +59,7 @@ impl Signals {
         for number in STOPPING {
             let handler = SigHandler::Handler(forgive_once);
             let action = SigAction::new(handler, SaFlags::SA_RESTART, SigSet::empty());
-            // SAFETY: the handler does nothing but call signal(2), which is async-signal-safe.
+            // SAFETY: the handler calls clock_gettime(2), signal(2) and raise(3), which are async-signal-safe.
             unsafe { sigaction(number, &action) }
                 .with_context(|| format!("cannot listen to {number}"))?;
         }
@@ -98,10 +109,16 @@ pub(super) fn is_ignored(number: Number) -> Result<bool> {
     Ok(action.sa_sigaction == libc::SIG_IGN)
 }
 
-/// The next signal that asks to stop has its default effect.
-pub(super) extern "C" fn forgive_once(_: libc::c_int) {
-    for number in STOPPING {
-        // SAFETY: async-signal-safe (signal-safety(7)), and both numbers are valid.
-        unsafe { libc::signal(number as libc::c_int, libc::SIG_DFL) };
+/// Another INT or TERM has its default effect, unless it comes with the first signal that asked to stop.
+pub(super) extern "C" fn forgive_once(number: libc::c_int) {
+    let now = monotonic_ns();
+    let first = FIRST_NS.compare_exchange(0, now, Ordering::Relaxed, Ordering::Relaxed);
+    let is_another = first.is_err_and(|first| now.saturating_sub(first) >= SAME_REQUEST_NS);
+    if is_another && STOPPING.iter().any(|stopping| *stopping as libc::c_int == number) {
+        // SAFETY: async-signal-safe (signal-safety(7)), and the number is valid. What is raised comes when this returns.
+        unsafe {
+            libc::signal(number, libc::SIG_DFL);
+            libc::raise(number);
+        }
     }
 }

@@ -6,6 +6,7 @@ mod build;
 mod stream;
 
 use std::{
+    fs,
     io::Write,
     process::{Child, ChildStdin, Command, ExitStatus, Stdio},
 };
@@ -167,6 +168,25 @@ impl Tracer {
     pub fn interrupt(self) -> Ended {
         self.signal(Signal::SIGINT);
         self.wait()
+    }
+
+    /// Whether it has ended, and is still to be waited for.
+    pub fn has_ended(&self) -> bool {
+        self.status_of("State").starts_with('Z')
+    }
+
+    /// Whether it has a handler for a signal.
+    pub fn catches(&self, signal: Signal) -> bool {
+        let caught = u64::from_str_radix(&self.status_of("SigCgt"), 16).expect("hexadecimal");
+        caught >> (signal as u32 - 1) & 1 == 1
+    }
+
+    /// A line of proc_pid_status(5).
+    fn status_of(&self, name: &str) -> String {
+        let status =
+            fs::read_to_string(format!("/proc/{}/status", self.pid())).expect("it is there");
+        let named = |line: &str| line.strip_prefix(name)?.strip_prefix(":\t").map(str::to_owned);
+        status.lines().find_map(named).expect("a value")
     }
 
     /// Waits for its end.

@@ -1,18 +1,22 @@
 //! Replays that are asked to end, or for their numbers, while a pipe brings nothing.
 
 use std::{
-    io::Write,
-    process::{ChildStdin, Stdio},
+    io::{self, Write},
+    os::unix::process::ExitStatusExt,
+    process::{ChildStdin, Command, Stdio},
+    thread,
+    time::{Duration, Instant},
 };
 
 use nix::{
     sys::{signal::Signal, stat::Mode},
     unistd::mkfifo,
 };
+use rst_tracer::demo::wait;
 use rst_tracer_tests::{
     capture::{Folder, many_refused, pcap},
     summary::Summary,
-    tracer::{Tracer, command},
+    tracer::{Tracer, command, program},
 };
 
 /// Of 1.2 seconds: the first of them are told, the last still wait for what belongs to them.
@@ -42,6 +46,40 @@ fn int_term_and_hup_end_it_as_the_end_of_the_pipe_would() {
         assert_eq!(summary.count("not written"), 0);
         summary.assert_balanced();
     }
+}
+
+/// timeout(1) signals its child, and then the process group that both are in.
+#[test]
+fn what_timeout_ends_ends_in_order() {
+    let mut limited = Command::new("timeout");
+    limited.args(["--preserve-status", "1"]).arg(program()).args(["replay", "-"]);
+    let mut tracer = Tracer::spawn(limited.stdin(Stdio::piped()));
+    let mut pipe = tracer.take_input();
+    pipe.write_all(&pcap(&many_refused(RESETS))).expect("it reads");
+    let ended = tracer.wait();
+    drop(pipe);
+    ended.assert_code(0);
+    assert_eq!(ended.out.len(), usize::from(RESETS), "{:#?}", ended.err);
+    ended.summary().assert_balanced();
+}
+
+#[test]
+fn a_second_signal_half_a_second_later_ends_one_that_nobody_reads() {
+    let folder = Folder::new();
+    let file = folder.file("many.pcap", &pcap(&many_refused(4000)));
+    let (_reader, writer) = io::pipe().expect("a pipe");
+    let tracer = Tracer::spawn_into(&mut command(&["replay", &file]), writer.into());
+    wait::until("it to heed signals", || Ok(tracer.catches(Signal::SIGTERM))).expect("it does");
+    let first = Instant::now();
+    wait::until("it to end", || {
+        tracer.signal(Signal::SIGTERM);
+        thread::sleep(Duration::from_millis(50));
+        Ok(tracer.has_ended())
+    })
+    .expect("ended");
+    assert!(first.elapsed() >= Duration::from_millis(500), "what comes with the first is forgiven");
+    let ended = tracer.wait();
+    assert_eq!(ended.status.signal(), Some(Signal::SIGTERM as i32), "{ended:#?}");
 }
 
 /// As Ctrl-C in `tcpdump -w - | rst-tracer replay -`: it ends both, and tcpdump writes what it still holds.

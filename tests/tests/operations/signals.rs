@@ -1,6 +1,6 @@
 //! Stopping and asking: signals, counts and time limits, and numbers that add up.
 
-use std::process::Command;
+use std::{process::Command, thread, time::Duration};
 
 use nix::sys::signal::Signal;
 use rst_tracer_tests::{
@@ -60,6 +60,26 @@ fn what_still_waits_is_written_when_it_is_asked_to_stop() {
         assert_eq!(ended.summary().count("events"), 3);
         ended.summary().assert_balanced();
     });
+}
+
+/// As timeout(1) asks: it signals its child, and then the process group that both are in.
+#[test]
+fn two_signals_at_once_are_one_request() {
+    for again in [Signal::SIGTERM, Signal::SIGINT] {
+        in_namespace(move || {
+            set_up("lo");
+            let tracer = Tracer::trace(&["--settle", "1h"]);
+            refuse_on_loopback(20);
+            tracer.signal(Signal::SIGTERM);
+            thread::sleep(Duration::from_millis(1));
+            // It may have ended, and is still to be waited for.
+            tracer.signal(again);
+            let ended = tracer.wait();
+            ended.assert_code(0);
+            assert_eq!(ended.out.len(), 20, "what waited is written: {ended:#?}");
+            ended.summary().assert_balanced();
+        });
+    }
 }
 
 #[test]
