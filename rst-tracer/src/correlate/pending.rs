@@ -153,6 +153,8 @@ impl Correlator {
             Record::After(after) => self.take_after(after),
             Record::Reset(reset) => self.take_reset(reset),
             Record::Notice(notice) => self.take_notice(notice, None),
+            // What hosts and connections elsewhere showed says nothing about those here.
+            Record::AnotherStory(_) => self.crowd = Gathering::default(),
         }
     }
 
@@ -222,6 +224,9 @@ impl Correlator {
     /// The first of the latest resets that this may be another sighting of.
     fn seen_before(&self, reset: &Reset) -> Option<u64> {
         let (now, merge_ns) = (reset.rst.head.time_ns, self.rules.merge_ns);
+        if merge_ns == 0 {
+            return None;
+        }
         let numbers = self.of_flow.get(&reset.rst.head.flow_hash)?;
         let joined = |number: &u64| self.waiting.get(number).map(|waiting| &waiting.joined);
         let is_late =
@@ -233,15 +238,16 @@ impl Correlator {
         })
     }
 
-    /// Adds a segment to what followed the resets of its flow.
+    /// Adds a segment to what followed the resets of its flow. An earlier reset has seen what a later one has, and
+    /// more: before one that has seen enough, all have.
     fn take_after(&mut self, after: After) {
         let after = Arc::new(after);
-        for number in self.of_flow.get(&after.head.flow_hash).into_iter().flatten() {
-            if let Some(waiting) = self.waiting.get_mut(number)
-                && waiting.joined.aftermath.len() < MOST_AFTER
-            {
-                waiting.joined.aftermath.push(after.clone());
+        for number in self.of_flow.get(&after.head.flow_hash).into_iter().flatten().rev() {
+            let Some(waiting) = self.waiting.get_mut(number) else { continue };
+            if waiting.joined.aftermath.len() >= MOST_AFTER {
+                break;
             }
+            waiting.joined.aftermath.push(after.clone());
         }
     }
 
@@ -362,8 +368,7 @@ fn is_sighting_of(joined: &Joined, reset: &Reset, merge_ns: u64) -> bool {
     };
     let place = |r: &Reset| (r.rst.head.ifindex, r.rst.head.hook);
     let apart = reset.rst.head.time_ns.abs_diff(joined.reset.rst.head.time_ns);
-    merge_ns > 0
-        && apart <= merge_ns
+    apart <= merge_ns
         && same(&joined.reset, reset)
         && std::iter::once(&joined.reset).chain(&joined.sightings).all(|r| place(r) != place(reset))
 }

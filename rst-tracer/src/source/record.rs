@@ -120,6 +120,8 @@ pub enum Record {
     After(After),
     /// A statement of the kernel itself.
     Notice(Box<Notice>),
+    /// From this time on a capture that does not go on where the last one ended: it may be of another place.
+    AnotherStory(u64),
 }
 
 impl Record {
@@ -129,6 +131,7 @@ impl Record {
             Self::Reset(reset) => reset.rst.head.time_ns,
             Self::After(after) => after.head.time_ns,
             Self::Notice(notice) => notice.wire.time_ns,
+            Self::AnotherStory(time_ns) => *time_ns,
         }
     }
 

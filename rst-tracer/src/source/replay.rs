@@ -78,7 +78,8 @@ impl Replay {
         self.counted.clone()
     }
 
-    /// Reads one capture to its end and hands over its records, each with the time of its frame.
+    /// Reads one capture to its end and hands over its records, each with the time of its frame; first of all that it does
+    /// not go on where the last one ended, if so.
     /// `progress` is told now and then how many bytes were read.
     ///
     /// # Errors
@@ -103,10 +104,14 @@ impl Replay {
             let mut counters = counted.0.borrow_mut();
             for frame in at_hand.frames() {
                 let time_ns = frame.time_ns;
-                if std::mem::take(&mut is_first) {
-                    self.forget_unless_continued(time_ns).map_err(Problem::Memory)?;
-                }
+                let begins = std::mem::take(&mut is_first) && !self.is_continued(time_ns);
                 self.last_ns = Some(time_ns);
+                if begins {
+                    self.table = table(self.flows, self.expected).map_err(Problem::Memory)?;
+                    if each(time_ns, Some(Record::AnotherStory(time_ns))).is_break() {
+                        return Ok(ControlFlow::Break(()));
+                    }
+                }
                 let goes_on = match self.see(&frame, &mut counters) {
                     // Said apart: to hand over what is no record would copy as much as the longest one has.
                     None => each(time_ns, None),
@@ -145,13 +150,9 @@ impl Replay {
         }
     }
 
-    fn forget_unless_continued(&mut self, time_ns: u64) -> anyhow::Result<()> {
-        let continues =
-            self.last_ns.is_none_or(|last| time_ns >= last && time_ns - last <= LONGEST_GAP_NS);
-        if !continues {
-            self.table = table(self.flows, self.expected)?;
-        }
-        Ok(())
+    /// Whether a file that begins at this time goes on where the last one ended.
+    fn is_continued(&self, time_ns: u64) -> bool {
+        self.last_ns.is_none_or(|last| time_ns >= last && time_ns - last <= LONGEST_GAP_NS)
     }
 
     /// What the kernel programs do with a frame (`rst-tracer-ebpf/src/see.rs`), step by step.

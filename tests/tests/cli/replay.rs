@@ -3,9 +3,10 @@
 use std::{fs, io::Write, process::Stdio};
 
 use rst_tracer_tests::{
-    bytes::sll2,
+    bytes::{Segment, sll2},
     capture::{Folder, many_refused, pcap, refused, seen_twice},
-    capture_file::{Frame, Order, pcapng},
+    capture_file::{self, Clock, Frame, Order, pcapng},
+    story::{Form, Side, Story},
     tracer::{Tracer, command, run, run_with_input},
 };
 use serde_json::Value;
@@ -137,6 +138,45 @@ fn several_files_are_one_run_and_share_their_connections() {
     let summary = ended.summary();
     assert_eq!((summary.count("segments"), summary.count("resets")), (3, 1));
     assert!(ended.said("summary: 1 flows"), "one connection over both files: {ended:#?}");
+}
+
+/// A refusal in a capture that begins so long after (or before) the other one, and what was read before it.
+fn refusal_after(gap_s: i64, folder: &Folder) -> [String; 2] {
+    let mut before = Story::v4();
+    for port in 40_000..40_006 {
+        before.begin_from_port(port);
+        before.exchange();
+        before.reset(Side::Client, Form::Active);
+    }
+    let mut asked = Story::between("10.0.0.5:41000", "10.0.0.9:8443");
+    asked.now_ns = before.now_ns.saturating_add_signed(gap_s * 1_000_000_000);
+    asked.syn();
+    // From another distance than all that this host sent in the other capture.
+    let refusal = Segment { ttl: 57, ..asked.reset_segment(Side::Server, Form::Refusal) };
+    asked.send_packet(&refusal.packet());
+    [("before", before), ("refusal", asked)].map(|(name, story)| {
+        let content = capture_file::pcap(1, Order::Little, Clock::Nanoseconds, &story.frames);
+        folder.file(&format!("{name}.pcap"), &content)
+    })
+}
+
+#[test]
+fn what_another_capture_showed_says_nothing_about_one_that_does_not_go_on() {
+    const DAY_S: i64 = 86_400;
+    for (gap_s, goes_on) in [(-DAY_S, false), (DAY_S, false), (1, true)] {
+        let folder = Folder::new();
+        let files = refusal_after(gap_s, &folder);
+        let verdict = |files: &[String]| {
+            let files = files.iter().map(String::as_str);
+            let ended = run(&["replay", "-f", "json"].into_iter().chain(files).collect::<Vec<_>>());
+            let event: Value =
+                serde_json::from_str(ended.out.last().expect("a line")).expect("JSON");
+            ["cause", "confidence", "evidence", "origin"].map(|key| event[key].clone())
+        };
+        let (alone, with_other) = (verdict(&files[1..]), verdict(&files));
+        assert_eq!(alone[0], "closed_port", "{alone:#?}");
+        assert_eq!(alone != with_other, goes_on, "{alone:#?} {with_other:#?}");
+    }
 }
 
 #[test]

@@ -117,8 +117,8 @@ impl Gathering {
             endpoint.count(now);
             self.hosts.at(src.address, Histogram::default).count(now);
         }
-        crowd.src_peer = self.peers.about(src.address);
-        crowd.sees_dst = self.peers.knows(dst.address);
+        crowd.src_peer = self.peers.about(src.address, now);
+        crowd.sees_dst = self.peers.knows(dst.address, now);
         crowd.sees_both_ways = self.peers.come_both_ways(now);
         if arrival.is_first {
             self.peers.learn(reset);

@@ -1,8 +1,8 @@
 //! How far away a host is, and by which neighbour its frames come, as its other connections showed.
 //!
 //! In: the flows of resets. Out: what is known about the source of another reset, and whether this place sees both
-//! directions. Only flows that ended
-//! in a reset are seen here, so little is known, and silence says nothing.
+//! directions. Only flows that ended in a reset are seen here, so little is known, and silence says nothing. What is old
+//! says nothing either: paths change, and addresses change hands.
 
 use rst_tracer_common::{flow::flag, wire::Address};
 
@@ -16,6 +16,8 @@ use crate::{
 const MOST: usize = 4_096;
 /// How many different ones are remembered before there are too many to mean anything.
 const FEW: usize = 4;
+/// How long what a host showed last holds.
+const HOLDS_NS: u64 = 3_600_000_000_000;
 
 /// What a host's other connections showed at this place.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -37,6 +39,13 @@ struct Known {
     macs: Vec<[u8; 6]>,
     least_rtt_ns: Option<u64>,
     connections: u32,
+    last_ns: u64,
+}
+
+impl Known {
+    fn holds(&self, now: u64) -> bool {
+        now.saturating_sub(self.last_ns) <= HOLDS_NS
+    }
 }
 
 /// All hosts.
@@ -76,6 +85,10 @@ impl Peers {
                 continue;
             }
             let known = self.hosts.at(address, Known::default);
+            if !known.holds(head.time_ns) {
+                *known = Known::default();
+            }
+            known.last_ns = head.time_ns;
             known.connections = known.connections.saturating_add(1);
             if let Some(ttl) = past.my_ttl() {
                 note(&mut known.ttls, ttl);
@@ -87,11 +100,6 @@ impl Peers {
         }
     }
 
-    /// Whether segments of a host were seen.
-    pub(super) fn knows(&self, address: Address) -> bool {
-        self.hosts.get(&address).is_some()
-    }
-
     /// Whether connections pass here both ways, nearly all of them, and have for longer than an answer takes: then a
     /// segment that was not seen did not pass.
     pub(super) fn come_both_ways(&self, now: u64) -> bool {
@@ -101,9 +109,18 @@ impl Peers {
         long && self.both_ways >= SEVERAL && self.both_ways / 4 >= self.one_way
     }
 
-    /// What is known about a host.
-    pub(super) fn about(&self, address: Address) -> Option<Peer> {
-        let known = self.hosts.get(&address)?;
+    /// Whether segments of a host were seen not long before `now`.
+    pub(super) fn knows(&self, address: Address, now: u64) -> bool {
+        self.known(address, now).is_some()
+    }
+
+    fn known(&self, address: Address, now: u64) -> Option<&Known> {
+        self.hosts.get(&address).filter(|known| known.holds(now))
+    }
+
+    /// What is known about a host at `now`.
+    pub(super) fn about(&self, address: Address, now: u64) -> Option<Peer> {
+        let known = self.known(address, now)?;
         let mut macs = [[0; 6]; FEW];
         if known.macs.len() <= FEW {
             for (mac, known) in macs.iter_mut().zip(&known.macs) {

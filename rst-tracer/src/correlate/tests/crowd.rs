@@ -78,6 +78,19 @@ fn resets_of_the_own_tcp_are_not_alike() {
 }
 
 #[test]
+fn what_a_host_showed_hours_ago_says_nothing() {
+    const HOUR_MS: u64 = 3_600_000;
+    let mut story = on_the_client();
+    for (port, wait_ms) in [(50_000, 0), (50_001, HOUR_MS / 2), (50_002, 2 * HOUR_MS)] {
+        story.wait(wait_ms).another_client(port).exchange().abort(Server);
+    }
+    let crowds = crowds(&mut story);
+    let known: Vec<_> = crowds.iter().map(|crowd| crowd.src_peer.map(|peer| peer.ttl)).collect();
+    assert_eq!(known, [None, Some(Some(57)), None]);
+    assert_eq!(crowds.iter().map(|crowd| crowd.sees_dst).collect::<Vec<_>>(), [false, true, false]);
+}
+
+#[test]
 fn a_listener_that_closes_with_its_connections_is_seen() {
     let mut story = on_the_server();
     story.handshake();

@@ -4,6 +4,7 @@ mod crowd;
 mod joining;
 mod kernel;
 mod settling;
+mod storms;
 
 use rst_tracer_common::event::Hook;
 
