@@ -108,6 +108,13 @@ impl<'a> Case<'a> {
         self.past?.trigger(self.form, self.segment(), self.now_ns())
     }
 
+    /// The same, unless that passed so long before that this is no answer to it.
+    pub(super) fn answered_lately(&self) -> Option<&'a Slot> {
+        const LATE_NS: u64 = 1_000_000_000;
+        let trips = self.past?.rtt_ns().unwrap_or(0).saturating_mul(2);
+        self.trigger().filter(|trigger| self.since(trigger) <= trips.saturating_add(LATE_NS))
+    }
+
     /// The last reset before it that its claimed sender may have known, and whether it sent that one too.
     pub(super) fn known_reset(&self) -> Option<(&'a Slot, bool)> {
         self.past?.reset_before(self.trigger())

@@ -312,7 +312,7 @@ fn stale_state(case: &Case<'_>) -> Vec<Opinion> {
     let Some(past) = case.established() else { return vec![] };
     let open = !past.i(flag::FIN) && case.heeded_reset().is_none();
     let was_alive = past.mine().data_segments > 0 || past.i(flag::ACKED);
-    let Some(trigger) = case.trigger() else { return vec![] };
+    let Some(trigger) = case.answered_lately() else { return vec![] };
     if case.form != Form::Passive || !open || !was_alive || case.forgery().proven {
         return vec![];
     }

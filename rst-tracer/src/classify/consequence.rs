@@ -219,12 +219,16 @@ fn probes_were_answered(case: &Case<'_>) -> bool {
     past.last_probes().count() > 1 && past.unanswered_probes() < 2
 }
 
-/// How much attention a reset deserves, and where to look for the fault.
-pub(super) fn consequence(case: &Case<'_>, cause: Cause) -> (Severity, AtFault) {
+/// Below this probability nobody is to be alarmed.
+const ALARMING: f64 = 0.5;
+
+/// How much attention a reset deserves of which this is so likely the cause, and where to look for the fault.
+pub(super) fn consequence(case: &Case<'_>, cause: Cause, probability: f64) -> (Severity, AtFault) {
     let context = contexts_of(cause).find(|context| (context.holds)(case));
     let alone = row(cause);
     let (severity, whose) = context.map_or(alone, |context| context.then.of(alone));
-    (severity, whose.of(case.known.sent_by))
+    let is_guess = severity == High && probability < ALARMING;
+    (if is_guess { Medium } else { severity }, whose.of(case.known.sent_by))
 }
 
 fn contexts_of(cause: Cause) -> impl Iterator<Item = &'static Context> {
@@ -260,5 +264,6 @@ pub fn consequence_table() -> String {
         let causes: Vec<_> = causes.iter().map(|cause| format!("`{cause}`")).collect();
         text += &format!("| {} | {when} | {severity} | {fault} |\n", causes.join(", "));
     }
+    text += "\nA cause of high severity that is less than 50 % sure is of medium severity.\n";
     text
 }

@@ -25,14 +25,23 @@ impl Case<'_> {
     /// because a rule came in: the longer nothing was said, the likelier. 0 where it was no filter.
     pub(super) fn forgotten_by_its_filter(&self) -> f64 {
         const S: u64 = 1_000_000_000;
-        let Some((past, trigger)) = self.established().zip(self.trigger()) else { return 0.0 };
+        let Some((past, trigger)) = self.established().zip(self.answered_lately()) else {
+            return 0.0;
+        };
         let by_filter =
             self.maker() == Maker::Filter || self.forgery().proven && self.form.is_passive();
-        if !by_filter || past.has(flag::RST_SEEN) || past.i(flag::FIN) {
+        let shifted = self.ttl_shift().is_some_and(|shift| shift != 0) && !self.made_here();
+        let elsewhere = self.form == Form::Passive
+            && self.maker() != Maker::Stack
+            && (shifted || self.forgery().has("too_soon"));
+        if !(by_filter || elsewhere) || past.has(flag::RST_SEEN) || past.i(flag::FIN) {
             return 0.0;
         }
         match past.silence_before(trigger) {
             ..S => 0.0,
+            // Few keep a connection in mind longer, and only what does not stand at its end writes from there.
+            silence if elsewhere && silence >= IDLE_S[0] * S => 0.62,
+            _ if !by_filter => 0.0,
             silence if is_idle_timeout(silence) => 0.65,
             silence if silence < 30 * S => 0.2,
             _ => 0.45,
@@ -96,7 +105,7 @@ fn idle_timeout(case: &Case<'_>) -> Vec<Opinion> {
     if past.has(flag::RST_SEEN) || past.i(flag::FIN) {
         return vec![];
     }
-    let trigger = case.trigger();
+    let trigger = case.answered_lately();
     let (silence, probability) = match trigger {
         Some(trigger) => {
             // The wait that counts is the one before the segment that was answered; the box may
@@ -104,7 +113,17 @@ fn idle_timeout(case: &Case<'_>) -> Vec<Opinion> {
             let ns = past.silence_before(trigger);
             (ns, if ns / 1_000_000_000 >= IDLE_S[0] { 0.3 } else { 0.0 })
         }
-        None => (past.silence_ns(case.now_ns()).unwrap_or(0), 0.0),
+        None => {
+            let silence = past.silence_ns(case.now_ns()).unwrap_or(0);
+            // An endpoint's TCP writes a bare reset as an answer only.
+            let bare = case.form == Form::Passive && !case.made_here();
+            let probability = match silence / 1_000_000_000 {
+                s if bare && s >= IDLE_S[0] => 0.45,
+                s if bare && s >= 10 => 0.28,
+                _ => 0.0,
+            };
+            (silence, probability)
+        }
     };
     let probability = if is_idle_timeout(silence) { 0.55 } else { probability };
     let probability = case.forgotten_by_its_filter().max(probability);

@@ -53,7 +53,7 @@ impl Verdict {
         let best = opinions.remove(0);
         let mut evidence = best.evidence;
         evidence.sort_by_key(|reason| std::cmp::Reverse(reason.weight));
-        let (severity, at_fault) = consequence(case, best.cause);
+        let (severity, at_fault) = consequence(case, best.cause, best.probability);
         Self {
             class: best.cause.class(),
             cause: best.cause,
@@ -70,7 +70,7 @@ impl Verdict {
     fn unknown(case: &Case<'_>, opinions: Vec<Opinion>) -> Self {
         let unseen = case.known.stage == Stage::NoFlow || !case.saw_the_beginning();
         let cause = if unseen { Cause::NoConnectionSeen } else { Cause::Unknown };
-        let (severity, at_fault) = consequence(case, cause);
+        let (severity, at_fault) = consequence(case, cause, 0.0);
         Self {
             class: cause.class(),
             cause,

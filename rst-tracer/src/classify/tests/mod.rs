@@ -18,6 +18,7 @@ mod peers;
 mod proofs;
 mod scans;
 mod signatures;
+mod silences;
 mod stopped;
 mod strangers;
 mod told;
