@@ -7,6 +7,7 @@ mod failures;
 mod filters;
 mod help;
 mod output;
+mod readers;
 mod replay;
 mod signals;
 mod texts;

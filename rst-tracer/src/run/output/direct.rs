@@ -11,6 +11,7 @@ use std::{
 
 use crate::{
     event::{Event, OutputStats},
+    run::tell,
     sink::Sink,
 };
 
@@ -22,6 +23,8 @@ pub(super) struct Waited {
     pub(super) name: String,
     pub(super) sink: Box<dyn Sink>,
     pub(super) progress: Progress,
+    /// Nobody reads it any more.
+    pub(super) is_left: bool,
 }
 
 /// How far an output has come.
@@ -74,8 +77,36 @@ impl<W: Write> Write for Counted<W> {
     }
 }
 
+impl Direct {
+    /// Does it at each. One that nobody reads any more does not end the others; the last such one does.
+    fn at_each(&mut self, act: impl Fn(&mut Waited) -> io::Result<()>) -> io::Result<()> {
+        let (mut result, mut closed) = (Ok(()), None);
+        for output in &mut self.0 {
+            match act(output) {
+                Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
+                    output.is_left = true;
+                    closed = Some((output.name.clone(), error));
+                }
+                done => result = result.and(done),
+            }
+        }
+        match closed {
+            Some((_, error)) if self.0.iter().all(|output| output.is_left) => result.and(Err(error)),
+            Some((name, _)) => {
+                tell(format_args!("rst-tracer: nobody reads {name} any more; the others go on"));
+                result
+            }
+            None => result,
+        }
+    }
+}
+
 impl Waited {
     fn write(&mut self, event: &Event) -> io::Result<()> {
+        if self.is_left {
+            self.progress.0.borrow_mut().refused += 1;
+            return Ok(());
+        }
         let taken = self.sink.write(event);
         // Whatever the sink handed on meanwhile was of earlier lines.
         let mut lines = self.progress.0.borrow_mut();
@@ -87,6 +118,9 @@ impl Waited {
     }
 
     fn flush(&mut self) -> io::Result<()> {
+        if self.is_left {
+            return Ok(());
+        }
         let flushed = self.sink.flush();
         self.progress.0.borrow_mut().has_failed |= flushed.is_err();
         flushed
@@ -95,12 +129,12 @@ impl Waited {
 
 impl Sink for Direct {
     fn write(&mut self, event: &Event) -> io::Result<()> {
-        self.0.iter_mut().try_for_each(|output| output.write(event))
+        self.at_each(|output| output.write(event))
     }
 
     /// One that fails does not keep the others from what they hold.
     fn flush(&mut self) -> io::Result<()> {
-        self.0.iter_mut().map(Waited::flush).fold(Ok(()), io::Result::and)
+        self.at_each(Waited::flush)
     }
 
     /// Where nothing failed there is nothing to tell: all lines were written.
@@ -147,7 +181,7 @@ mod tests {
     fn output(room: usize, is_by_line: bool) -> Waited {
         let progress = Progress::default();
         let place = Counted { place: Small(room), progress: progress.clone(), is_by_line };
-        Waited { name: "json:x".into(), sink: Box::new(JsonSink::new(place)), progress }
+        Waited { name: "json:x".into(), sink: Box::new(JsonSink::new(place)), progress, is_left: false }
     }
 
     fn length(event: &Event) -> usize {

@@ -58,7 +58,7 @@ pub fn direct(args: &OutputArgs) -> Result<Box<dyn Sink>> {
         let progress = Progress::default();
         let place = Counted { place: target(wanted)?, progress: progress.clone(), is_by_line };
         let sink = sink(wanted.format, args, &marks, place, is_terminal);
-        Ok(Waited { name: wanted.to_string(), sink, progress })
+        Ok(Waited { name: wanted.to_string(), sink, progress, is_left: false })
     };
     Ok(Box::new(Direct(Wanted::all(args)?.iter().map(open).collect::<Result<_>>()?)))
 }
