@@ -1,5 +1,6 @@
 //! The command line: verbs and options, as `--help` shows them.
 
+mod amend;
 mod parse;
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
@@ -12,6 +13,7 @@ use rst_tracer_common::{
     wire::Address,
 };
 
+pub(crate) use amend::amend;
 use parse::{cause_parser, internal, interval, listen_address, place, port, probability, user};
 pub(crate) use parse::{duration, network};
 

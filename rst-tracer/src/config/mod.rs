@@ -59,8 +59,9 @@ pub fn load(arguments: Vec<OsString>) -> Result<Loaded> {
 
 /// The same with another environment.
 fn load_with(arguments: Vec<OsString>, environment: &Environment) -> Result<Loaded> {
-    let typed =
-        Cli::command().try_get_matches_from(&arguments).unwrap_or_else(|error| error.exit());
+    let typed = Cli::command()
+        .try_get_matches_from(&arguments)
+        .unwrap_or_else(|error| cli::amend(error, &arguments).exit());
     let Some((verb, matches)) = verb_of(&typed) else {
         let (in_use, odd) = Default::default();
         return Ok(Loaded { cli: Cli::from_arg_matches(&typed)?, in_use, odd });
@@ -184,7 +185,7 @@ fn parse<'a>(
     words: impl Iterator<Item = &'a OsString>,
 ) -> Result<ArgMatches, String> {
     command.try_get_matches_from(words).map_err(|error| {
-        let text = error.render().to_string();
+        let text = cli::amend(error, &[]).render().to_string();
         let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
         let is_about_this =
             |line: &&str| !line.starts_with("Usage:") && !line.starts_with("For more");

@@ -61,7 +61,7 @@ fn the_version_is_that_of_the_package() {
 }
 
 /// A wrong command line and a word that the answer to it must contain.
-const WRONG: [(&[&str], &str); 27] = [
+const WRONG: [(&[&str], &str); 33] = [
     (&["explain", "closed_prot"], "a similar value exists: 'closed_port'"),
     (&["explain", "closed_port", "linger0_close"], "linger0_close"),
     (&["--no-such-option"], "--no-such-option"),
@@ -89,7 +89,27 @@ const WRONG: [(&[&str], &str); 27] = [
     (&["replay", "x", "--count", "0"], "0 is not in 1.."),
     (&["trace", "--xdp-mode", "hw"], "[possible values: auto, native, generic, off]"),
     (&["completions", "tcsh"], "bash"),
+    (&["x.pcap"], "to read a capture file, use 'rst-tracer replay x.pcap'"),
+    (&["trace", "x.pcapng"], "to read a capture file, use 'rst-tracer replay x.pcapng'"),
+    (&["-r", "x.pcap"], "to read a capture file, use 'rst-tracer replay x.pcap'"),
+    (&["replay", "x", "-i", "eth0"], "'-i' is an option of a live trace; a replay reads"),
+    (&["replay", "x", "--duration", "5s"], "'--duration' is an option of a live trace"),
+    (&["replay", "x", "--cause", "linger"], "'rst-tracer explain' tells of all causes"),
 ];
+
+#[test]
+fn no_tip_drowns_or_leads_astray() {
+    for arguments in [&["--cause", "linger"] as &[&str], &["replay", "x", "--cause", "linger"]] {
+        let ended = run(arguments);
+        assert!(ended.said("a similar value exists: 'linger0_close'"), "{ended:#?}");
+        assert!(!ended.said("possible values") && !ended.said("closed_port"), "{ended:#?}");
+    }
+    for option in ["-i", "--duration", "-r", "--no-such"] {
+        let ended = run(&["replay", option, "x"]);
+        ended.assert_code(2);
+        assert!(!ended.said("as a value"), "no file is called so: {ended:#?}");
+    }
+}
 
 #[test]
 fn a_wrong_command_line_exits_2_and_is_told_what_is_wrong() {
