@@ -1,6 +1,7 @@
 //! Restarts: a service goes down while connections are open or wait to be accepted.
 //!
-//! In a moment several connections are cut, and what asks again is refused.
+//! In a moment several connections are cut, and what asks again is refused. Where nobody is refused, or others are
+//! accepted meanwhile, it was a part of it only: one of several processes, or of several hosts behind one address.
 
 use super::{
     Bounded, Detector, named,
@@ -15,15 +16,20 @@ const ENOUGH: usize = 3;
 const TELLING: usize = 2;
 const MOST: usize = 1_024;
 const MOST_CUT: usize = 32;
+/// When a service accepts is known to a millisecond.
+const SHARP: u64 = 2 * SECOND / 1_000;
 
 pub(super) struct Restarts {
     services: Bounded<Endpoint, Window<Lost, MOST_CUT>>,
+    /// When services were last seen to accept a connection.
+    accepted: Bounded<Endpoint, u64>,
     ongoing: Ongoing<Restart>,
 }
 
 /// A connection that the service did not take or keep.
 #[derive(Clone, Copy)]
 struct Lost {
+    time: u64,
     client: Endpoint,
     fate: Fate,
     /// Its verdict says that the service stopped.
@@ -52,19 +58,27 @@ struct Restart {
     waiting: u64,
     refused: u64,
     process: Option<String>,
+    began: u64,
+    /// It accepted others after it had begun, and then refused one.
+    accepts: bool,
 }
 
 impl Default for Restarts {
     fn default() -> Self {
-        Self { services: Bounded::new(MOST), ongoing: Ongoing::default() }
+        Self {
+            services: Bounded::new(MOST),
+            accepted: Bounded::new(MOST),
+            ongoing: Ongoing::default(),
+        }
     }
 }
 
 impl Detector for Restarts {
     fn see(&mut self, event: &RstEvent, now: u64, out: &mut Vec<Finding>) {
         let (Some((server, lost)), SentBy::Server) = (lost(event), event.sent_by) else { return };
+        let accepted = self.accepted.get(&server).copied().unwrap_or(0);
         if let Some(restart) = self.ongoing.go_on(&server, now) {
-            return restart.take(event, lost);
+            return restart.take(event, lost, accepted);
         }
         let lately = self.services.at(server, Window::default);
         lately.see(now, WIDTH, lost);
@@ -73,11 +87,16 @@ impl Detector for Restarts {
         if lately.len() < ENOUGH || telling < TELLING || !is_cut {
             return;
         }
-        let mut restart = Restart::default();
-        lately.iter().for_each(|lost| restart.take(event, *lost));
         let began = lately.began();
+        let mut restart = Restart { began, ..Restart::default() };
+        lately.iter().for_each(|lost| restart.take(event, *lost, accepted));
         lately.clear();
         self.ongoing.begin(server, began, now, restart, out);
+    }
+
+    fn accepts(&mut self, server: Endpoint, time: u64) {
+        let last = self.accepted.at(server, || time);
+        *last = time.max(*last);
     }
 
     fn ongoing(&mut self) -> &mut dyn Spells {
@@ -99,11 +118,15 @@ fn lost(event: &RstEvent) -> Option<(Endpoint, Lost)> {
         ClosedPort => (Fate::Refused, false),
         _ => return None,
     };
-    Some((event.server?, Lost { client: event.client?, fate, is_telling }))
+    let (server, client, time) = (event.server?, event.client?, event.time.0);
+    Some((server, Lost { time, client, fate, is_telling }))
 }
 
 impl Restart {
-    fn take(&mut self, event: &RstEvent, lost: Lost) {
+    /// Takes one more in; `accepted`: when the service was last seen to accept another.
+    fn take(&mut self, event: &RstEvent, lost: Lost, accepted: u64) {
+        let is_refused = lost.fate == Fate::Refused;
+        self.accepts |= is_refused && (self.began + SHARP..lost.time).contains(&accepted);
         match lost.fate {
             Fate::Cut => self.cut += 1,
             Fate::Waiting => self.waiting += 1,
@@ -127,11 +150,16 @@ impl Subject for Restart {
             [(self.cut, "cut"), (self.waiting, "not accepted yet"), (self.refused, "refused")];
         let fates: Vec<_> =
             fates.iter().filter(|(n, _)| *n > 0).map(|(n, fate)| format!("{n} {fate}")).collect();
+        let service = format!("{server}{}", self.process.as_deref().unwrap_or_default());
+        let (what, rest) = match (self.accepts, self.refused + self.waiting) {
+            (true, _) => (format!("{service} went down in part"), ", while it accepted others"),
+            (false, 0) => (format!("a process of {service} ended"), "; nobody was refused"),
+            (false, _) => (format!("{service} went down"), ""),
+        };
         Words {
             severity: Severity::Medium,
             text: format!(
-                "{server}{} went down: {} lost in {} ({})",
-                self.process.as_deref().unwrap_or_default(),
+                "{what}: {} lost in {} ({}){rest}",
                 many(resets, "connection"),
                 span(spell.lasted()),
                 fates.join(", ")

@@ -119,6 +119,18 @@ impl<S: Subject> Ongoing<S> {
         subject: S,
         out: &mut Vec<Finding>,
     ) {
+        self.begin_late(key, (began, now), now, subject, out);
+    }
+
+    /// The same for what was last seen to go on before `now`.
+    pub(super) fn begin_late(
+        &mut self,
+        key: S::Key,
+        (began, seen): (u64, u64),
+        now: u64,
+        subject: S,
+        out: &mut Vec<Finding>,
+    ) {
         if self.all.len() >= MOST {
             let quietest = self.all.iter().min_by_key(|(_, (spell, _))| spell.seen);
             if let Some(key) = quietest.map(|(key, _)| key.clone())
@@ -127,7 +139,7 @@ impl<S: Subject> Ongoing<S> {
                 out.push(finding(&key, &spell, &subject, FindingState::Over, now));
             }
         }
-        let spell = Spell::new(began.min(now), now);
+        let spell = Spell { seen: seen.min(now), ..Spell::new(began.min(now), now) };
         out.push(finding(&key, &spell, &subject, FindingState::Begins, now));
         self.all.insert(key, (spell, subject));
     }
@@ -166,12 +178,17 @@ fn finding<S: Subject>(
     now: u64,
 ) -> Finding {
     let Words { severity, text, counts, mut sources } = subject.say(key, spell);
+    let time = match state {
+        // It was over then, however late that is noticed.
+        FindingState::Over => now.min(spell.seen.saturating_add(S::QUIET)),
+        FindingState::Begins | FindingState::GoesOn => now,
+    };
     sources.sort_by_key(|source| (std::cmp::Reverse(source.resets), source.ip, source.port));
     sources.truncate(SOURCES);
     Finding {
         id: id::<S>(key, spell),
         seq: 0,
-        time: Timestamp(now),
+        time: Timestamp(time),
         host: String::new(),
         kind: S::KIND,
         state,

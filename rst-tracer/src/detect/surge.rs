@@ -1,8 +1,9 @@
 //! Surges: a service has many more resets than it usually has.
 //!
 //! What is usual is learned for each service, from one interval of ten seconds to the next, as a mean that forgets
-//! (about five minutes). What is much more than that: at least twenty, four times as many, and beyond what chance makes
-//! of a mean (five standard deviations of a Poisson process). In the first minute nobody knows what is usual.
+//! (about five minutes); the intervals in which a service had no reset count from the begin of the trace. What is much
+//! more than that: at least twenty, four times as many, and beyond what chance makes of a mean (five standard
+//! deviations of a Poisson process). In the first minute nobody knows what is usual.
 
 use std::collections::BTreeMap;
 
@@ -27,8 +28,8 @@ const MOST: usize = 4_096;
 pub(super) struct Surges {
     services: Bounded<Endpoint, Service>,
     ongoing: Ongoing<Surge>,
-    /// When the first reset of all was seen.
-    since: Option<u64>,
+    /// From when on resets would have been seen.
+    since: u64,
 }
 
 /// What is known of a service.
@@ -37,8 +38,10 @@ struct Service {
     /// The number of the interval that goes on, and what was counted in it.
     interval: u64,
     count: u64,
-    /// Resets in an interval, usually.
-    usual: f64,
+    /// The resets of an interval, each weighted with the share that it has in the mean.
+    sum: f64,
+    /// The sum of these shares: 1 once much is known.
+    known: f64,
 }
 
 /// What a surge consists of.
@@ -53,15 +56,15 @@ struct Surge {
 
 impl Default for Surges {
     fn default() -> Self {
-        Self { services: Bounded::new(MOST), ongoing: Ongoing::default(), since: None }
+        Self { services: Bounded::new(MOST), ongoing: Ongoing::default(), since: 0 }
     }
 }
 
 impl Detector for Surges {
     fn see(&mut self, event: &RstEvent, now: u64, out: &mut Vec<Finding>) {
-        let since = *self.since.get_or_insert(now);
         let Some(server) = event.server.filter(|_| concerns_service(event.cause)) else { return };
-        let service = self.services.at(server, Service::default);
+        let since = self.since;
+        let service = self.services.at(server, || Service::since(since, now));
         let much = service.count(
             now,
             self.ongoing.get(&server).is_none_or(|surge| now.saturating_sub(surge.began) > LONGEST),
@@ -74,7 +77,7 @@ impl Detector for Surges {
         } else if much && now.saturating_sub(since) >= LEARNING {
             let began = service.interval * INTERVAL;
             let mut surge = Surge {
-                usual: service.usual,
+                usual: service.usual(),
                 began,
                 resets: service.count - 1,
                 causes: BTreeMap::new(),
@@ -84,6 +87,10 @@ impl Detector for Surges {
             surge.take(event);
             self.ongoing.begin(server, began, now, surge, out);
         }
+    }
+
+    fn begin(&mut self, since: u64) {
+        self.since = since;
     }
 
     fn ongoing(&mut self) -> &mut dyn Spells {
@@ -98,20 +105,41 @@ fn concerns_service(cause: Cause) -> bool {
 }
 
 impl Service {
+    /// One that had no reset from `since` until now.
+    fn since(since: u64, now: u64) -> Self {
+        let (interval, first) = (now / INTERVAL, since / INTERVAL);
+        let mut service = Self { interval, ..Self::default() };
+        service.learn_nothing(interval.saturating_sub(first));
+        service
+    }
+
     /// Counts one more, and says whether that is much more than usual. `learns`: what ends now was usual.
     fn count(&mut self, now: u64, learns: bool) -> bool {
         let interval = now / INTERVAL;
         if interval > self.interval {
             if learns {
-                let empty = i32::try_from(interval - self.interval - 1).unwrap_or(i32::MAX);
-                self.usual += (self.count as f64 - self.usual) * NEWEST;
-                self.usual *= (1.0 - NEWEST).powi(empty);
+                self.learn_nothing(1);
+                self.sum += self.count as f64 * NEWEST;
+                self.learn_nothing(interval - self.interval - 1);
             }
             (self.interval, self.count) = (interval, 0);
         }
         self.count += 1;
-        let much = (4.0 * self.usual).max(self.usual + 5.0 * self.usual.sqrt());
+        let usual = self.usual();
+        let much = (4.0 * usual).max(usual + 5.0 * usual.sqrt());
         self.count >= LEAST && self.count as f64 > much
+    }
+
+    /// Intervals without a reset.
+    fn learn_nothing(&mut self, intervals: u64) {
+        let kept = (1.0 - NEWEST).powi(i32::try_from(intervals).unwrap_or(i32::MAX));
+        self.sum *= kept;
+        self.known = 1.0 - (1.0 - self.known) * kept;
+    }
+
+    /// Resets in an interval, usually: the mean of those that were seen, and not of nothing before them.
+    fn usual(&self) -> f64 {
+        if self.known > 0.0 { self.sum / self.known } else { 0.0 }
     }
 }
 

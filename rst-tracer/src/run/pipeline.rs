@@ -193,15 +193,26 @@ impl<'a> Pipeline<'a> {
             let waited_ns = monotonic_ns().saturating_sub(joined.reset.rst.head.time_ns);
             metrics.count(&event, Duration::from_nanos(waited_ns));
         }
-        let findings = self.watch.as_mut().map(|watch| watch.see(&event)).unwrap_or_default();
+        let findings = self.watch.as_mut().map(|watch| {
+            if let Some(ago_ns) = joined.crowd.accepted_ago_ns {
+                watch.accepts(event.src, event.time.0.saturating_sub(ago_ns));
+            }
+            watch.see(&event)
+        });
         self.emit(event)?;
         self.tally.events += 1;
         self.tally.repeated += repeats;
-        self.tell(findings)?;
+        self.tell(findings.unwrap_or_default())?;
         if self.is_full() {
             return ControlFlow::Break(Stop::Enough);
         }
         ControlFlow::Continue(())
+    }
+
+    /// A capture begins at `time_ns`, since the epoch: from here on findings know what is usual.
+    pub fn begin_findings(&mut self, time_ns: u64) -> ControlFlow<Stop> {
+        let findings = self.watch.as_mut().map(|watch| watch.begin(time_ns)).unwrap_or_default();
+        self.tell(findings)
     }
 
     /// Writes what there is to tell at `now_ns`, since the epoch, about events that were written before.

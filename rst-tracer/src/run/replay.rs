@@ -130,6 +130,7 @@ fn read(
     let mut shown = 0_u64;
     let stop = RefCell::new(None);
     let mut due = pipeline.next_due();
+    let mut has_begun = false;
     let pipeline = RefCell::new(pipeline);
     let counted = source.counted();
     let is_file = len.is_some();
@@ -143,15 +144,23 @@ fn read(
             }
         },
         |time_ns, record| {
+            let is_first = !std::mem::replace(&mut has_begun, true);
             // Most frames are no record, and nothing is due at their time.
-            if record.is_none() && due.is_none_or(|due| time_ns < due) {
+            if !is_first && record.is_none() && due.is_none_or(|due| time_ns < due) {
                 return ControlFlow::Continue(());
             }
             let mut pipeline = pipeline.borrow_mut();
             if let Some(record) = record {
                 pipeline.take(record);
             }
-            let written = pipeline.write_due(time_ns);
+            let begun = match is_first {
+                true => pipeline.begin_findings(time_ns),
+                false => ControlFlow::Continue(()),
+            };
+            let written = match begun {
+                ControlFlow::Continue(()) => pipeline.write_due(time_ns),
+                stop => stop,
+            };
             due = pipeline.next_due();
             match written {
                 ControlFlow::Continue(()) => ControlFlow::Continue(()),
