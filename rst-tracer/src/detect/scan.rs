@@ -76,7 +76,7 @@ impl Default for Scans {
 
 impl Detector for Scans {
     fn see(&mut self, event: &RstEvent, now: u64, out: &mut Vec<Finding>) {
-        let Some(asked) = Asked::of(event) else { return };
+        let Some(mut asked) = Asked::of(event) else { return };
         let accepted = self.accepted.get(&asked.server).copied();
         let accepts = accepted.is_some_and(|then| now.saturating_sub(then) <= WIDTH);
         if accepts && !asked.is_open() {
@@ -88,6 +88,9 @@ impl Detector for Scans {
         }
         let is_doubted = self.doubts.take(asker, &asked, event);
         let lately = self.askers.at(asker, Window::default);
+        if let Some(before) = lately.iter().find(|before| **before == asked) {
+            asked.first = before.first;
+        }
         lately.see(now, WIDTH, asked);
         match asked::sign(lately.iter(), &asked) {
             None => {}

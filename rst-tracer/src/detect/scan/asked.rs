@@ -11,6 +11,8 @@ pub(super) struct Asked {
     pub(super) server: Endpoint,
     pub(super) by: IpAddr,
     pub(super) time: u64,
+    /// When it was asked for the first time, as far as that is remembered.
+    pub(super) first: u64,
     pub(super) fate: Fate,
     /// No TCP writes so: a program did, past its host's.
     pub(super) is_raw: bool,
@@ -42,7 +44,7 @@ impl Asked {
             return None;
         }
         let (by, time, is_raw) = (client.ip, event.time.0, is_raw(event));
-        Some(Self { server, by, time, fate: fate(event)?, is_raw })
+        Some(Self { server, by, time, first: time, fate: fate(event)?, is_raw })
     }
 
     pub(super) fn is_open(&self) -> bool {

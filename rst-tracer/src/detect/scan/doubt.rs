@@ -21,8 +21,14 @@ pub(super) struct Doubt {
     pub(super) began: u64,
     pub(super) seen: u64,
     pub(super) scan: Scan,
-    /// What was asked: when for the first time, and whether again.
-    questions: BTreeMap<Endpoint, (u64, bool)>,
+    /// What was asked.
+    questions: BTreeMap<Endpoint, Question>,
+}
+
+/// A service that was asked for: when for the first time, and whether again.
+struct Question {
+    first: u64,
+    again: bool,
 }
 
 impl Doubts {
@@ -68,15 +74,15 @@ impl Doubt {
         self.began = self.began.min(asked.time);
         self.seen = self.seen.max(asked.time);
         let room = self.questions.len() < MOST_QUESTIONS;
-        match self.questions.get_mut(&asked.server) {
-            Some((first, again)) => *again |= asked.time >= first.saturating_add(AGAIN),
-            None if room => drop(self.questions.insert(asked.server, (asked.time, false))),
-            None => {}
+        if room || self.questions.contains_key(&asked.server) {
+            let new = Question { first: asked.first, again: false };
+            let question = self.questions.entry(asked.server).or_insert(new);
+            question.again |= asked.time >= question.first.saturating_add(AGAIN);
         }
     }
 
     fn is_scan(&self) -> bool {
-        let again = self.questions.values().filter(|(_, again)| *again).count();
+        let again = self.questions.values().filter(|question| question.again).count();
         again * 2 < self.questions.len()
     }
 }
