@@ -91,7 +91,9 @@ impl Direct {
             }
         }
         match closed {
-            Some((_, error)) if self.0.iter().all(|output| output.is_left) => result.and(Err(error)),
+            Some((_, error)) if self.0.iter().all(|output| output.is_left) => {
+                result.and(Err(error))
+            }
             Some((name, _)) => {
                 tell(format_args!("rst-tracer: nobody reads {name} any more; the others go on"));
                 result
@@ -181,7 +183,12 @@ mod tests {
     fn output(room: usize, is_by_line: bool) -> Waited {
         let progress = Progress::default();
         let place = Counted { place: Small(room), progress: progress.clone(), is_by_line };
-        Waited { name: "json:x".into(), sink: Box::new(JsonSink::new(place)), progress, is_left: false }
+        Waited {
+            name: "json:x".into(),
+            sink: Box::new(JsonSink::new(place)),
+            progress,
+            is_left: false,
+        }
     }
 
     fn length(event: &Event) -> usize {
