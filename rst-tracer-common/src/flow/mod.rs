@@ -33,7 +33,7 @@ pub use room::{Began, find, find_known};
 pub use servers::{SERVER_SETS, SERVER_WAYS, Server, Servers, accepted_ago, note_server};
 pub use side::{Side, side_trait};
 pub use stage::Stage;
-pub use table::{Observed, RESET_BUDGET, Tracked, note_reset, observe};
+pub use table::{ENDING_BUDGET, Observed, RESET_BUDGET, Tracked, note_reset, observe};
 pub use usual::take_usual;
 
 /// The parts of one flow, wherever they live.

@@ -20,6 +20,8 @@ const AFTERMATH_NS: u64 = 5_000_000_000;
 const AFTERMATH_LIMIT: u8 = 8;
 /// How many resets of one flow are reported one by one within a second.
 pub const RESET_BUDGET: u8 = 16;
+/// How many more that end the connection: however many that do not come before it, the one that does is told.
+pub const ENDING_BUDGET: u8 = 4;
 const BUDGET_WINDOW: u32 = ticks_of_secs(1);
 
 /// What became of a segment.
@@ -94,8 +96,13 @@ pub fn observe<M: Memory>(
         if entry.flow.ends[me] != segment.src || entry.flow.ends[peer] != segment.dst {
             return Observed::Reset(None); // The tag of another pair of ends.
         }
-        return within_budget(&mut entry, me, port, budget, place, now);
+        let ends = step::ends_connection(entry.hot, entry.flow, id.side & 1, segment);
+        let ends = wire::forget(u32::from(ends)) != 0;
+        return within_budget(&mut entry.in_memory(), me, ends, port, budget, place, now);
     } else if !is_home(&mut entry, id.side, segment, port, now) {
+        if segment.tcp.flags.has(Flags::SYN) {
+            step::note_contest(entry.hot, entry.flow, id.side, segment);
+        }
         return Observed::SecondSighting;
     }
     step::apply(&mut entry.in_memory(), id.side, segment, now);
@@ -114,11 +121,13 @@ pub fn observe<M: Memory>(
 
 /// Resets of one flow are reported one by one up to a budget, then only counted. A reset spends of it and is counted
 /// where its side is at home: a host that forwards sees it again, and what is seen elsewhere follows that decision.
-/// What is seen elsewhere only has a budget as large.
+/// What is seen elsewhere only has a budget as large. What `ends` the connection has one of its own behind both, and ends
+/// it here also where it is only counted.
 #[inline(always)]
 fn within_budget(
     entry: &mut Entry<'_>,
     me: usize,
+    ends: bool,
     port: Port,
     budget: Option<u8>,
     place: Place,
@@ -134,19 +143,30 @@ fn within_budget(
         flow.reset_window = tick;
         flow.reported = 0;
         flow.reported_elsewhere = 0;
+        flow.reported_ending = 0;
     }
-    let is_spent = flow.reported >= budget;
-    if *home == port.0 {
-        if is_spent {
+    let (is_at_home, is_over) = (*home == port.0, flow.reported >= budget);
+    let is_spent = if is_at_home {
+        is_over
+    } else {
+        is_over && flow.suppressed != 0 || flow.reported_elsewhere >= budget
+    };
+    if is_spent && (!ends || flow.reported_ending >= ENDING_BUDGET) {
+        if is_at_home {
             flow.suppressed = flow.suppressed.wrapping_add(1);
             flow.resets = flow.resets.wrapping_add(1);
-            return Observed::Suppressed;
         }
+        if ends {
+            entry.hot.flags |= flag::RESET;
+            entry.listing.follow(entry.hot);
+        }
+        return Observed::Suppressed;
+    }
+    if is_spent {
+        flow.reported_ending += 1;
+    } else if is_at_home {
         flow.reported += 1;
     } else {
-        if is_spent && flow.suppressed != 0 || flow.reported_elsewhere >= budget {
-            return Observed::Suppressed;
-        }
         flow.reported_elsewhere += 1;
     }
     Observed::Reset(Some(place))

@@ -239,7 +239,7 @@ fn goes_on(hot: &Hot, side: u32, seq: Seq, payload_len: u32) -> bool {
     let ahead = (seq + payload_len).since(known);
     let fits =
         if has_data { ahead > 0 && ahead < LARGEST_WINDOW } else { ahead <= 0 && ahead != -1 };
-    let is_open = hot.flags & (wanted | unwanted) == wanted && hot.is_confirmed();
+    let is_open = hot.flags & (wanted | unwanted) == wanted && hot.is_open();
     is_open && hot.ack[me] != Seq(0) && fits
 }
 

@@ -18,6 +18,10 @@ pub(super) fn header<B: Bytes>(bytes: &B, at: u32, segment: &mut Segment) -> Res
     let [len_hi, len_lo, next, ttl] = bytes.peek::<4>(at + 4).ok_or(Malformed::Truncated)?;
     segment.src.address = address(bytes, at + 8)?;
     segment.dst.address = address(bytes, at + 24)?;
+    // Hosts drop it (RFC 4038 section 4.2), and taken for what it names it would speak for an IPv4 connection.
+    if is_mapped(&segment.src.address) || is_mapped(&segment.dst.address) {
+        return Err(Malformed::MappedAddress.into());
+    }
     segment.ttl = ttl;
     segment.tos = (first >> 20) as u8;
     segment.ip_id = 0;
@@ -32,6 +36,13 @@ pub(super) fn header<B: Bytes>(bytes: &B, at: u32, segment: &mut Segment) -> Res
 fn address<B: Bytes>(bytes: &B, at: u32) -> Result<Address, Stop> {
     let word = |i: u32| bytes.u32(at + i * 4).ok_or(Malformed::Truncated);
     Ok(Address([word(0)?, word(1)?, word(2)?, word(3)?]))
+}
+
+/// [`Address::is_v4`] with one jump.
+#[inline(always)]
+fn is_mapped(address: &Address) -> bool {
+    let [a, b, c, _] = address.0;
+    verifier::opaque(u64::from(a | b | c ^ 0xffff)) == 0
 }
 
 /// RFC 8200 section 4. The fragment header of a first fragment is stepped over like the others.

@@ -112,11 +112,13 @@ pub enum Malformed {
     TcpTooShort = 7,
     /// TCP data offset below five words or past the segment.
     TcpDataOffset = 8,
+    /// An address of IPv4 (`::ffff:a.b.c.d`) in an IPv6 header: it belongs in none.
+    MappedAddress = 9,
 }
 
 impl Malformed {
     /// How many kinds there are.
-    pub const KINDS: usize = 9;
+    pub const KINDS: usize = 10;
     /// Names in counters, by discriminant.
     pub const NAMES: [&str; Self::KINDS] = [
         "truncated",
@@ -128,6 +130,7 @@ impl Malformed {
         "extension_length",
         "tcp_too_short",
         "tcp_data_offset",
+        "mapped_address",
     ];
 }
 

@@ -227,3 +227,32 @@ fn a_reset_is_not_the_last_segment_of_its_side() {
     }
     assert!(world.recorded().iter().all(|slot| slot.flags.has(Flags::RST)));
 }
+
+#[test]
+fn a_fin_far_from_the_end_of_its_side_is_nobodys() {
+    for off in [1 << 29, 700_000_000_u32.wrapping_neg(), 1 << 31, 5_000_000] {
+        let mut world = World::new();
+        world.handshake();
+        world.server(ACK, S + 1, C + 1, 100);
+        let end = (S + 101).wrapping_add(off);
+        world.server(FIN | ACK, end, C + 1, 0);
+        let them = world.them();
+        assert_eq!(world.stage(), Stage::PostPush, "off by {off}");
+        assert_eq!(world.hot().seq_end[them], Seq(S + 101), "off by {off}");
+        world.client(ACK, C + 1, end.wrapping_add(1), 0);
+        assert_eq!(world.stage(), Stage::PostPush);
+        // The one that it sends itself, behind data that was missed.
+        world.server(FIN | ACK, S + 101 + 100_000, C + 1, 0);
+        assert_eq!(world.stage(), Stage::PostFin);
+    }
+}
+
+#[test]
+fn a_capture_without_data_still_knows_a_fin() {
+    // SYN, FIN and RST only, as filters of tcpdump have it.
+    let mut world = World::new();
+    world.client(SYN, C, 0, 0);
+    world.server(SYN | ACK, S, C + 1, 0);
+    world.client(FIN | ACK, C + 50_000_000, S + 60_000_000, 0);
+    assert_eq!(world.stage(), Stage::PostFin);
+}

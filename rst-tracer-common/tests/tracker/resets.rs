@@ -1,6 +1,6 @@
 //! Which RST ends a connection, and how many of one flow are reported.
 
-use rst_tracer_common::flow::{Observed, RESET_BUDGET, Stage, flag};
+use rst_tracer_common::flow::{ENDING_BUDGET, Observed, Port, RESET_BUDGET, Stage, flag};
 
 use crate::world::*;
 
@@ -130,7 +130,8 @@ fn the_budget_outlives_the_connection() {
         world.client(SYN, isn, 0, 0);
         reported += u32::from(world.server(RST | ACK, 0, isn + 1, 0) != Observed::Suppressed);
     }
-    assert_eq!(reported, u32::from(RESET_BUDGET), "a client that tries again and again");
+    let most = u32::from(RESET_BUDGET + ENDING_BUDGET);
+    assert_eq!(reported, most, "a client that tries again and again");
 }
 
 #[test]
@@ -147,4 +148,36 @@ fn aftermath_lasts_eight_segments_or_five_seconds() {
     assert!(aftermath(world.server(ACK, S + 14, C + 1, 1)));
     world.wait_ms(200);
     assert!(!aftermath(world.server(ACK, S + 15, C + 1, 1)));
+}
+
+#[test]
+fn the_reset_that_ends_a_connection_is_told_however_many_do_not() {
+    // Where the connection is seen, and by another way.
+    for port in [HERE, Port::ingress(9)] {
+        let mut world = World::new();
+        world.handshake();
+        let budget = u32::from(RESET_BUDGET);
+        let decoys = (0..1000).map(|i| segment(RST, S + 1_000_000_000 + i, 0, 0));
+        let told = decoys.filter(|decoy| world.server_at(port, decoy) != Observed::Suppressed);
+        assert_eq!(told.count() as u32, budget);
+        assert_eq!(world.stage(), Stage::PostAck);
+        let ends = segment(RST, S + 1, 0, 0);
+        assert!(matches!(world.server_at(port, &ends), Observed::Reset(Some(_))), "{port:?}");
+        assert_eq!(world.stage(), Stage::Closed);
+        let told = (0..100).filter(|_| world.server_at(port, &ends) != Observed::Suppressed);
+        assert_eq!(told.count() as u32, u32::from(ENDING_BUDGET) - 1, "their number is bounded");
+    }
+}
+
+#[test]
+fn a_reset_that_is_only_counted_ends_the_connection_too() {
+    let mut world = World::new();
+    for _ in 0..RESET_BUDGET + ENDING_BUDGET {
+        world.client(SYN, C, 0, 0);
+        world.server(RST | ACK, 0, C + 1, 0);
+    }
+    world.client(SYN, C + 5000, 0, 0);
+    assert_eq!(world.stage(), Stage::PostSyn);
+    assert_eq!(world.server(RST | ACK, 0, C + 5001, 0), Observed::Suppressed);
+    assert_eq!(world.stage(), Stage::Closed);
 }

@@ -79,9 +79,26 @@ fn the_peers_answer_decides_the_contest() {
 }
 
 #[test]
-fn a_syn_after_half_a_minute_of_silence_is_believed() {
+fn a_syn_after_silence_is_believed_when_it_is_answered() {
     let mut world = World::new();
     world.handshake();
+    world.client(ACK, C + 1, S + 1, 50);
+    world.wait_ms(3_600_000);
+    world.client(SYN, NEXT, 0, 0);
+    world.server(ACK, S + 1, C + 51, 0); // A challenge ACK: anybody may have written the SYN.
+    assert_eq!((world.flow().reuses, world.stage()), (0, Stage::PostPush));
+    assert_eq!(world.history(), "ShADa");
+    world.server(SYN | ACK, S, NEXT + 2, 0);
+    assert_eq!(world.flow().reuses, 0, "it answers another SYN");
+    world.server(SYN | ACK, S, NEXT + 1, 0);
+    assert_eq!((world.flow().reuses, world.stage()), (1, Stage::PostSynAck));
+}
+
+#[test]
+fn of_a_connection_that_is_seen_one_way_no_answer_is_awaited() {
+    let mut world = World::new();
+    world.client(SYN, C, 0, 0);
+    world.client(ACK, C + 1, S + 1, 0);
     world.wait_ms(29_000);
     world.client(SYN, NEXT, 0, 0);
     assert_eq!(world.flow().reuses, 0);

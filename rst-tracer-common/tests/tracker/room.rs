@@ -243,3 +243,32 @@ fn a_rst_is_never_reported_with_the_flow_of_another_connection() {
     assert!(matches!(world.client(RST, C + 1, 0, 0), Observed::Reset(Some(_))));
     assert_eq!(world.table.mask(), 0);
 }
+
+#[test]
+fn pairs_of_syn_and_ack_that_nobody_answers_fill_no_place() {
+    let mut world = World::with_buckets(1);
+    for port in 1..=WAYS {
+        world.client.port = port;
+        world.client(SYN, C, 0, 0);
+        world.client(ACK, C + 1, S + 1, 0);
+        assert_eq!(world.stage(), Stage::PostAck, "in a capture of one direction it is open");
+        world.wait_ms(2);
+    }
+    assert_eq!(newcomer(&mut world, 100), Some(Began::FOR_HALF_OPEN));
+    world.server(SYN | ACK, S, C + 1, 0);
+    world.client(ACK, C + 1, S + 1, 0);
+    assert_eq!(remembered(&mut world, WAYS), (2..=WAYS).collect::<Vec<_>>());
+}
+
+#[test]
+fn an_ack_that_is_guessed_confirms_no_connection() {
+    let mut world = World::with_buckets(1);
+    for port in 1..=WAYS {
+        world.client.port = port;
+        world.client(SYN, C, 0, 0);
+        world.server(SYN | ACK, S, C + 1, 0);
+        world.client(ACK, C + 1, S + 1 + port * 1000, 0);
+        assert_eq!(world.stage(), Stage::PostSynAck);
+    }
+    assert_eq!(newcomer(&mut world, 100), Some(Began::FOR_HALF_OPEN));
+}

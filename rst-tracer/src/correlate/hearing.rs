@@ -70,7 +70,7 @@ pub(super) fn part(notice: &Notice, joined: &Joined, own: Option<u32>) -> Option
         Point::RECEIVE_RESET if is_along => {
             let arrives = !here || all(joined).any(is_arrival);
             let is_soon = said.time_ns >= head.time_ns && apart <= TAKEN_NS;
-            (arrives && is_soon).then_some(Part::Received)
+            (arrives && is_soon && can_be_believed(joined)).then_some(Part::Received)
         }
         Point::DROP if is_along => {
             let is_it = notice.has_trigger() && said.trigger_seq == segment.tcp.seq;
@@ -153,15 +153,33 @@ pub(super) fn rank(part: Part, notice: &Notice, joined: &Joined) -> Option<(u8, 
         Part::Answered | Part::Dropped | Part::TriggerDropped => (1, Reverse(0)),
         Part::Aborted => (0, Reverse(apart)),
         // TCP believes the one with the number it expects; of several such the first.
-        Part::Received => (u8::from(is_expected(joined)), Reverse(0)),
+        Part::Received => (expectation(joined), Reverse(0)),
     })
 }
 
-/// Whether its receiver, by its own acknowledgments, expected the reset's number.
-fn is_expected(joined: &Joined) -> bool {
+/// Whether a TCP could have taken the reset's number for the one that it expects: it lies between what the receiver
+/// acknowledged, or one before where a FIN came (`tcp_reset_check`), and the end of what it was sent. Where nothing of
+/// that was seen, any may be it.
+fn can_be_believed(joined: &Joined) -> bool {
     let head = &joined.reset.rst.head;
-    let past = joined.reset.flow.as_deref().map(|state| Past::of(state, head.side));
-    past.and_then(|past| past.their_ack()).is_some_and(|ack| ack == head.segment.tcp.seq)
+    let Some(past) = joined.reset.flow.as_deref().map(|state| Past::of(state, head.side)) else {
+        return true;
+    };
+    let Some(acked) = past.their_ack().filter(|_| past.i_answered()) else { return true };
+    let first = acked - 1;
+    (0..=past.my_end().later(acked).since(first)).contains(&head.segment.tcp.seq.since(first))
+}
+
+/// How likely the receiver expected the reset's number: that which it acknowledged before the end of what it was sent,
+/// and both before any other.
+fn expectation(joined: &Joined) -> u8 {
+    let head = &joined.reset.rst.head;
+    let seq = head.segment.tcp.seq;
+    match joined.reset.flow.as_deref().map(|state| Past::of(state, head.side)) {
+        Some(past) if past.their_ack() == Some(seq) => 2,
+        Some(past) if past.i_answered() && past.my_end() == seq => 1,
+        _ => 0,
+    }
 }
 
 /// Whether its source and its destination are this host itself, by where it was seen.

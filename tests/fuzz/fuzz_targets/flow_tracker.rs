@@ -10,8 +10,8 @@ use libfuzzer_sys::fuzz_target;
 use rst_tracer::source::table::Table;
 use rst_tracer_common::{
     flow::{
-        self, Began, Hot, Identity, Keys, Memory, Observed, Place, Port, RESET_BUDGET, Side, Stage,
-        WAYS, ticks_of_secs,
+        self, Began, ENDING_BUDGET, Hot, Identity, Keys, Memory, Observed, Place, Port,
+        RESET_BUDGET, Side, Stage, WAYS, ticks_of_secs,
     },
     wire::{Address, Endpoint, Flags, NO_SCALE, Segment, Seq, Tcp},
 };
@@ -124,7 +124,8 @@ impl World {
         times.push(self.now);
         // One window may end and the next begin within these: twice the budget then, at home and elsewhere.
         let recent = times.iter().filter(|time| self.now - **time < 900_000_000).count();
-        assert!(recent <= 4 * usize::from(RESET_BUDGET), "{recent} resets of one flow");
+        let budget = 2 * usize::from(RESET_BUDGET) + usize::from(ENDING_BUDGET);
+        assert!(recent <= 2 * budget, "{recent} resets of one flow");
     }
 
     fn spent(&self, flow: u64) -> bool {

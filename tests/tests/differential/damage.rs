@@ -14,6 +14,8 @@ pub(crate) enum Damage {
     Field(usize, u8),
     /// The IPv4 (at 2) or IPv6 (at 4) length replaced.
     Length(usize, u16),
+    /// The source made one of IPv4 where the header is one of IPv6.
+    Mapped,
 }
 
 pub(crate) fn damages() -> impl Strategy<Value = Damage> {
@@ -30,6 +32,7 @@ pub(crate) fn damages() -> impl Strategy<Value = Damage> {
         2 => (1_usize..50).prop_map(Damage::Padding),
         1 => any::<Index>().prop_map(Damage::Cut),
         1 => vec((any::<Index>(), any::<u8>()), 1..4).prop_map(Damage::Bytes),
+        1 => Just(Damage::Mapped),
         2 => (place, value).prop_map(|(at, byte)| Damage::Field(at, byte)),
         2 => (proptest::sample::select(&[2, 4][..]), length)
             .prop_map(|(at, length)| Damage::Length(at, length)),
@@ -52,6 +55,12 @@ impl Damage {
             Self::Length(at, length) => {
                 if let Some(place) = frame.get_mut(ip_at + at..ip_at + at + 2) {
                     place.copy_from_slice(&length.to_be_bytes());
+                }
+            }
+            Self::Mapped => {
+                let is_v6 = frame.get(ip_at).is_some_and(|first| first >> 4 == 6);
+                if let Some(source) = frame.get_mut(ip_at + 8..ip_at + 20).filter(|_| is_v6) {
+                    source.copy_from_slice(&[0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff]);
                 }
             }
             Self::Field(at, byte) => {

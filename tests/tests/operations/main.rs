@@ -2,6 +2,7 @@
 //! root.
 
 mod cpus;
+mod decoys;
 mod elsewhere;
 mod findings;
 mod flood;

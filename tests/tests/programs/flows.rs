@@ -257,3 +257,26 @@ fn a_flood_of_syns_evicts_half_open_connections_only() {
         assert_eq!(history(with_flow(&ran)), "ShA", "port {port}");
     }
 }
+
+#[test]
+fn a_flood_of_syns_and_acks_that_nobody_answers_evicts_nothing_else() {
+    let Some(mut kernel) = kernel::shared() else { return };
+    let program = Program::TcIngress;
+    let mut talk = Talk::new(&mut kernel, program);
+    for port in 1000..1016 {
+        talk.port = port;
+        talk.handshake();
+    }
+    let mut total = Counters::default();
+    for port in 2000..4000 {
+        talk.port = port;
+        total.add(&counted(&talk.client(syn()), program));
+        total.add(&counted(&talk.client(segment(ACK, C, S)), program));
+    }
+    assert_eq!((total.flows, total.table_full, total.tracked), (2000, 0, 4000));
+    for port in 1000..1016 {
+        talk.port = port;
+        let ran = talk.client(segment(RST, C, 0));
+        assert_eq!(history(with_flow(&ran)), "ShA", "port {port}");
+    }
+}

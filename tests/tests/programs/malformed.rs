@@ -22,6 +22,13 @@ fn in_v6(payload_len: u16) -> Vec<u8> {
     padded(rst().layer().in_v6(header).frame(), 40)
 }
 
+/// ::ffff:10.0.0.9
+const MAPPED: [u8; 16] = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 10, 0, 0, 9];
+
+fn mapped(header: V6) -> Vec<u8> {
+    rst().layer().in_v6(header).frame()
+}
+
 /// A TCP header that claims to be of `words`.
 fn words(words: u8) -> Vec<u8> {
     tcp(Tcp { words: Some(words), ..rst() }).v4().frame()
@@ -77,6 +84,12 @@ behaviours! {
     an_ipv6_header_with_one_address: cut(v6(), 38) => malformed(Truncated);
     all_but_a_byte_of_an_ipv6_header: cut(v6(), 53) => malformed(Truncated);
     an_ipv6_header_and_nothing_of_its_packet: cut(v6(), 54) => malformed(LengthPastFrame);
+    the_first_fragment_with_eight_bytes_of_tcp:
+        in_v4(V4 { fragment: 0x2000, total_len: Some(28), ..V4::default() }) => malformed(TcpTooShort);
+    ipv6_from_an_address_of_ipv4: mapped(V6 { from: MAPPED, ..V6::default() })
+        => malformed(MappedAddress);
+    ipv6_to_an_address_of_ipv4: mapped(V6 { to: MAPPED, ..V6::default() })
+        => malformed(MappedAddress);
     a_frame_of_zeros: vec![0; 64] => not_ours(NotIp);
     a_frame_of_ones: vec![0xff; 64] => not_ours(NotIp);
 }

@@ -129,3 +129,23 @@ fn a_second_rst_begins_a_new_aftermath() {
     }
     assert_eq!(aftermath, 16);
 }
+
+#[test]
+fn decoys_hide_the_reset_that_ends_the_connection_from_no_program() {
+    let Some(mut kernel) = kernel::shared() else { return };
+    for (program, port) in Program::ETHERNET.into_iter().zip(1000..) {
+        let mut talk = Talk { port, ..Talk::new(&mut kernel, program) };
+        talk.handshake();
+        let mut total = Counters::default();
+        for i in 0..40 {
+            let ran = talk.server(segment(RST, S + 1_000_000 + i, 0));
+            total.add(&counted(&ran, program));
+        }
+        let ran = talk.server(segment(RST, S, 0));
+        total.add(&counted(&ran, program));
+        let record = with_flow(&ran);
+        assert_eq!((Stage::of(&record.hot), record.flow.suppressed), (Stage::PostAck, 24));
+        assert_eq!((total.rsts, total.delivered, total.suppressed), (41, 17, 24));
+        assert_eq!(stage_found(&mut talk), Stage::Closed);
+    }
+}

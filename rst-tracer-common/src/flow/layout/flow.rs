@@ -23,8 +23,8 @@ impl OpenedBy {
     pub const SYN_ACK: Self = Self(2);
 }
 
-/// Letters that a history holds at most: ten kinds, each once per direction.
-pub const HISTORY: usize = 24;
+/// Letters that a history holds at most: nine kinds, each once per direction, are eighteen.
+pub const HISTORY: usize = 23;
 
 /// What is known of one connection beyond its hot entry. A new one writes the first two cache lines, and one of its
 /// own [`Facts`]; what lies behind says elsewhere whether it is valid.
@@ -75,6 +75,8 @@ pub struct Flow {
     pub contested: u8,
     /// Segments reported as aftermath of the last reset.
     pub aftermath: u8,
+    /// Resets since `reset_window` that end the connection, and were reported after the others had spent the budget.
+    pub reported_ending: u8,
     /// Zeek-like history letters in order of first occurrence (see `history`).
     pub history: [u8; HISTORY],
     /// What is written rarely, per side.

@@ -113,8 +113,9 @@ impl Hot {
         (flags >> RESET_SHIFT | flags >> FIN_ACKED_SHIFT & flags >> (FIN_ACKED_SHIFT + 1)) & 1
     }
 
-    /// Whether more than a first word was exchanged: a completed handshake, or traffic both ways of
-    /// a connection older than the tracer. Only such flows are protected from newcomers.
+    /// Whether more than a first word was exchanged: a completed handshake of which both sides were heard, or traffic
+    /// both ways of a connection older than the tracer. Only such flows are protected from newcomers: what a stranger
+    /// writes in a name of its own choice, SYN and ACK, is one side only.
     #[inline(always)]
     pub const fn is_confirmed(&self) -> bool {
         self.confirmed_bit() != 0
@@ -124,9 +125,21 @@ impl Hot {
     #[inline(always)]
     pub(in crate::flow) const fn confirmed_bit(&self) -> u32 {
         let flags = self.flags as u32;
-        let handshake = flags >> SYN_SHIFT | flags >> (SYN_SHIFT + 1);
         let both_heard = flags >> HEARD_SHIFT & flags >> (HEARD_SHIFT + 1);
-        (flags >> ESTABLISHED_SHIFT | !handshake & both_heard) & 1
+        self.open_bit() & both_heard
+    }
+
+    /// Whether no handshake is under way: it was completed, or nothing of it was seen.
+    #[inline(always)]
+    pub(in crate::flow) const fn is_open(&self) -> bool {
+        self.open_bit() != 0
+    }
+
+    #[inline(always)]
+    const fn open_bit(&self) -> u32 {
+        let flags = self.flags as u32;
+        let handshake = flags >> SYN_SHIFT | flags >> (SYN_SHIFT + 1);
+        (flags >> ESTABLISHED_SHIFT | !handshake) & 1
     }
 
     /// Whether segments were not recorded since the last one that was.

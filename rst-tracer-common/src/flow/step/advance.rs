@@ -6,6 +6,10 @@ use super::{
 };
 use crate::wire::{self, Flags, Segment, Seq};
 
+/// How far from the end of what its side has sent a FIN of a live connection may stand, in bytes: about a receive
+/// window. Elsewhere it is nobody's, and one that a stranger guesses is seldom nearer.
+const FARTHEST_FIN: i32 = 1 << 22;
+
 /// What kind of step a segment was.
 pub(super) struct Step {
     pub(super) is_retransmit: bool,
@@ -40,7 +44,11 @@ pub(super) fn advance(
     let ahead = end.since(known);
     // A SYN counts as a side's first segment only: one on a live connection may be forged, and what
     // it says stands in `contesting_syn`.
-    let follows = ahead > 0 && ahead < LARGEST_WINDOW && !flags.has(Flags::SYN);
+    let is_stray_fin = flags.has(Flags::FIN)
+        && !fresh
+        && hot.is_confirmed()
+        && !(-FARTHEST_FIN..=FARTHEST_FIN).contains(&ahead);
+    let follows = ahead > 0 && ahead < LARGEST_WINDOW && !flags.has(Flags::SYN) && !is_stray_fin;
     let is_new = fresh || follows;
     let has_data = segment.tcp.payload_len > 0;
     let is_probe = !fresh
@@ -55,7 +63,7 @@ pub(super) fn advance(
     if is_new {
         hot.seq_end[me] = end;
     }
-    if flags.has(Flags::FIN) {
+    if flags.has(Flags::FIN) && !is_stray_fin {
         hot.flags |= flag::FIN << side;
     }
     if flags.has(Flags::ACK) {
@@ -84,9 +92,12 @@ fn note_ack(hot: &mut Hot, flow: &mut Flow, side: u32, segment: &Segment, now: u
     }
     let Some(opener) = hot.opener() else { return };
     let peer_heard = hot.flags & (flag::HEARD << (side ^ 1)) != 0;
-    let answers_syn_ack =
-        hot.flags & flag::SYN_ACK != 0 && segment.tcp.ack.since(flow.facts[peer].isn) > 0;
-    // In a capture of one direction only, the opener's ACK is all there is to see.
+    // Of what the peer has sent, and nothing else: a stranger who guesses would be right every other time.
+    let answers_syn_ack = hot.flags & flag::SYN_ACK != 0
+        && segment.tcp.ack.since(flow.facts[peer].isn) > 0
+        && segment.tcp.ack.since(hot.seq_end[peer]) <= 0;
+    // In a capture of one direction only, the opener's ACK is all there is to see; it makes no connection that others
+    // have to give way to.
     if opener == side && (answers_syn_ack || !peer_heard) {
         hot.flags |= flag::ESTABLISHED;
         flow.established_ns = now;

@@ -1,12 +1,12 @@
 //! Where a flow begins: in a new place, or in that of a former one between the same two ends.
 
-use super::super::{Entry, Facts, Flow, Hot, layout::ticks_since, ticks, ticks_of_secs};
+use super::super::{Entry, Facts, Flow, Hot, flag, layout::ticks_since, ticks, ticks_of_secs};
 use crate::{
     wire::{Flags, NO_SCALE, Segment},
     words,
 };
 
-/// A connection that was silent so long may be replaced by a SYN between the same two ends.
+/// A connection of which one side was heard, and that for so long not, may be replaced by a SYN between the same two ends.
 const IDLE_BEFORE_REUSE: u32 = ticks_of_secs(30);
 
 /// Makes an entry that of a new flow. The tag is written by the caller, last.
@@ -40,6 +40,7 @@ pub(super) fn begin_again(entry: &mut Entry<'_>, side: u32, segment: &Segment, n
     let port = entry.hot.ports[me];
     let (reuses, reported) = (entry.flow.reuses, entry.flow.reported);
     let reported_elsewhere = entry.flow.reported_elsewhere;
+    let reported_ending = entry.flow.reported_ending;
     let reset_window = entry.flow.reset_window;
     begin(entry, side, segment, now);
     entry.hot.tag = tag;
@@ -47,6 +48,7 @@ pub(super) fn begin_again(entry: &mut Entry<'_>, side: u32, segment: &Segment, n
     entry.flow.reuses = reuses.saturating_add(1);
     entry.flow.reported = reported;
     entry.flow.reported_elsewhere = reported_elsewhere;
+    entry.flow.reported_ending = reported_ending;
     entry.flow.reset_window = reset_window;
 }
 
@@ -56,12 +58,13 @@ pub(super) fn begin_again(entry: &mut Entry<'_>, side: u32, segment: &Segment, n
 fn replaces(hot: &Hot, flow: &Flow, side: u32, segment: &Segment, now: u64) -> bool {
     let spoke = hot.counts[side as usize & 1].packets > 0;
     let retransmitted = spoke && flow.facts[side as usize & 1].isn == segment.tcp.seq;
-    let another_attempt = spoke && !hot.is_confirmed();
-    let idle = ticks_since(ticks(now), hot.last) > IDLE_BEFORE_REUSE;
+    let another_attempt = spoke && hot.flags & flag::ESTABLISHED == 0 && !hot.is_confirmed();
+    // Where both sides were heard the other one's answer decides, however long they were silent.
+    let idle = !hot.is_confirmed() && ticks_since(ticks(now), hot.last) > IDLE_BEFORE_REUSE;
     !retransmitted && (hot.is_closed() || another_attempt || idle)
 }
 
-/// A new SYN on a closed or idle connection, or the SYN-ACK that answers a contesting SYN.
+/// A new SYN on a closed connection, or one that was heard one way and is idle, or the SYN-ACK that answers a contesting SYN.
 #[inline(always)]
 pub(in crate::flow) fn opens_anew(
     hot: &Hot,
@@ -86,11 +89,18 @@ pub(super) fn restarts(entry: &mut Entry<'_>, side: u32, segment: &Segment, now:
     if opens_anew(hot, flow, side, segment, now) {
         return true;
     }
-    let known = hot.counts[side as usize].packets > 0;
+    note_contest(hot, flow, side, segment);
+    false
+}
+
+/// Remembers a SYN that may open another connection between the same two ends.
+#[inline(always)]
+pub(in crate::flow) fn note_contest(hot: &Hot, flow: &mut Flow, side: u32, segment: &Segment) {
+    let side = side as usize & 1;
+    let known = hot.counts[side].packets > 0;
     let contests = known && !segment.tcp.flags.has(Flags::ACK);
-    if contests && flow.facts[side as usize].isn != segment.tcp.seq {
+    if contests && flow.facts[side].isn != segment.tcp.seq {
         flow.contesting_syn = segment.tcp.seq;
         flow.contested = 1;
     }
-    false
 }

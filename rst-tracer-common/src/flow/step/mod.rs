@@ -17,8 +17,8 @@ use super::{
 };
 use crate::wire::{Flags, Segment, option};
 
-pub(super) use begin::{begin, opens_anew};
-pub(super) use reset::note_reset;
+pub(super) use begin::{begin, note_contest, opens_anew};
+pub(super) use reset::{ends_connection, note_reset};
 
 use advance::advance;
 use begin::{begin_again, meet, restarts};

@@ -38,7 +38,12 @@ pub(in crate::flow) fn note_reset(entry: &mut Entry<'_>, side: u32, segment: &Se
 /// next sequence number it expects (RFC 5961 section 3.2), or an answer to its SYN that
 /// acknowledges it (RFC 9293 section 3.10.7.3).
 #[inline(always)]
-fn ends_connection(hot: &Hot, flow: &Flow, side: u32, segment: &Segment) -> bool {
+pub(in crate::flow) fn ends_connection(
+    hot: &Hot,
+    flow: &Flow,
+    side: u32,
+    segment: &Segment,
+) -> bool {
     let (me, peer) = (side as usize & 1, (side ^ 1) as usize & 1);
     // A side that was not heard yet has no number: zero is not one to hit.
     let heard = hot.flags & (flag::HEARD << side) != 0;

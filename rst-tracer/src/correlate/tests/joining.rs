@@ -148,6 +148,23 @@ fn of_two_resets_tcp_believed_the_one_with_the_number_it_expects() {
 }
 
 #[test]
+fn what_tcp_cannot_have_expected_it_did_not_believe() {
+    let told = |offs: &[u32]| {
+        let mut story = on_the_client();
+        // What came last is not acknowledged yet: TCP expects what is behind it.
+        story.handshake().exchange().say(Server, b"more");
+        let right = story.packet(Server, RST);
+        for off in offs {
+            story.send(Packet { seq: right.seq.wrapping_add(*off), ..right.clone() });
+        }
+        story.kernel_believes(Server);
+        story.all().iter().map(|j| j.testimony.received.is_some()).collect::<Vec<_>>()
+    };
+    assert_eq!(told(&[1_000_000_000, 70_000, 0]), [false, false, true]);
+    assert_eq!(told(&[1_000_000_000, 1, 70_000]), [false; 3], "that one was not told");
+}
+
+#[test]
 fn a_dropped_reset_is_known_by_its_number() {
     let mut story = on_the_client();
     story.handshake();
