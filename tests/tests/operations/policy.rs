@@ -173,8 +173,9 @@ fn hup_reads_the_policy_anew_and_a_wrong_one_changes_nothing() {
         let verdict = |lines: usize| {
             refuse_on_loopback(1);
             let all = tracer.out.await_count(lines);
-            let events = all.iter().map(|line| serde_json::from_str::<Value>(line).expect("JSON"));
-            let last = events.filter(|line| line["type"] == "rst").last().expect("a reset");
+            let mut events =
+                all.iter().map(|line| serde_json::from_str::<Value>(line).expect("JSON"));
+            let last = events.rfind(|line| line["type"] == "rst").expect("a reset");
             last["policy"]["verdict"].clone()
         };
         assert_eq!(verdict(1), "expected");
