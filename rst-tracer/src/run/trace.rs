@@ -230,6 +230,10 @@ impl<'a> Tracing<'a> {
         };
         tokio::pin!(end);
         let mut stats = self.stats.map(ticks);
+        // Not by the first look: that is at what has settled, which may be an hour ago.
+        if let ControlFlow::Break(stop) = self.pipeline.begin_findings(epoch_ns()) {
+            return Ok(stop);
+        }
         loop {
             if let ControlFlow::Break(stop) = self.turn() {
                 return Ok(stop);
