@@ -126,7 +126,7 @@ impl Restart {
     /// Takes one more in; `accepted`: when the service was last seen to accept another.
     fn take(&mut self, event: &RstEvent, lost: Lost, accepted: u64) {
         let is_refused = lost.fate == Fate::Refused;
-        self.accepts |= is_refused && (self.began + SHARP..lost.time).contains(&accepted);
+        self.accepts |= is_refused && (self.began + SHARP..=lost.time).contains(&accepted);
         match lost.fate {
             Fate::Cut => self.cut += 1,
             Fate::Waiting => self.waiting += 1,

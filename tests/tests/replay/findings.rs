@@ -11,7 +11,7 @@ use serde_json::Value;
 use crate::run::replay;
 
 /// The findings that a replay of the story writes.
-fn findings(story: &Story) -> Vec<Value> {
+pub(super) fn findings(story: &Story) -> Vec<Value> {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("story.pcap");
     std::fs::write(&path, pcap(1, Order::Little, Clock::Nanoseconds, &story.frames))
@@ -23,7 +23,7 @@ fn findings(story: &Story) -> Vec<Value> {
 }
 
 /// The last word on the only one of a kind, which was told when it began, too.
-fn only(findings: &[Value], kind: &str) -> Value {
+pub(super) fn only(findings: &[Value], kind: &str) -> Value {
     let states: Vec<_> = findings.iter().map(|finding| finding["state"].as_str()).collect();
     assert!(findings.iter().all(|finding| finding["kind"] == kind), "{findings:#?}");
     assert_eq!((states.first(), states.last()), (Some(&Some("begins")), Some(&Some("over"))));
@@ -32,7 +32,7 @@ fn only(findings: &[Value], kind: &str) -> Value {
 }
 
 /// So many connections, each of which is silent for so long and then reset by the server.
-fn silences(lengths_ms: impl IntoIterator<Item = u64>) -> Story {
+pub(super) fn silences(lengths_ms: impl IntoIterator<Item = u64>) -> Story {
     let mut story = Story::v4();
     for (port, ms) in (40_000..).zip(lengths_ms) {
         story.begin_from_port(port);

@@ -5,6 +5,7 @@
 
 mod findings;
 mod golden;
+mod ordinary;
 mod policy;
 mod run;
 mod shared;

@@ -43,5 +43,7 @@ fn a_service_that_accepts_others_meanwhile_went_down_in_part() {
         said(&events, 1_200),
         format!("10.0.0.9:80 went down in part: {counted}, while it accepted others; it is over")
     );
+    let in_the_same_moment = said(&events, 1_500);
+    assert!(in_the_same_moment.contains("went down in part"), "{in_the_same_moment}");
     assert_eq!(said(&events, 900), format!("10.0.0.9:80 went down: {counted}; it is over"));
 }
