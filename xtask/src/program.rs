@@ -28,34 +28,11 @@ pub(crate) fn folder(workspace: &Workspace) -> PathBuf {
     target(workspace).join(STATIC_TARGET).join("release")
 }
 
-/// How it is built.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Pains {
-    /// As it is shipped.
-    All,
-    /// In less than half of the time, for a program that is tried once.
-    Few,
-}
-
-impl Pains {
-    /// What the profile says otherwise.
-    const fn profile(self) -> &'static [(&'static str, &'static str)] {
-        match self {
-            Self::All => &[],
-            Self::Few => &[
-                ("CARGO_PROFILE_RELEASE_OPT_LEVEL", "1"),
-                ("CARGO_PROFILE_RELEASE_LTO", "off"),
-                ("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "16"),
-            ],
-        }
-    }
-}
-
 /// Builds it.
 ///
 /// # Errors
 /// When cargo cannot, or the program would not run everywhere.
-pub(crate) fn build(workspace: &Workspace, pains: Pains) -> Result<PathBuf> {
+pub(crate) fn build(workspace: &Workspace) -> Result<PathBuf> {
     let mut flags = vec!["-Ctarget-feature=+crt-static".to_owned()];
     for (from, to) in renamed(workspace)? {
         flags.push(format!("--remap-path-prefix={}={to}", from.display()));
@@ -67,8 +44,7 @@ pub(crate) fn build(workspace: &Workspace, pains: Pains) -> Result<PathBuf> {
         .env("CARGO_ENCODED_RUSTFLAGS", flags.join("\x1f"))
         // What these would leave names paths, too.
         .env("CARGO_PROFILE_RELEASE_DEBUG", "0")
-        .env("CARGO_PROFILE_RELEASE_STRIP", "symbols")
-        .envs(pains.profile().iter().copied()))?;
+        .env("CARGO_PROFILE_RELEASE_STRIP", "symbols"))?;
     let program = folder(workspace).join("rst-tracer");
     let asks_for_names = read(&program)?.windows(NAME_SERVICE.len()).any(|at| at == NAME_SERVICE);
     ensure!(!asks_for_names, "the program asks the C library for users or hosts, and would crash");

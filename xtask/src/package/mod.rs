@@ -8,9 +8,8 @@ mod machine;
 use crate::apt;
 use crate::command::{output_of, run};
 use crate::packages;
-use crate::program::{self, Pains};
-use crate::sbom;
 use crate::workspace::{STATIC_TARGET, Workspace, installed_tool};
+use crate::{program, sbom};
 use anyhow::{Context, Result, bail, ensure};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -83,7 +82,7 @@ pub(crate) fn build(workspace: &Workspace, args: &Args) -> Result<()> {
 /// # Errors
 /// When it cannot be built or lacks something.
 pub(crate) fn make(workspace: &Workspace) -> Result<PathBuf> {
-    let program = program::build(workspace, Pains::All)?;
+    let program = program::build(workspace)?;
     write_what_it_says(&program, &said(workspace))?;
     sbom::write(workspace, &said(workspace))?;
     let cargo_deb = installed_tool(workspace, "cargo-deb", CARGO_DEB, |_| {})?;

@@ -13,9 +13,8 @@ mod modules;
 mod report;
 mod sources;
 
-use crate::program::{self, Pains};
 use crate::workspace::Workspace;
-use crate::{apt, packages};
+use crate::{apt, packages, program};
 use anyhow::{Context, Result, anyhow, bail};
 use boot::Boot;
 pub(crate) use debian::{run as run_debian, table};
@@ -38,15 +37,12 @@ pub(crate) struct Args {
     /// Give the guest this BPF object, as /object.bpf.o; the demo runs it.
     #[arg(long, value_name = "FILE")]
     object: Option<PathBuf>,
-    /// Build the program with less optimisation than it is shipped with.
-    #[arg(long)]
-    quick: bool,
 }
 
 impl Args {
     /// What `test` boots: the kernel of Debian 12.
     pub(crate) fn for_tests() -> Self {
-        Self { kernel: "6.1".to_owned(), run: None, object: None, quick: true }
+        Self { kernel: "6.1".to_owned(), run: None, object: None }
     }
 }
 
@@ -57,7 +53,7 @@ impl Args {
 pub(crate) fn run_matrix(workspace: &Workspace, args: &Args) -> Result<String> {
     let kernels = kernels::named(&args.kernel).map_err(|sentence| anyhow!(sentence))?;
     apt::install(packages::VM)?;
-    let binary = program::build(workspace, if args.quick { Pains::Few } else { Pains::All })?;
+    let binary = program::build(workspace)?;
     let mut runs = Vec::new();
     for kernel in &kernels {
         eprintln!("\nkernel {}: {}", kernel.name, kernel.why);
