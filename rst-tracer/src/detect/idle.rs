@@ -111,9 +111,9 @@ impl Detector for Idles {
     }
 }
 
-/// How many milliseconds of silence the reset ended, and whether a segment had ended them before. One that a segment had ended before counts only where the verdict is that a timer
-/// had forgotten the connection: else it tells how often that side speaks. None where another timer or nobody's timer is
-/// behind it.
+/// How many milliseconds of silence the reset ended, and whether a segment had ended them before. One that a segment had
+/// ended before counts only where the verdict is that a timer had forgotten the connection: else it tells how often that
+/// side speaks. None where another timer or nobody's timer is behind it.
 fn silence(event: &RstEvent) -> Option<(u64, bool)> {
     /// What is said at once when the silence is broken: a request, its retransmission.
     const LAST_WORDS: usize = 3;

@@ -1,8 +1,8 @@
 //! The signals of a replay: flags for what was asked, and a bell for who waits for a pipe.
 //!
-//! INT and TERM end it as the end of its files would; a second one, half a second later, ends it at once. HUP does the same where somebody
-//! cares for it: the terminal has gone. USR1 asks for the numbers. USR2 changes nothing: whatever is written is on its
-//! way before more is waited for.
+//! INT and TERM end it as the end of its files would; a second one, half a second later, ends it at once. HUP does the
+//! same where somebody cares for it: the terminal has gone. USR1 asks for the numbers. USR2 changes nothing: whatever is
+//! written is on its way before more is waited for.
 
 use std::{
     fs::File,

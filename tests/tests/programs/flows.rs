@@ -1,5 +1,7 @@
 //! What the programs remember of a connection, as a RST brings it to light.
 
+use std::ops::Range;
+
 use rst_tracer_common::{
     event::Counters,
     flow::{OpenedBy, Side, Slot, Stage, slot_trait},
@@ -235,23 +237,18 @@ fn live_connections_are_never_pushed_out_and_newcomers_are_counted() {
     assert_eq!((total.evicted_finished, total.evicted_half_open), (0, 0));
 }
 
-#[test]
-fn a_flood_of_syns_evicts_half_open_connections_only() {
-    let Some(mut kernel) = kernel::shared() else { return };
-    let program = Program::XdpIngress;
-    let mut talk = Talk::new(&mut kernel, program);
-    for port in 1000..1016 {
+/// Clients whose connections are to outlive a flood.
+const ESTABLISHED: Range<u16> = 1000..1016;
+
+fn shake_hands(talk: &mut Talk<'_>) {
+    for port in ESTABLISHED {
         talk.port = port;
         talk.handshake();
     }
-    let mut total = Counters::default();
-    for port in 2000..4000 {
-        talk.port = port;
-        total.add(&counted(&talk.client(syn()), program));
-    }
-    assert_eq!((total.flows, total.table_full), (2000, 0));
-    assert!(total.evicted_half_open >= 2000 - 48, "{total:?}");
-    for port in 1000..1016 {
+}
+
+fn all_are_there(talk: &mut Talk<'_>) {
+    for port in ESTABLISHED {
         talk.port = port;
         let ran = talk.client(segment(RST, C, 0));
         assert_eq!(history(with_flow(&ran)), "ShA", "port {port}");
@@ -259,14 +256,27 @@ fn a_flood_of_syns_evicts_half_open_connections_only() {
 }
 
 #[test]
+fn a_flood_of_syns_evicts_half_open_connections_only() {
+    let Some(mut kernel) = kernel::shared() else { return };
+    let program = Program::XdpIngress;
+    let mut talk = Talk::new(&mut kernel, program);
+    shake_hands(&mut talk);
+    let mut total = Counters::default();
+    for port in 2000..4000 {
+        talk.port = port;
+        total.add(&counted(&talk.client(syn()), program));
+    }
+    assert_eq!((total.flows, total.table_full), (2000, 0));
+    assert!(total.evicted_half_open >= 2000 - 48, "{total:?}");
+    all_are_there(&mut talk);
+}
+
+#[test]
 fn a_flood_of_syns_and_acks_that_nobody_answers_evicts_nothing_else() {
     let Some(mut kernel) = kernel::shared() else { return };
     let program = Program::TcIngress;
     let mut talk = Talk::new(&mut kernel, program);
-    for port in 1000..1016 {
-        talk.port = port;
-        talk.handshake();
-    }
+    shake_hands(&mut talk);
     let mut total = Counters::default();
     for port in 2000..4000 {
         talk.port = port;
@@ -274,9 +284,5 @@ fn a_flood_of_syns_and_acks_that_nobody_answers_evicts_nothing_else() {
         total.add(&counted(&talk.client(segment(ACK, C, S)), program));
     }
     assert_eq!((total.flows, total.table_full, total.tracked), (2000, 0, 4000));
-    for port in 1000..1016 {
-        talk.port = port;
-        let ran = talk.client(segment(RST, C, 0));
-        assert_eq!(history(with_flow(&ran)), "ShA", "port {port}");
-    }
+    all_are_there(&mut talk);
 }

@@ -9,7 +9,7 @@ use rst_tracer_common::{flow::flag, wire::Address};
 use super::super::bounded::Bounded;
 use crate::{
     classify::{Past, handshake_trip_ns},
-    source::{FlowState, Reset},
+    source::Reset,
 };
 
 /// How many hosts are remembered.
@@ -70,8 +70,8 @@ impl Peers {
     /// which the reset itself is no part, and about the other one.
     pub(super) fn learn(&mut self, reset: &Reset) {
         let head = &reset.rst.head;
-        let heard = |state: &&FlowState| state.hot.flags & (flag::HEARD << (head.side ^ 1)) != 0;
-        let both = reset.flow.as_deref().is_some_and(|state| heard(&state));
+        let heard = flag::HEARD << (head.side ^ 1);
+        let both = reset.flow.as_deref().is_some_and(|state| state.hot.flags & heard != 0);
         let count = if both { &mut self.both_ways } else { &mut self.one_way };
         *count = count.saturating_add(1);
         let Some(state) = reset.flow.as_deref() else { return };
